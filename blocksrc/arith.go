@@ -1,0 +1,36 @@
+// Arithmetic on sizes and addresses, where every overflow is met before it
+// happens and every address is only a number.
+
+package blocksrc
+
+import (
+	"fmt"
+	"math"
+	"unsafe"
+)
+
+// address is where b begins. It is for comparing; nothing here turns a number
+// back into a pointer.
+func address(b []byte) uintptr {
+	return uintptr(unsafe.Pointer(unsafe.SliceData(b)))
+}
+
+// padding is how many bytes of b come before the first multiple of align.
+func padding(b []byte, align int) int {
+	return int(-address(b) & uintptr(align-1))
+}
+
+// roundUp returns the least multiple of unit, a power of two, that is at least
+// n; false if an int cannot hold it.
+func roundUp(n, unit int) (int, bool) {
+	if n > math.MaxInt-(unit-1) {
+		return 0, false
+	}
+	return (n + unit - 1) &^ (unit - 1), true
+}
+
+// errBeyond is for a request that no state of the source could serve.
+func errBeyond(size, align int) error {
+	return fmt.Errorf("blocksrc: %d bytes at a multiple of %d are beyond this source: %w: %w",
+		size, align, ErrInvalid, ErrExhausted)
+}

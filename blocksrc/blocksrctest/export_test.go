@@ -1,0 +1,4 @@
+package blocksrctest
+
+// Address lets tests compare where blocks begin.
+var Address = address

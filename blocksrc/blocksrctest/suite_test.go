@@ -1,0 +1,256 @@
+package blocksrctest_test
+
+import (
+	"errors"
+	"math"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/blocksrc"
+	"github.com/vita-go/deblockator/blocksrc/blocksrctest"
+)
+
+func heap() blocksrc.Source { return new(blocksrc.GoHeap) }
+
+func buffer() blocksrc.Source { return blocksrc.NewBuffer(make([]byte, 200_000)) }
+
+// Every way to be wrong that Test is there for, and what it says of it.
+var broke = []struct {
+	name string
+	src  func() blocksrc.Source
+	want string
+}{
+	{"nothing at all", func() blocksrc.Source { return blocksrc.NewBuffer(nil) }, "first block: Acquire(1, 0)"},
+	{"too short", func() blocksrc.Source {
+		return &blocksrctest.Lying{Source: heap(), Lie: blocksrctest.TooShort}
+	}, "returned only 0 bytes"},
+	{"too short later", func() blocksrc.Source {
+		return &blocksrctest.Lying{Source: heap(), Lie: blocksrctest.TooShort, From: 10}
+	}, "returned only"},
+	{"misaligned", func() blocksrc.Source {
+		return &blocksrctest.Lying{Source: heap(), Lie: blocksrctest.Misaligned, From: 2}
+	}, "is no multiple of"},
+	{"overlapping", func() blocksrc.Source {
+		return &blocksrctest.Lying{Source: heap(), Lie: blocksrctest.Overlapping}
+	}, "overlap"},
+	{"dirty", func() blocksrc.Source {
+		return &blocksrctest.Lying{Source: heap(), Lie: blocksrctest.Dirty, From: 2}
+	}, "should be zeroed"},
+	{"dirty when used again", func() blocksrc.Source {
+		return &broken{src: buffer(), zeroed: func() bool { return true }}
+	}, "should be zeroed"},
+	{"ignores alignment", func() blocksrc.Source {
+		return &broken{src: buffer(), acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
+			if err := blocksrc.CheckRequest(size, align); err != nil {
+				return nil, err
+			}
+			return src.Acquire(size, 0)
+		}}
+	}, "alignments: Acquire(1, 32): address"},
+	{"wraps around", func() blocksrc.Source {
+		return &broken{src: heap(), acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
+			if size > math.MaxInt-64 {
+				return src.Acquire(64, align)
+			}
+			return src.Acquire(size, align)
+		}}
+	}, "enormous requests: Acquire(9223372036854775807, 0) returned only 64 bytes"},
+	{"capacity beyond length", func() blocksrc.Source {
+		var tails ledger
+		return &broken{src: heap(), acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
+			block, err := src.Acquire(size, align)
+			if err != nil || len(block) < 128 {
+				return block, err
+			}
+			return tails.swap(block, block[:len(block)-64]), nil
+		}, release: func(src blocksrc.Source, block []byte) error { return src.Release(tails.back(block)) }}
+	}, "differs from len"},
+	{"accepts anything", func() blocksrc.Source {
+		return &broken{src: heap(), acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
+			if size < 1 {
+				size = 1
+			}
+			if align < 0 || align&(align-1) != 0 {
+				align = 0
+			}
+			return src.Acquire(size, align)
+		}}
+	}, "bad requests: Acquire(0, 0) returned 64 bytes and no error"},
+	{"nameless error for bad requests", func() blocksrc.Source {
+		return &broken{src: heap(), acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
+			if blocksrc.CheckRequest(size, align) != nil {
+				return nil, errors.New("no")
+			}
+			return src.Acquire(size, align)
+		}}
+	}, "does not wrap ErrInvalid"},
+	{"nameless error when full", func() blocksrc.Source {
+		return &broken{src: buffer(), acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
+			block, err := src.Acquire(size, align)
+			if err != nil && blocksrc.CheckRequest(size, align) == nil {
+				err = errors.New("full")
+			}
+			return block, err
+		}}
+	}, "does not wrap ErrExhausted: full"},
+	{"block and error", func() blocksrc.Source {
+		return &broken{src: buffer(), acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
+			block, err := src.Acquire(size, align)
+			if err != nil {
+				return []byte{0}, err
+			}
+			return block, nil
+		}}
+	}, "both a block and an error"},
+	{"panics", func() blocksrc.Source {
+		return &broken{src: heap(), release: func(src blocksrc.Source, block []byte) error {
+			_ = block[0]
+			return src.Release(block)
+		}}
+	}, "bad releases: panic: runtime error: index out of range"},
+	{"accepts foreign releases", func() blocksrc.Source {
+		return &broken{src: heap(), release: func(src blocksrc.Source, block []byte) error {
+			if err := src.Release(block); !errors.Is(err, blocksrc.ErrNotHeld) {
+				return err
+			}
+			return nil
+		}}
+	}, "Release of a foreign slice returned no error"},
+	{"looks at the length only", func() blocksrc.Source {
+		return &broken{src: heap(), release: func(src blocksrc.Source, block []byte) error {
+			if len(block) > 0 && len(block) == cap(block) {
+				return src.Release(block)
+			}
+			return nil
+		}}
+	}, "Release of a block less its last byte returned no error"},
+	{"nameless error for foreign releases", func() blocksrc.Source {
+		return &broken{src: heap(), release: func(src blocksrc.Source, block []byte) error {
+			if src.Release(block) != nil {
+				return errors.New("no")
+			}
+			return nil
+		}}
+	}, "does not wrap ErrNotHeld"},
+	{"releases twice", func() blocksrc.Source { return new(recycler) }, "second releases: Acquire(128, 0): "},
+	{"releases one twice at once", func() blocksrc.Source {
+		var mu sync.Mutex
+		seen := map[*byte]int{}
+		return &broken{src: heap(), acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
+			block, err := src.Acquire(size, align)
+			if err == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				seen[&block[0]] = 0
+			}
+			return block, err
+		}, release: func(src blocksrc.Source, block []byte) error {
+			err := src.Release(block)
+			if err != nil && len(block) == 64 {
+				mu.Lock()
+				defer mu.Unlock()
+				if n, ok := seen[&block[0]]; ok && n == 0 {
+					seen[&block[0]]++
+					return nil
+				}
+			}
+			return err
+		}}
+	}, "two goroutines have released the same block"},
+	{"one block for two goroutines", func() blocksrc.Source { return new(hasty) }, "overlap"},
+	{"releases that fail", func() blocksrc.Source {
+		return &blocksrctest.Failing{Source: heap(), On: blocksrctest.Releases, At: 5}
+	}, "injected failure"},
+	{"forgets releases", func() blocksrc.Source {
+		n := 0
+		var mu sync.Mutex
+		var gone ledger
+		return &broken{src: buffer(), release: func(src blocksrc.Source, block []byte) error {
+			if gone.has(block) {
+				return blocksrc.ErrNotHeld
+			}
+			mu.Lock()
+			n++
+			forget := n%50 == 0 && len(block) > 0
+			mu.Unlock()
+			if forget {
+				gone.swap(block, block)
+				return nil
+			}
+			return src.Release(block)
+		}}
+	}, "some room is lost"},
+	{"loses what it cannot align", func() blocksrc.Source {
+		return &broken{src: buffer(), acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
+			block, err := src.Acquire(size, align)
+			if err != nil && align > 1<<20 {
+				_, _ = src.Acquire(1<<10, 0)
+			}
+			return block, err
+		}}
+	}, "giving back: 200000 bytes fit at first"},
+	{"odd granularity", func() blocksrc.Source {
+		return &broken{src: heap(), granularity: func() int { return 48 }}
+	}, "granularity of 48, which is no power of two"},
+	{"granularity beyond the truth", func() blocksrc.Source {
+		return &broken{src: heap(), granularity: func() int { return 1 << 16 }}
+	}, "no multiple of the granularity 65536"},
+	{"granularity that changes", func() blocksrc.Source {
+		n := 8
+		return &broken{src: heap(), granularity: func() int { n = 24 - n; return n }}
+	}, "a granularity of 8, then of 16"},
+	{"zeroed that changes", func() blocksrc.Source {
+		z := false
+		return &broken{src: heap(), zeroed: func() bool { z = !z; return z }}
+	}, "Zeroed is true, then false"},
+	{"discards beyond the part", func() blocksrc.Source {
+		return &broken{src: heap(), discard: func(_ blocksrc.Source, part []byte) error {
+			clear(part[:cap(part)])
+			return nil
+		}}
+	}, "changed byte"},
+	{"discards a block's ends", func() blocksrc.Source {
+		return &broken{src: heap(), discard: func(_ blocksrc.Source, part []byte) error {
+			if len(part) == 1 {
+				clear(part[:cap(part)])
+			}
+			return nil
+		}}
+	}, "Discard of a block's ends changed byte"},
+	{"discards anything", func() blocksrc.Source {
+		return &broken{src: heap(), discard: func(blocksrc.Source, []byte) error { return nil }}
+	}, "Discard of a foreign slice returned no error"},
+	{"fails to discard", func() blocksrc.Source {
+		return &broken{src: heap(), discard: func(blocksrc.Source, []byte) error { return errors.New("no") }}
+	}, "Discard of 0 bytes of a block: no"},
+}
+
+func TestTestFindsBrokenSources(t *testing.T) {
+	for _, tt := range broke {
+		t.Run(tt.name, func(t *testing.T) {
+			err := blocksrctest.Test(tt.src())
+			require.Error(t, err)
+			want := tt.want
+			if math.MaxInt == math.MaxInt32 && tt.name == "wraps around" {
+				want = "enormous requests: Acquire(2147483647, 0) returned only 64 bytes"
+			}
+			assert.ErrorContains(t, err, want)
+		})
+	}
+}
+
+func TestTestPassesSoundSources(t *testing.T) {
+	assert.NoError(t, blocksrctest.Test(heap()))
+	assert.NoError(t, blocksrctest.Test(buffer()))
+	assert.NoError(t, blocksrctest.Test(&broken{src: heap()}), "as sound as what it wraps")
+}
+
+func TestTestKeepsTheCause(t *testing.T) {
+	refusing := &broken{src: heap(), acquire: func(blocksrc.Source, int, int) ([]byte, error) {
+		return nil, errors.ErrUnsupported
+	}}
+	assert.ErrorIs(t, blocksrctest.Test(refusing), errors.ErrUnsupported)
+}

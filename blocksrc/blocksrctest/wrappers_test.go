@@ -1,0 +1,256 @@
+package blocksrctest_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/blocksrc"
+	"github.com/vita-go/deblockator/blocksrc/blocksrctest"
+)
+
+func TestWrappersKeepTheContract(t *testing.T) {
+	for _, src := range []blocksrc.Source{
+		&blocksrctest.Counting{Source: heap()},
+		&blocksrctest.Counting{Source: blocksrc.Limit(buffer(), 150_000)},
+		&blocksrctest.Failing{Source: heap()},
+		&blocksrctest.Failing{Source: &blocksrctest.Counting{Source: buffer()}},
+		&blocksrctest.Lying{Source: heap(), From: 1 << 30},
+	} {
+		assert.NoError(t, blocksrctest.Test(src), "%T", src)
+	}
+}
+
+func TestWrappersForward(t *testing.T) {
+	dropped := 0
+	inner := &broken{
+		src:         heap(),
+		granularity: func() int { return 32 },
+		discard:     func(blocksrc.Source, []byte) error { dropped++; return nil },
+	}
+	for i, src := range []interface {
+		blocksrc.Granular
+		blocksrc.Zeroer
+		blocksrc.Discarder
+	}{
+		&blocksrctest.Counting{Source: inner},
+		&blocksrctest.Failing{Source: inner},
+		&blocksrctest.Lying{Source: inner},
+	} {
+		assert.Equal(t, 32, src.Granularity())
+		assert.True(t, src.Zeroed())
+		assert.NoError(t, src.Discard(make([]byte, 1)))
+		assert.Equal(t, i+1, dropped)
+	}
+	plain := &blocksrctest.Counting{Source: struct{ blocksrc.Source }{heap()}}
+	assert.Equal(t, 1, plain.Granularity())
+	assert.False(t, plain.Zeroed())
+	assert.ErrorIs(t, plain.Discard(nil), errors.ErrUnsupported)
+	assert.Zero(t, plain.Counts().Discards)
+}
+
+func TestCounting(t *testing.T) {
+	src := &blocksrctest.Counting{Source: blocksrc.NewBuffer(make([]byte, 1000))}
+	a, err := src.Acquire(100, 0)
+	require.NoError(t, err)
+	b, err := src.Acquire(200, 0)
+	require.NoError(t, err)
+	_, err = src.Acquire(5000, 0)
+	require.ErrorIs(t, err, blocksrc.ErrExhausted)
+	require.NoError(t, src.Release(a))
+	assert.Equal(t, blocksrctest.Counts{Acquires: 2, Releases: 1, Refused: 1, Live: 1, Held: 208, Peak: 320}, src.Counts())
+
+	assert.EqualError(t, src.Leaks(), fmt.Sprintf("blocksrctest: 1 blocks, 208 bytes, not released: 208 at %p", b))
+	require.NoError(t, src.Misuse())
+
+	require.ErrorIs(t, src.Release(a), blocksrc.ErrNotHeld)
+	require.ErrorContains(t, src.Misuse(), "112 bytes at "+fmt.Sprintf("%p", a)+": released before")
+	require.ErrorIs(t, src.Release(b[:10]), blocksrc.ErrNotHeld)
+	require.ErrorContains(t, src.Misuse(), "resliced, it has 208")
+	require.ErrorIs(t, src.Release(make([]byte, 10)), blocksrc.ErrNotHeld)
+	require.ErrorContains(t, src.Misuse(), "foreign")
+
+	require.NoError(t, src.Release(b))
+	assert.NoError(t, src.Leaks())
+	assert.Error(t, src.Misuse(), "what was wrong stays wrong")
+}
+
+func TestCountingABlockThatCannotGo(t *testing.T) {
+	failing := &blocksrctest.Failing{Source: heap(), On: blocksrctest.Releases, At: 1}
+	src := &blocksrctest.Counting{Source: failing}
+	block, err := src.Acquire(1, 0)
+	require.NoError(t, err)
+	require.ErrorIs(t, src.Release(block), blocksrctest.ErrInjected)
+	assert.Equal(t, blocksrctest.Counts{Acquires: 1, Stuck: 1, Live: 1, Held: 64, Peak: 64}, src.Counts())
+	assert.Error(t, src.Leaks())
+	require.NoError(t, src.Release(block))
+	assert.NoError(t, src.Leaks())
+	assert.NoError(t, src.Misuse())
+}
+
+func TestCountingManyLeaks(t *testing.T) {
+	src := &blocksrctest.Counting{Source: heap()}
+	for range 9 {
+		_, err := src.Acquire(64, 0)
+		require.NoError(t, err)
+	}
+	assert.ErrorContains(t, src.Leaks(), "9 blocks, 576 bytes, not released: 64 at ")
+	assert.ErrorContains(t, src.Leaks(), ", …")
+}
+
+func TestFailing(t *testing.T) {
+	own := errors.New("own")
+	for _, tt := range []struct {
+		src  *blocksrctest.Failing
+		want string // of acquire, release, acquire, release: . passes, x fails
+	}{
+		{&blocksrctest.Failing{}, "...."},
+		{&blocksrctest.Failing{At: 1}, "x..."},
+		{&blocksrctest.Failing{At: 2}, ".x.."},
+		{&blocksrctest.Failing{At: 3}, "..x."},
+		{&blocksrctest.Failing{At: 9}, "...."},
+		{&blocksrctest.Failing{At: 2, Persist: true}, ".xxx"},
+		{&blocksrctest.Failing{At: 2, On: blocksrctest.Acquires}, "..x."},
+		{&blocksrctest.Failing{At: 1, On: blocksrctest.Acquires, Persist: true}, "x.x."},
+		{&blocksrctest.Failing{At: 2, On: blocksrctest.Releases}, "...x"},
+		{&blocksrctest.Failing{At: 2, On: blocksrctest.Releases | blocksrctest.Acquires}, ".x.."},
+		{&blocksrctest.Failing{At: 2, Err: own}, ".x.."},
+	} {
+		tt.src.Source = heap()
+		got, failed := "", 0
+		check := func(err, kind error) {
+			if err == nil {
+				got += "."
+				return
+			}
+			failed++
+			got += "x"
+			if tt.src.Err != nil {
+				assert.Equal(t, own, err)
+				return
+			}
+			assert.ErrorIs(t, err, blocksrctest.ErrInjected)
+			assert.Equal(t, kind != nil, errors.Is(err, blocksrc.ErrExhausted))
+		}
+		spare, err := tt.src.Source.Acquire(1, 0) // to release where acquiring failed
+		require.NoError(t, err)
+		for range 2 {
+			block, err := tt.src.Acquire(1, 0)
+			check(err, blocksrc.ErrExhausted)
+			if err != nil {
+				block = spare
+			}
+			check(tt.src.Release(block), nil)
+			if err != nil {
+				spare, _ = tt.src.Source.Acquire(1, 0)
+			}
+		}
+		assert.Equal(t, tt.want, got, "%+v", tt.src)
+		assert.Equal(t, failed, tt.src.Failed())
+	}
+}
+
+func TestFailingArmedLater(t *testing.T) {
+	src := &blocksrctest.Failing{Source: heap(), On: blocksrctest.Acquires}
+	try := func() error { _, err := src.Acquire(1, 0); return err }
+	for range 3 {
+		require.NoError(t, try())
+	}
+	src.Arm(2)
+	require.NoError(t, try())
+	require.ErrorIs(t, try(), blocksrctest.ErrInjected)
+	require.NoError(t, try())
+	assert.Equal(t, 3, src.Calls())
+	assert.Equal(t, 1, src.Failed())
+	src.Arm(0)
+	require.NoError(t, try())
+	assert.Zero(t, src.Failed())
+}
+
+// The loop of the package comment, on a user of three blocks that cleans up.
+func TestFailingLoop(t *testing.T) {
+	use := func(src blocksrc.Source) {
+		var blocks [][]byte
+		for range 3 {
+			if block, err := src.Acquire(100, 0); err == nil {
+				blocks = append(blocks, block)
+			}
+		}
+		for _, block := range blocks {
+			if src.Release(block) != nil {
+				_ = src.Release(block)
+			}
+		}
+	}
+	k := 1
+	for ; ; k++ {
+		counting := &blocksrctest.Counting{Source: heap()}
+		failing := &blocksrctest.Failing{Source: counting, At: k}
+		use(failing)
+		require.NoError(t, counting.Leaks(), "call %d failing", k)
+		require.NoError(t, counting.Misuse(), "call %d failing", k)
+		if failing.Failed() == 0 {
+			break
+		}
+	}
+	assert.Equal(t, 7, k, "three acquires and three releases have failed")
+}
+
+func TestLying(t *testing.T) {
+	lying := func(lie blocksrctest.Lie) (*blocksrctest.Lying, *blocksrctest.Counting) {
+		truth := &blocksrctest.Counting{Source: heap()}
+		return &blocksrctest.Lying{Source: truth, Lie: lie}, truth
+	}
+	acquire := func(src blocksrc.Source, size, align int) []byte {
+		block, err := src.Acquire(size, align)
+		require.NoError(t, err)
+		return block
+	}
+
+	src, truth := lying(blocksrctest.TooShort)
+	block := acquire(src, 100, 0)
+	assert.Len(t, block, 99)
+	require.NoError(t, src.Release(block))
+	require.NoError(t, truth.Leaks())
+
+	src, truth = lying(blocksrctest.Misaligned)
+	for _, align := range []int{0, 2, 16, 4096} {
+		block = acquire(src, 100, align)
+		assert.GreaterOrEqual(t, len(block), 100)
+		asked := max(align, 1)
+		if align == 0 {
+			asked = 64
+		}
+		assert.Equal(t, uintptr(asked/2), blocksrctest.Address(block)%uintptr(asked))
+		require.NoError(t, src.Release(block))
+	}
+	require.NoError(t, truth.Leaks())
+
+	src, truth = lying(blocksrctest.Overlapping)
+	for _, size := range []int{1, 64, 65, 1000, 1 << 16} {
+		first, second := acquire(src, size, 0), acquire(src, size, 0)
+		lo, hi := blocksrctest.Address(first), blocksrctest.Address(second)
+		assert.GreaterOrEqual(t, len(first), size)
+		assert.GreaterOrEqual(t, len(second), size)
+		assert.Less(t, hi-lo, uintptr(len(first)), "size %d", size)
+		assert.Zero(t, hi%64)
+		require.NoError(t, src.Release(first))
+		require.Error(t, truth.Leaks(), "the second still needs it")
+		require.NoError(t, src.Release(second))
+		require.NoError(t, truth.Leaks())
+	}
+	require.ErrorIs(t, src.Release(block), blocksrc.ErrNotHeld)
+
+	src, truth = lying(blocksrctest.Dirty)
+	assert.True(t, src.Zeroed())
+	block = acquire(src, 100, 0)
+	assert.Equal(t, byte(0xA5), block[99])
+	require.NoError(t, src.Release(block))
+	require.NoError(t, truth.Leaks())
+
+	assert.Equal(t, "Overlapping", blocksrctest.Overlapping.String())
+	assert.Equal(t, "Lie(9)", blocksrctest.Lie(9).String())
+}

@@ -1,0 +1,99 @@
+// Several sources in order of preference, each block remembering its own.
+
+package blocksrc
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Fallback returns a source that asks each of srcs in turn and returns the first
+// block it gets: fast memory before slow, a fixed buffer before the system.
+// Release and Discard go to the source that the block came from. It is
+// goroutine-safe if they are, as sources must be. It panics if one is nil.
+//
+// Only errors that wrap [ErrExhausted] or errors.ErrUnsupported lead on to the
+// next source. Any other, such as a permission denied, is a fault that somebody
+// must see and not a reason to fill the second-best memory: it is returned as it
+// is. If no source has room the error wraps what each of them said; without any
+// source it is always ErrExhausted.
+//
+// The granularity is the smallest of the sources', the only one that is true of
+// every block. Asking for the largest would make a buffer pay for the pages of
+// the source behind it; a source with coarser blocks returns longer ones
+// anyway. Fresh blocks are zeroed if those of all sources are.
+func Fallback(srcs ...Source) Source {
+	if i := slices.Index(srcs, nil); i >= 0 {
+		panic(fmt.Sprintf("blocksrc: Fallback: source %d is nil", i))
+	}
+	return &fallback{srcs: slices.Clone(srcs)}
+}
+
+type fallback struct {
+	srcs []Source
+	out  ledger[Source] // noting the owner
+}
+
+func (f *fallback) Acquire(size, align int) ([]byte, error) {
+	if err := CheckRequest(size, align); err != nil {
+		return nil, err
+	}
+	if len(f.srcs) == 0 {
+		return nil, fmt.Errorf("blocksrc: no sources to fall back on: %w", ErrExhausted)
+	}
+	var refusals error
+	for _, src := range f.srcs {
+		block, err := src.Acquire(size, align)
+		switch {
+		case err == nil:
+			f.out.add(block, src)
+			return block, nil
+		case !errors.Is(err, ErrExhausted) && !errors.Is(err, errors.ErrUnsupported):
+			return nil, err
+		case refusals == nil:
+			refusals = err
+		default:
+			refusals = fmt.Errorf("%w; %w", refusals, err)
+		}
+	}
+	return nil, fmt.Errorf("blocksrc: none of %d sources has room: %w", len(f.srcs), refusals)
+}
+
+func (f *fallback) Release(block []byte) error {
+	loan, err := f.out.take(block)
+	if err != nil {
+		return err
+	}
+	if err := loan.note.Release(block); err != nil {
+		f.out.add(block, loan.note) // its address cannot have been given to anyone else
+		return err
+	}
+	return nil
+}
+
+func (f *fallback) Discard(part []byte) error {
+	if len(part) == 0 {
+		return nil
+	}
+	loan, err := f.out.around(part)
+	if err != nil {
+		return err
+	}
+	return Discard(loan.note, part)
+}
+
+func (f *fallback) Granularity() int {
+	if len(f.srcs) == 0 {
+		return 1
+	}
+	least := Granularity(f.srcs[0])
+	for _, src := range f.srcs[1:] {
+		least = min(least, Granularity(src))
+	}
+	return least
+}
+
+func (f *fallback) Zeroed() bool {
+	return !slices.ContainsFunc(f.srcs, func(src Source) bool { return !Zeroed(src) })
+}

@@ -1,0 +1,58 @@
+package blocksrc_test
+
+import (
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/blocksrc"
+)
+
+func TestGoHeapKeepsBlocksAlive(t *testing.T) {
+	var src blocksrc.GoHeap
+	block, err := src.Acquire(1000, 4096)
+	require.NoError(t, err)
+	block[999] = 42
+	at := blocksrc.Address(block)
+	block = nil
+	runtime.GC()
+	runtime.GC()
+	for range 100 {
+		other, err := src.Acquire(1000, 0)
+		require.NoError(t, err)
+		require.NotEqual(t, at, blocksrc.Address(other))
+	}
+}
+
+func TestGoHeapBounds(t *testing.T) {
+	var src blocksrc.GoHeap
+	for _, r := range [][2]int{{blocksrc.MaxGoBlock(), 0}, {1, blocksrc.MaxGoBlock()}, {blocksrc.MaxGoBlock() - 4096 + 1, 4096}} {
+		_, err := src.Acquire(r[0], r[1])
+		assert.ErrorIs(t, err, blocksrc.ErrExhausted, "%v", r)
+		assert.ErrorIs(t, err, blocksrc.ErrInvalid, "%v", r)
+	}
+}
+
+// Blocks of the usual size take no more from Go than they have.
+func TestGoHeapWastesNothingOnPages(t *testing.T) {
+	var src blocksrc.GoHeap
+	taken := func(size, align int) uint64 {
+		const n = 8
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for range n {
+			block, err := src.Acquire(size, align)
+			require.NoError(t, err)
+			require.Len(t, block, size)
+			require.Zero(t, blocksrc.Address(block)%uintptr(align))
+		}
+		runtime.ReadMemStats(&after)
+		return (after.TotalAlloc - before.TotalAlloc) / n
+	}
+	assert.Less(t, taken(1<<16, 64), uint64(1<<16+4<<10))
+	assert.Less(t, taken(1<<16, 4<<10), uint64(1<<16+4<<10))
+	assert.Less(t, taken(64, 64), uint64(512), "small ones pay for alignment")
+	assert.Less(t, taken(1<<16, 1<<15), uint64(1<<16+1<<15+16<<10), "and so do well aligned ones")
+}

@@ -1,0 +1,133 @@
+// A hard budget in front of a source, kept before memory is taken, not after.
+
+package blocksrc
+
+import (
+	"fmt"
+	"sync"
+)
+
+// Limit returns a source that draws on src and never has more than max bytes
+// out, counting len(block). Acquire beyond that is an error wrapping
+// [ErrExhausted] that says how much is held. It panics if src is nil.
+//
+// It is goroutine-safe, and the budget holds against concurrent calls too: each
+// reserves what it will need before it asks src. That is size rounded up to the
+// granularity of src; should src return more than that and more than fits, the
+// block goes straight back.
+//
+// [Granular], [Zeroer] and [Discarder] are those of src; where src is not, the
+// granularity is 1, Zeroed is false, and Discard returns an error wrapping
+// errors.ErrUnsupported. Bytes discarded still count as held.
+//
+// Blocks must be released through the Limit that they came from.
+func Limit(src Source, max int) Source {
+	if src == nil {
+		panic("blocksrc: Limit of a nil Source")
+	}
+	return &limit{src: src, max: max}
+}
+
+type limit struct {
+	src Source
+	max int
+
+	mu    sync.Mutex
+	held  int      // bytes out, stuck, or reserved by an Acquire under way
+	stuck [][]byte // too large to hand on, and src would not take them back
+
+	out ledger[struct{}]
+}
+
+func (l *limit) Acquire(size, align int) ([]byte, error) {
+	if err := CheckRequest(size, align); err != nil {
+		return nil, err
+	}
+	l.unstick()
+	need, ok := roundUp(size, l.Granularity())
+	if !ok {
+		return nil, errBeyond(size, align)
+	}
+	if err := l.reserve(need, size); err != nil {
+		return nil, err
+	}
+	block, err := l.src.Acquire(size, align)
+	if err != nil {
+		l.count(-need)
+		return nil, err
+	}
+	if err := l.reserve(len(block)-need, len(block)); err != nil {
+		l.count(len(block) - need) // held it is, until src has it back
+		l.giveBack(block)
+		return nil, err
+	}
+	l.out.add(block, struct{}{})
+	return block, nil
+}
+
+func (l *limit) Release(block []byte) error {
+	l.unstick()
+	if _, err := l.out.take(block); err != nil {
+		return err
+	}
+	if err := l.src.Release(block); err != nil {
+		l.out.add(block, struct{}{}) // its address cannot have been given to anyone else
+		return err
+	}
+	l.count(-len(block))
+	return nil
+}
+
+func (l *limit) Discard(part []byte) error {
+	if len(part) == 0 {
+		return nil
+	}
+	if _, err := l.out.around(part); err != nil {
+		return err
+	}
+	return Discard(l.src, part)
+}
+
+func (l *limit) Granularity() int { return Granularity(l.src) }
+
+func (l *limit) Zeroed() bool { return Zeroed(l.src) }
+
+// reserve takes n more bytes of the budget, or fewer if n is negative.
+func (l *limit) reserve(n, asked int) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n > 0 && n > l.max-l.held {
+		return fmt.Errorf("blocksrc: limit of %d bytes, %d held, asked for %d: %w", l.max, l.held, asked, ErrExhausted)
+	}
+	l.held += n
+	return nil
+}
+
+func (l *limit) count(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held += n
+}
+
+// giveBack returns to src blocks that are counted but that nobody may have. One
+// that src refuses stays counted and is offered again at the next call.
+func (l *limit) giveBack(blocks ...[]byte) {
+	for _, block := range blocks {
+		err := l.src.Release(block)
+		l.mu.Lock()
+		if err == nil {
+			l.held -= len(block)
+		} else {
+			l.stuck = append(l.stuck, block)
+		}
+		l.mu.Unlock()
+	}
+}
+
+func (l *limit) unstick() {
+	l.mu.Lock()
+	stuck := l.stuck
+	l.stuck = nil
+	l.mu.Unlock()
+	l.giveBack(stuck...)
+}

@@ -1,0 +1,181 @@
+package blocksrc_test
+
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/blocksrc"
+	"github.com/vita-go/deblockator/blocksrc/blocksrctest"
+)
+
+func TestLimitCountsWhatBlocksHave(t *testing.T) {
+	src := blocksrc.Limit(heap(), 1000) // 15 granules of 64 and some
+	a, err := src.Acquire(65, 0)
+	require.NoError(t, err)
+	require.Len(t, a, 128)
+	b, err := src.Acquire(832, 0)
+	require.NoError(t, err)
+	_, err = src.Acquire(1, 0)
+	assert.EqualError(t, err, "blocksrc: limit of 1000 bytes, 960 held, asked for 1: source exhausted")
+	assert.ErrorIs(t, err, blocksrc.ErrExhausted)
+	require.NoError(t, src.Release(a))
+	_, err = src.Acquire(129, 0)
+	require.ErrorIs(t, err, blocksrc.ErrExhausted)
+	a, err = src.Acquire(128, 0)
+	require.NoError(t, err)
+	require.NoError(t, src.Release(a))
+	require.NoError(t, src.Release(b))
+	_, held := blocksrc.Stuck(src)
+	assert.Zero(t, held)
+}
+
+func TestLimitOfNothing(t *testing.T) {
+	for _, limit := range []int{0, -1, math.MinInt} {
+		_, err := blocksrc.Limit(heap(), limit).Acquire(1, 0)
+		assert.ErrorIs(t, err, blocksrc.ErrExhausted)
+	}
+	assert.PanicsWithValue(t, "blocksrc: Limit of a nil Source", func() { blocksrc.Limit(nil, 1) })
+}
+
+// The source is not even asked for what cannot fit.
+func TestLimitRefusesBeforeAsking(t *testing.T) {
+	counting := &blocksrctest.Counting{Source: heap()}
+	src := blocksrc.Limit(counting, 1000)
+	_, err := src.Acquire(961, 0)
+	require.ErrorIs(t, err, blocksrc.ErrExhausted)
+	assert.Zero(t, counting.Counts())
+
+	_, err = src.Acquire(64, 0)
+	require.NoError(t, err)
+	_, err = src.Acquire(math.MaxInt-63, 0) // with what is held more than an int
+	require.ErrorContains(t, err, "limit of 1000 bytes, 64 held")
+	assert.Zero(t, counting.Counts().Refused)
+}
+
+// generous returns more than it says it would.
+type generous struct{ blocksrc.Source }
+
+func (g generous) Acquire(size, align int) ([]byte, error) { return g.Source.Acquire(2*size, align) }
+
+func TestLimitGivesBackWhatIsTooMuch(t *testing.T) {
+	counting := &blocksrctest.Counting{Source: heap()}
+	src := blocksrc.Limit(generous{counting}, 1000)
+	a, err := src.Acquire(256, 0)
+	require.NoError(t, err)
+	require.Len(t, a, 512)
+	_, err = src.Acquire(256, 0)
+	require.EqualError(t, err, "blocksrc: limit of 1000 bytes, 768 held, asked for 512: source exhausted")
+	assert.Equal(t, 512, counting.Counts().Held)
+	_, held := blocksrc.Stuck(src)
+	assert.Equal(t, 512, held)
+	require.NoError(t, src.Release(a))
+	assert.NoError(t, counting.Leaks())
+}
+
+// What is too much and cannot be given back is counted and offered again.
+func TestLimitKeepsTryingToGiveBack(t *testing.T) {
+	counting := &blocksrctest.Counting{Source: heap()}
+	failing := &blocksrctest.Failing{Source: counting, On: blocksrctest.Releases, At: 1}
+	src := blocksrc.Limit(generous{failing}, 1000)
+	_, err := src.Acquire(512, 0)
+	require.ErrorIs(t, err, blocksrc.ErrExhausted)
+	stuck, held := blocksrc.Stuck(src)
+	assert.Equal(t, [2]int{1024, 1024}, [2]int{stuck, held})
+	a, err := src.Acquire(64, 0)
+	require.NoError(t, err)
+	stuck, held = blocksrc.Stuck(src)
+	assert.Equal(t, [2]int{0, 128}, [2]int{stuck, held})
+	require.NoError(t, src.Release(a))
+	assert.NoError(t, counting.Leaks())
+}
+
+func TestLimitKeepsWhatCannotBeReleased(t *testing.T) {
+	failing := &blocksrctest.Failing{Source: heap(), On: blocksrctest.Releases, At: 1}
+	src := blocksrc.Limit(failing, 128)
+	a, err := src.Acquire(128, 0)
+	require.NoError(t, err)
+	require.ErrorIs(t, src.Release(a), blocksrctest.ErrInjected)
+	_, err = src.Acquire(1, 0)
+	require.ErrorIs(t, err, blocksrc.ErrExhausted, "still held")
+	require.NoError(t, src.Release(a))
+	require.ErrorIs(t, src.Release(a), blocksrc.ErrNotHeld)
+	_, err = src.Acquire(128, 0)
+	require.NoError(t, err)
+}
+
+func TestLimitIsUnchangedByRefusals(t *testing.T) {
+	src := blocksrc.Limit(&blocksrctest.Failing{Source: heap(), On: blocksrctest.Acquires, At: 1}, 128)
+	_, err := src.Acquire(128, 0)
+	require.ErrorIs(t, err, blocksrctest.ErrInjected)
+	_, err = src.Acquire(128, 0)
+	require.NoError(t, err, "the refused request has reserved nothing")
+}
+
+// Blocks of the source's that did not come through the limit are not its own.
+func TestLimitTellsItsOwnBlocks(t *testing.T) {
+	inner := heap()
+	src := blocksrc.Limit(inner, 1000)
+	other, err := inner.Acquire(64, 0)
+	require.NoError(t, err)
+	require.ErrorIs(t, src.Release(other), blocksrc.ErrNotHeld)
+	require.NoError(t, inner.Release(other))
+}
+
+// gauge sees how much is out of a source at any time, at most.
+type gauge struct {
+	blocksrc.Source
+	held, peak atomic.Int64
+}
+
+func (g *gauge) Acquire(size, align int) ([]byte, error) {
+	block, err := g.Source.Acquire(size, align)
+	if err == nil {
+		now := g.held.Add(int64(len(block)))
+		for p := g.peak.Load(); now > p && !g.peak.CompareAndSwap(p, now); p = g.peak.Load() {
+		}
+	}
+	return block, err
+}
+
+func (g *gauge) Release(block []byte) error {
+	g.held.Add(-int64(len(block)))
+	return g.Source.Release(block)
+}
+
+func (g *gauge) Granularity() int { return blocksrc.Granularity(g.Source) }
+
+func TestLimitHoldsAgainstManyAtOnce(t *testing.T) {
+	const budget = 10_000
+	g := &gauge{Source: heap()}
+	src := blocksrc.Limit(g, budget)
+	var refused, granted atomic.Int64
+	var done sync.WaitGroup
+	for id := range 8 {
+		done.Add(1)
+		go func() {
+			defer done.Done()
+			for i := range 300 {
+				block, err := src.Acquire(1000+id*300+i%7*100, 0)
+				if err != nil {
+					refused.Add(1)
+					continue
+				}
+				granted.Add(1)
+				if err := src.Release(block); err != nil {
+					t.Error(err)
+				}
+			}
+		}()
+	}
+	done.Wait()
+	assert.LessOrEqual(t, g.peak.Load(), int64(budget))
+	assert.Positive(t, granted.Load())
+	assert.Zero(t, g.held.Load())
+	_, held := blocksrc.Stuck(src)
+	assert.Zero(t, held, "refusals: %d", refused.Load())
+}

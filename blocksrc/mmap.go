@@ -1,0 +1,118 @@
+// Blocks straight from the operating system, whatever it calls them.
+
+package blocksrc
+
+import (
+	"fmt"
+	"math"
+)
+
+// Mmap maps each block from the operating system: mmap on Unix, VirtualAlloc on
+// Windows. The zero value is ready, a Mmap may be copied and is goroutine-safe.
+//
+// All Mmap values are one source that can be asked in different ways: a block
+// may be released through any of them.
+//
+// The memory is outside Go's heap. The collector neither scans nor counts it, so
+// moving much data there makes collections cheap and, unless GOGC is raised,
+// frequent. Nothing keeps a block alive but the program: a pointer used after
+// Release ends it with a fault.
+//
+// Any alignment is possible. On Unix what is mapped too much for its sake is
+// unmapped at once; Windows cannot free part of a mapping, so there an alignment
+// beyond 64 KiB costs up to that much address space, but no memory, until
+// Release. The address space is the only bound besides that: wrap it in [Limit]
+// for a budget.
+//
+// Under js, wasip1, plan9, TinyGo and the build tag vita there is no such memory:
+// every Acquire returns an error wrapping errors.ErrUnsupported.
+type Mmap struct {
+	// HugePages makes blocks multiples of 2 MiB, aligned to 2 MiB, and asks
+	// Linux to back them with huge pages, which saves TLB misses on large
+	// blocks accessed at random. Elsewhere it does nothing.
+	//
+	// Off by default: the first touch then clears 2 MiB, waits for the kernel
+	// to free 2 MiB in one piece, and holds 2 MiB even for one object. Go
+	// itself stopped asking when that stalled programs, golang/go#61718.
+	HugePages bool
+
+	// Name labels the blocks in Linux's /proc/self/maps and smaps, as
+	// [anon:Name], where the kernel can (5.17 and later, if so configured).
+	// It is cut to 79 bytes, and what the kernel does not allow in it becomes
+	// an underscore. Costs a system call a block.
+	Name string
+}
+
+// mapped is what all Mmap values have out. Each block is noted with the mapping
+// that must go with it, usually the block itself.
+var mapped ledger[[]byte]
+
+// Acquire implements [Source]. It costs a system call, two more on Unix for an
+// alignment beyond the granularity, three in all on Windows. Physical memory
+// comes with the first touch.
+func (m Mmap) Acquire(size, align int) ([]byte, error) {
+	if err := CheckRequest(size, align); err != nil {
+		return nil, err
+	}
+	unit := m.Granularity()
+	align = max(align, unit)
+	n, ok := roundUp(size, unit)
+	if !ok || n > math.MaxInt-align {
+		return nil, errBeyond(size, align)
+	}
+	block, whole, err := sysMap(n, align)
+	if err != nil {
+		return nil, fmt.Errorf("blocksrc: mapping %d bytes at a multiple of %d: %w", n, align, err)
+	}
+	m.advise(block)
+	mapped.add(block, whole)
+	return block, nil
+}
+
+// Release implements [Source]. It costs a system call, and the unmapping of
+// every page touched. When it fails, as on Linux with ENOMEM while the process
+// has as many mappings as vm.max_map_count allows, the block is still held.
+func (Mmap) Release(block []byte) error {
+	loan, err := mapped.take(block)
+	if err != nil {
+		return err
+	}
+	// Taken first: once it is unmapped, another goroutine may get its address.
+	if err := sysUnmap(loan.note); err != nil {
+		mapped.add(block, loan.note)
+		return fmt.Errorf("blocksrc: unmapping %d bytes: %w", len(loan.note), err)
+	}
+	return nil
+}
+
+// Discard implements [Discarder]. It costs a system call.
+//
+// Linux takes the pages at once and they read as zero afterwards. Darwin, the
+// BSDs and Solaris take them when they need them (MADV_FREE), so that until the
+// next write a page reads as before or as zero. So does Windows (MEM_RESET),
+// which keeps counting them as committed. AIX has nothing of the kind.
+func (Mmap) Discard(part []byte) error {
+	if len(part) == 0 {
+		return nil
+	}
+	if _, err := mapped.around(part); err != nil {
+		return err
+	}
+	page := sysPage()
+	from := padding(part, page)
+	if len(part)-from < page {
+		return nil
+	}
+	pages := part[from : from+(len(part)-from)&^(page-1)]
+	if err := sysDiscard(pages); err != nil {
+		return fmt.Errorf("blocksrc: discarding %d bytes: %w", len(pages), err)
+	}
+	return nil
+}
+
+// Granularity implements [Granular]: the size of a page, 64 KiB on Windows, 2 MiB
+// on Linux with HugePages.
+func (m Mmap) Granularity() int { return m.granularity() }
+
+// Zeroed implements [Zeroer]: true.
+func (Mmap) Zeroed() bool { return true }

@@ -1,0 +1,61 @@
+//go:build !tinygo && !vita
+
+// What only Linux has: huge pages on request, names, pages that are gone at once.
+
+package blocksrc
+
+import (
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// The size that one entry of the second-lowest page table maps where pages have
+// 4 KiB. Kernels with larger pages have larger huge pages and ignore the request.
+const hugePage = 2 << 20
+
+func (m Mmap) granularity() int {
+	if m.HugePages {
+		return max(hugePage, sysPage())
+	}
+	return sysPage()
+}
+
+// advise makes a fresh block what m asks for. A kernel without huge pages or
+// names refuses; the block is as good without.
+func (m Mmap) advise(block []byte) {
+	if m.HugePages {
+		_ = unix.Madvise(block, unix.MADV_HUGEPAGE)
+	}
+	if m.Name != "" {
+		_ = nameMapping(block, m.Name)
+	}
+}
+
+// nameMapping costs a system call. The conversions stand in the call itself,
+// which is what keeps the name in place while the kernel reads it.
+func nameMapping(block []byte, name string) error {
+	text := append([]byte(kernelName(name)), 0)
+	_, _, errno := unix.Syscall6(unix.SYS_PRCTL, unix.PR_SET_VMA, unix.PR_SET_VMA_ANON_NAME,
+		uintptr(unsafe.Pointer(unsafe.SliceData(block))), uintptr(len(block)),
+		uintptr(unsafe.Pointer(unsafe.SliceData(text))), 0)
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// kernelName makes a name that PR_SET_VMA_ANON_NAME accepts: at most 79 bytes of
+// printable ASCII without \ ` $ [ ].
+func kernelName(name string) string {
+	name = name[:min(len(name), 79)]
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' || strings.ContainsRune("\\`$[]", r) {
+			return '_'
+		}
+		return r
+	}, name)
+}
+
+func sysDiscard(pages []byte) error { return unix.Madvise(pages, unix.MADV_DONTNEED) }

@@ -1,0 +1,161 @@
+//go:build !tinygo && !vita
+
+package blocksrc_test
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/vita-go/deblockator/blocksrc"
+)
+
+// mappedWithin sums how much of the addresses from lo to hi is mapped, and how
+// much of that has the label, if one is given.
+func mappedWithin(t *testing.T, lo, hi uintptr, label string) (sum uintptr) {
+	maps, err := os.ReadFile("/proc/self/maps")
+	require.NoError(t, err)
+	for lines := bufio.NewScanner(bytes.NewReader(maps)); lines.Scan(); {
+		var from, to uintptr
+		_, err := fmt.Sscanf(lines.Text(), "%x-%x", &from, &to)
+		require.NoError(t, err)
+		if from, to = max(from, lo), min(to, hi); from < to && strings.HasSuffix(lines.Text(), label) {
+			sum += to - from
+		}
+	}
+	return sum
+}
+
+// addressSpace is how many bytes the process has mapped.
+func addressSpace(t *testing.T) int {
+	statm, err := os.ReadFile("/proc/self/statm")
+	require.NoError(t, err)
+	var pages int
+	_, err = fmt.Sscan(string(statm), &pages)
+	require.NoError(t, err)
+	return pages * blocksrc.Page()
+}
+
+// Blocks of one page at multiples of 16 MiB cost a page each, not 16 MiB, and
+// nothing once they are released.
+func TestMmapTrimsBothEnds(t *testing.T) {
+	const n, align, slack = 40, 16 << 20, 160 << 20 // Go's heap grows meanwhile, 64 MiB at a time
+	var src blocksrc.Mmap
+	before := addressSpace(t)
+	var blocks [][]byte
+	for range n {
+		block, err := src.Acquire(1, align)
+		require.NoError(t, err)
+		at := blocksrc.Address(block)
+		require.Equal(t, uintptr(len(block)), mappedWithin(t, at, at+uintptr(len(block)), ""))
+		blocks = append(blocks, block)
+	}
+	assert.Less(t, addressSpace(t)-before, slack)
+	for _, block := range blocks {
+		at, size := blocksrc.Address(block), uintptr(len(block))
+		require.NoError(t, src.Release(block))
+		require.Zero(t, mappedWithin(t, at, at+size, ""))
+	}
+	for range 10 * n {
+		block, err := src.Acquire(1<<20, align)
+		require.NoError(t, err)
+		require.NoError(t, src.Release(block))
+	}
+	assert.Less(t, addressSpace(t)-before, slack)
+}
+
+// smaps returns what the kernel says under a keyword of the mapping that block is
+// in, which it may have joined with others; empty if it says nothing.
+func smaps(t *testing.T, block []byte, keyword string) string {
+	all, err := os.ReadFile("/proc/self/smaps")
+	require.NoError(t, err)
+	within := false
+	for lines := bufio.NewScanner(bytes.NewReader(all)); lines.Scan(); {
+		var from, to uintptr
+		if n, _ := fmt.Sscanf(lines.Text(), "%x-%x ", &from, &to); n == 2 {
+			within = from <= blocksrc.Address(block) && blocksrc.Address(block) < to
+		} else if said, ok := strings.CutPrefix(lines.Text(), keyword+":"); ok && within {
+			return said
+		}
+	}
+	return ""
+}
+
+// resident is how much physical memory stands behind the mapping, 0 if the kernel
+// does not say.
+func resident(t *testing.T, block []byte) int {
+	var kib int
+	_, _ = fmt.Sscan(smaps(t, block, "Rss"), &kib)
+	return kib << 10
+}
+
+func TestMmapDiscardsToZero(t *testing.T) {
+	var src blocksrc.Mmap
+	block, err := src.Acquire(1<<20, 0)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, src.Release(block)) }()
+	for i := range block {
+		block[i] = 0xEE
+	}
+	before := resident(t, block)
+	require.NoError(t, src.Discard(block))
+	if before >= len(block) { // an emulated kernel says 0
+		assert.Less(t, resident(t, block), before-len(block)*3/4, "the memory is given back")
+	}
+	assert.Equal(t, -1, bytes.IndexFunc(block, func(r rune) bool { return r != 0 }))
+}
+
+func TestMmapHugePages(t *testing.T) {
+	huge := func(block []byte) bool { return strings.Contains(smaps(t, block, "VmFlags"), " hg") }
+	src := blocksrc.Mmap{HugePages: true}
+	require.Equal(t, blocksrc.HugePage, src.Granularity())
+
+	plain, err := blocksrc.Mmap{}.Acquire(4<<20, 0)
+	require.NoError(t, err)
+	assert.False(t, huge(plain), "only when asked for")
+	can := unix.Madvise(plain, unix.MADV_HUGEPAGE) == nil && huge(plain)
+	require.NoError(t, blocksrc.Mmap{}.Release(plain))
+
+	for _, align := range []int{0, 4096, 8 << 20} {
+		block, err := src.Acquire(blocksrc.HugePage+1, align)
+		require.NoError(t, err)
+		assert.Len(t, block, 2*blocksrc.HugePage)
+		assert.Zero(t, blocksrc.Address(block)%uintptr(max(align, blocksrc.HugePage)))
+		assert.Equal(t, can, huge(block))
+		require.NoError(t, src.Release(block))
+	}
+}
+
+func TestMmapName(t *testing.T) {
+	src := blocksrc.Mmap{Name: "deblockator [test]"}
+	block, err := src.Acquire(100_000, 1<<20)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, src.Release(block)) }()
+	if err := blocksrc.NameMapping(block, "deblockator again"); err != nil {
+		t.Skipf("this kernel names no mappings: %v", err)
+	}
+	require.NoError(t, blocksrc.NameMapping(block, src.Name))
+	at := blocksrc.Address(block)
+	assert.Equal(t, uintptr(len(block)), mappedWithin(t, at, at+uintptr(len(block)), " [anon:deblockator _test_]"))
+	assert.Equal(t, uintptr(len(block)), mappedWithin(t, 0, ^uintptr(0), " [anon:deblockator _test_]"), "and nothing else")
+}
+
+func TestKernelName(t *testing.T) {
+	for name, want := range map[string]string{
+		"arena 1":                     "arena 1",
+		"a[b]c$d`e\\f":                "a_b_c_d_e_f",
+		"zero\x00tab\tdel\x7f":        "zero_tab_del_",
+		"größe":                       "gr__e",
+		strings.Repeat("x", 99):       strings.Repeat("x", 79),
+		strings.Repeat("x", 78) + "ö": strings.Repeat("x", 78) + "_",
+	} {
+		assert.Equal(t, want, blocksrc.KernelName(name))
+	}
+}

@@ -1,0 +1,98 @@
+package blocksrc_test
+
+import (
+	"errors"
+	"math"
+	"math/bits"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/blocksrc"
+	"github.com/vita-go/deblockator/blocksrc/blocksrctest"
+)
+
+func needMmap(t *testing.T) {
+	t.Helper()
+	if !blocksrc.HaveMmap {
+		t.Skip("no memory to map here")
+	}
+}
+
+func TestMmapWhereThereIsNone(t *testing.T) {
+	if blocksrc.HaveMmap {
+		t.Skip("there is some")
+	}
+	src := blocksrc.Mmap{Name: "x", HugePages: true}
+	_, err := src.Acquire(1, 0)
+	require.ErrorIs(t, err, errors.ErrUnsupported)
+	assert.ErrorContains(t, err, "blocksrc: mapping 1 bytes at a multiple of 1: unsupported operation")
+	_, err = src.Acquire(0, 0)
+	require.ErrorIs(t, err, blocksrc.ErrInvalid)
+	assert.ErrorIs(t, src.Release([]byte{1}), blocksrc.ErrNotHeld)
+	assert.ErrorIs(t, src.Discard([]byte{1}), blocksrc.ErrNotHeld)
+	assert.Equal(t, 1, src.Granularity())
+	assert.ErrorIs(t, blocksrctest.Test(src), errors.ErrUnsupported)
+	block, err := blocksrc.Fallback(src, heap()).Acquire(1, 0)
+	require.NoError(t, err)
+	assert.Len(t, block, 64)
+}
+
+func TestMmapOfEveryKindIsOneSource(t *testing.T) {
+	needMmap(t)
+	block, err := blocksrc.Mmap{Name: "one"}.Acquire(1, 0)
+	require.NoError(t, err)
+	assert.Len(t, block, blocksrc.Granularity(blocksrc.Mmap{}))
+	require.NoError(t, (&blocksrc.Mmap{HugePages: true}).Release(block))
+	require.ErrorIs(t, blocksrc.Mmap{}.Release(block), blocksrc.ErrNotHeld)
+}
+
+// Larger than any address space, smaller than what overflows.
+func TestMmapBeyondTheAddressSpace(t *testing.T) {
+	needMmap(t)
+	for _, r := range [][2]int{
+		{math.MaxInt - 1<<20, 0},
+		{math.MaxInt - 1<<20, 1 << 16},
+		{1, math.MaxInt/2 + 1},
+		{math.MaxInt / 2, math.MaxInt/4 + 1},
+	} {
+		block, err := blocksrc.Mmap{}.Acquire(r[0], r[1])
+		if err == nil { // 32 bits have room for the smaller ones
+			require.Equal(t, 32, bits.UintSize, "%v", r)
+			require.NoError(t, blocksrc.Mmap{}.Release(block))
+			continue
+		}
+		assert.ErrorIs(t, err, blocksrc.ErrExhausted, "%v", r)
+	}
+}
+
+// Discard takes whole pages, so none that it may not: neither what part holds of
+// the first and the last page, nor anything for a part without a whole one.
+func TestMmapDiscardKeepsTheEnds(t *testing.T) {
+	needMmap(t)
+	src, page := blocksrc.Mmap{}, blocksrc.Page()
+	block, err := src.Acquire(8*page, 0)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, src.Release(block)) }()
+	for i := range block {
+		block[i] = 7
+	}
+	require.NoError(t, src.Discard(block[1:2*page-1]))
+	require.NoError(t, src.Discard(block[5*page-1:5*page+1]))
+	for i := range block {
+		require.Equal(t, byte(7), block[i])
+	}
+	err = src.Discard(block[page-1 : 3*page+1])
+	if errors.Is(err, errors.ErrUnsupported) {
+		return
+	}
+	require.NoError(t, err)
+	for i := range block {
+		if i < page || i >= 3*page {
+			require.Equal(t, byte(7), block[i], "byte %d", i)
+		}
+	}
+	block[page], block[3*page-1] = 1, 2
+	assert.Equal(t, []byte{1, 2}, []byte{block[page], block[3*page-1]})
+}

@@ -1,0 +1,48 @@
+//go:build (aix || darwin || dragonfly || freebsd || linux || netbsd || openbsd || solaris) && !tinygo && !vita
+
+package blocksrc_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/blocksrc"
+)
+
+const canTrim = true
+
+// A system that will not unmap an end costs nobody a block: the end stays with it
+// and goes with it. Every byte mapped is unmapped once.
+func TestMmapThatCannotTrim(t *testing.T) {
+	var src blocksrc.Mmap
+	page := src.Granularity()
+	const align = 1 << 20
+	for refused := range 4 { // a bit for each end, the tail first
+		calls, kept, gone, acquired := 0, 0, 0, false
+		restore := blocksrc.SetUnmap(func(whole []byte, system func([]byte) error) error {
+			calls++
+			if !acquired && refused>>(calls-1)&1 != 0 {
+				kept += len(whole)
+				return errRefused
+			}
+			gone += len(whole)
+			return system(whole)
+		})
+		t.Cleanup(restore)
+		block, err := src.Acquire(page, align)
+		require.NoError(t, err)
+		acquired = true // luck may have aligned it, with one end only
+		require.Len(t, block, page)
+		require.Zero(t, blocksrc.Address(block)%align)
+		whole, err := blocksrc.MappedWhole(block)
+		require.NoError(t, err)
+		assert.Len(t, whole, page+kept)
+		assert.Equal(t, page+align-page, len(whole)+gone)
+		block[0], block[page-1] = 1, 2
+		require.NoError(t, src.Release(block))
+		assert.Equal(t, page+align-page, gone)
+		restore()
+	}
+}

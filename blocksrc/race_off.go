@@ -1,0 +1,7 @@
+//go:build !race
+
+// The race detector is off.
+
+package blocksrc
+
+const raceDetector = false

@@ -1,0 +1,7 @@
+//go:build race
+
+// The race detector is on.
+
+package blocksrc
+
+const raceDetector = true
