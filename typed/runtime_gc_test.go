@@ -1,0 +1,44 @@
+//go:build gc && !tinygo
+
+package typed_test
+
+import (
+	"reflect"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// runtimeSaysPointerFree reports how the collector sees values of type t: whether
+// it would skip them. The second result is false where that cannot be known.
+//
+// The descriptor of a type begins with two words, internal/abi.Type's Size_ and
+// PtrBytes, "number of (prefix) bytes in the type that can contain pointers". The
+// second decides; the first, which reflect exports too, tells whether this is still
+// so.
+func runtimeSaysPointerFree(t reflect.Type) (free, ok bool) {
+	type iface struct{ tab, data unsafe.Pointer }
+	descriptor := (*[2]uintptr)((*iface)(unsafe.Pointer(&t)).data)
+	return descriptor[1] == 0, descriptor[0] == t.Size()
+}
+
+// TestRuntimeAgrees asks the authority: the collector itself.
+func TestRuntimeAgrees(t *testing.T) {
+	agree := func(typ reflect.Type, want bool) {
+		t.Helper()
+		free, ok := runtimeSaysPointerFree(typ)
+		if assert.True(t, ok, "type descriptors have changed") {
+			assert.Equal(t, want, free, "%v", typ)
+		}
+	}
+	for _, k := range kinds {
+		agree(k.typ, k.ok)
+	}
+	for _, c := range accepted {
+		agree(c.typ, true)
+	}
+	for _, c := range refused {
+		agree(c.typ, false)
+	}
+}
