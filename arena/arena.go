@@ -1,0 +1,259 @@
+package arena
+
+import (
+	"fmt"
+	"iter"
+	"math/bits"
+	"unsafe"
+
+	"github.com/vita-go/deblockator/slab"
+	"github.com/vita-go/deblockator/typed"
+)
+
+// Arena keeps objects of type T outside the garbage collector's reach. It is the
+// typed shell of a slab.Pool. The zero value is ready and makes an allocator of
+// its own on first use, with the default configuration; New shares one.
+//
+// An Arena must not be copied, and is not goroutine-safe.
+type Arena[T typed.PointerFree] struct {
+	_    noCopy
+	pool slab.Pool
+	own  *slab.Allocator // made by the arena, and closed by it
+	err  error           // why there can be no pool
+}
+
+// New returns an arena on an allocator, which other arenas may share, and with
+// it its budget; nil makes one of its own. The error is a *typed.PointerError if
+// T holds a Go pointer, and what slab.NewPool says otherwise.
+func New[T typed.PointerFree](a *slab.Allocator) (*Arena[T], error) {
+	r := &Arena[T]{}
+	if err := r.init(a); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// init makes the pool. That it failed is remembered only for T, which does not
+// change.
+func (a *Arena[T]) init(on *slab.Allocator) error {
+	if a.err != nil {
+		return a.err
+	}
+	if a.err = typed.Check[T](); a.err != nil {
+		return a.err
+	}
+	var own *slab.Allocator
+	if on == nil {
+		var err error
+		if own, err = slab.New(slab.Config{}); err != nil {
+			return err
+		}
+		on = own
+	}
+	var t T
+	if err := a.pool.Init(on, int(unsafe.Sizeof(t)), int(unsafe.Alignof(t))); err != nil {
+		return err // own, if there is one, has acquired nothing
+	}
+	a.own = own
+	return nil
+}
+
+// ready makes the allocator of an arena that has none, on first use.
+func (a *Arena[T]) ready() error {
+	if a.pool.Allocator() != nil {
+		return nil
+	}
+	return a.init(nil)
+}
+
+// Must returns v, and panics if err is not nil. It is for programs that cannot
+// go on without the memory: p := arena.Must(particles.Alloc()).
+func Must[V any](v V, err error) V {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// bigT is the size from which it pays to ask whether a slot is zero already.
+const bigT = 256
+
+// Alloc returns a pointer to a new T that is zero. The error wraps what the
+// source said, such as blocksrc.ErrExhausted, or is slab.ErrClosed, or says that
+// T holds a Go pointer.
+func (a *Arena[T]) Alloc() (*T, error) {
+	var zero T
+	if unsafe.Sizeof(zero) < bigT {
+		if p := (*T)(a.pool.Hot()); p != nil {
+			*p = zero
+			return p, nil
+		}
+	}
+	return a.allocCold()
+}
+
+func (a *Arena[T]) allocCold() (*T, error) {
+	if err := a.ready(); err != nil {
+		return nil, err
+	}
+	p, err := a.pool.Alloc()
+	return (*T)(p), err
+}
+
+// Free ends the life of the object at p: its slot is free, and its handle names
+// nothing. It panics with a *slab.MisuseError if p is not a live object of a.
+func (a *Arena[T]) Free(p *T) { a.pool.Free(unsafe.Pointer(p)) }
+
+// Insert stores v as a new object and returns its handle. Errors are those of
+// Alloc.
+func (a *Arena[T]) Insert(v T) (Handle[T], error) {
+	// Small enough to be inlined, so that v is written to its slot at once and
+	// not to the stack first.
+	p, h, err := a.insert()
+	if err == nil {
+		*p = v
+	}
+	return h, err
+}
+
+func (a *Arena[T]) insert() (*T, Handle[T], error) {
+	if p, h := a.pool.HotHandle(); p != nil {
+		return (*T)(p), Handle[T]{h: h}, nil
+	}
+	return a.insertCold()
+}
+
+func (a *Arena[T]) insertCold() (*T, Handle[T], error) {
+	if err := a.ready(); err != nil {
+		return nil, Handle[T]{}, err
+	}
+	p, h, err := a.pool.Insert()
+	return (*T)(p), Handle[T]{h: h}, err
+}
+
+// Get returns the object that h names, and false if it names none any more. The
+// pointer is good until the object is freed; no other operation moves objects.
+func (a *Arena[T]) Get(h Handle[T]) (*T, bool) {
+	p, ok := a.pool.Get(h.h)
+	return (*T)(p), ok
+}
+
+// Remove frees the object that h names and returns true, or returns false if it
+// names none any more.
+func (a *Arena[T]) Remove(h Handle[T]) bool { return a.pool.Remove(h.h) }
+
+// Handle returns the handle of the live object at p. It panics with a
+// *slab.MisuseError if p is not one of a.
+func (a *Arena[T]) Handle(p *T) Handle[T] {
+	return Handle[T]{h: a.pool.Handle(unsafe.Pointer(p))}
+}
+
+// Owns tells whether p is a live object of a.
+func (a *Arena[T]) Owns(p *T) bool { return a.pool.Owns(unsafe.Pointer(p)) }
+
+// InsertN stores the objects vs and returns their handles, appended to hs. It is
+// faster than as many Inserts, and stores all or, with an error, none.
+func (a *Arena[T]) InsertN(vs []T, hs []Handle[T]) ([]Handle[T], error) {
+	if err := a.Reserve(len(vs)); err != nil {
+		return hs, err
+	}
+	var run [64]slab.Handle
+	for len(vs) > 0 {
+		p, got, err := a.pool.TakeRun(len(vs), run[:0])
+		if err != nil { // not after Reserve
+			panic(fmt.Errorf("arena: reserved slots are not there: %w", err))
+		}
+		copy(unsafe.Slice((*T)(p), len(got)), vs)
+		vs = vs[len(got):]
+		for _, h := range got {
+			hs = append(hs, Handle[T]{h: h})
+		}
+	}
+	return hs, nil
+}
+
+// Reserve makes sure that n more objects can be made without asking the source,
+// and so without an error. On an error nothing has changed.
+func (a *Arena[T]) Reserve(n int) error {
+	if err := a.ready(); err != nil {
+		return err
+	}
+	return a.pool.Reserve(n)
+}
+
+// Len returns the number of live objects.
+func (a *Arena[T]) Len() int { return a.pool.Len() }
+
+// All visits the live objects in slot order, which is the order in memory. The
+// loop may free the object at hand or any other, and may make new ones: what is
+// freed before its turn is not visited, what is new may or may not be.
+func (a *Arena[T]) All() iter.Seq2[Handle[T], *T] {
+	return func(yield func(Handle[T], *T) bool) {
+		size := stride[T]()
+		s := a.pool.Scan() // not in the loop's head, which would copy it each time
+		for s.Next() {
+			base := s.Base
+			for m := s.Live; m != 0; {
+				i := bits.TrailingZeros64(m)
+				m &= m - 1
+				if !yield(handleAt[T](s.Index+uint32(i), *(*uint32)(unsafe.Add(s.Gens, uintptr(i)*4))), (*T)(unsafe.Add(base, uintptr(i)*size))) {
+					return
+				}
+				if *s.Frees != s.Seen {
+					m &= s.Refresh()
+				}
+			}
+		}
+	}
+}
+
+// stride is the distance of neighbours: the size of T, but for a T of no size,
+// which has addresses of its own all the same.
+func stride[T any]() uintptr {
+	var t T
+	if unsafe.Sizeof(t) == 0 {
+		return unsafe.Alignof(t)
+	}
+	return unsafe.Sizeof(t)
+}
+
+// Chunks visits the live objects as slices of neighbours, in slot order: the
+// fastest way over all of them. A slice is cut off by a slot that is not live
+// and by the end of a slab. It shows the objects as they were when it was made:
+// what the loop frees or makes stays in it or out of it.
+func (a *Arena[T]) Chunks() iter.Seq[[]T] {
+	return func(yield func([]T) bool) {
+		s := a.pool.Scan()
+		for {
+			p, n := s.NextRun()
+			if n == 0 || !yield(unsafe.Slice((*T)(p), n)) {
+				return
+			}
+		}
+	}
+}
+
+// Reset frees all objects and keeps their slots for new ones.
+func (a *Arena[T]) Reset() { a.pool.Reset() }
+
+// Stats returns what the arena holds and what it did.
+func (a *Arena[T]) Stats() slab.PoolStats { return a.pool.Stats() }
+
+// Allocator returns the allocator that the arena is on, nil if it has none yet.
+func (a *Arena[T]) Allocator() *slab.Allocator { return a.pool.Allocator() }
+
+// Close frees all objects and gives their memory back: to the allocator that
+// was given to New, or to the system. A second call does nothing, unless the
+// first returned an error; then it tries again.
+func (a *Arena[T]) Close() error {
+	if err := a.pool.Close(); err != nil || a.own == nil {
+		return err
+	}
+	return a.own.Close()
+}
+
+// noCopy makes go vet report copies.
+type noCopy struct{}
+
+func (*noCopy) Lock()   {}
+func (*noCopy) Unlock() {}

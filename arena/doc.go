@@ -1,0 +1,61 @@
+// Package arena keeps typed objects in memory that the garbage collector does
+// not scan, in stable places, to be freed and reused one by one.
+//
+//	var enemies arena.Arena[Enemy] // the zero value is ready
+//	defer enemies.Close()
+//
+//	h, err := enemies.Insert(Enemy{HP: 100}) // a handle, safe to keep
+//	e, ok := enemies.Get(h)                  // false once it was removed
+//	for h, e := range enemies.All() {        // in memory order
+//		if e.HP <= 0 {
+//			enemies.Remove(h) // legal while iterating
+//		}
+//	}
+//
+// # Pointers and handles
+//
+// An [Arena] gives out objects in two ways, over the same slots. Alloc and Free
+// speak of pointers: they are the fastest way to an object, and like a pointer
+// into C memory they are yours to not use after Free. Insert, Get and Remove
+// speak of handles: 8 bytes, comparable, without a pointer in them, so that they
+// may be stored in the objects themselves, in maps and in files. Get says false,
+// never garbage, once the object is gone, even if its slot has a new owner.
+// Handle turns a pointer into a handle.
+//
+// A [Region] gives out memory for values of any types that are freed together:
+// the scratch memory of a frame or a request.
+//
+// # What may be stored
+//
+// The collector does not look into an arena, so T must hold no Go pointer: no
+// string, slice, map, channel, function, interface or pointer. That is checked
+// once for each arena, and the error names the field; see package typed. What
+// would be a pointer to another object becomes a Handle, a string an array of
+// bytes or a number in a table.
+//
+// # What a program gets wrong
+//
+//	mistake                                  what it gets
+//	Free twice, at once or later             panic: double free
+//	Free of an address inside an object      panic: address inside an allocation
+//	Free of memory from elsewhere            panic: not memory of this allocator
+//	Free or Remove after Close               panic; Remove, Get: false
+//	Get, Remove with a stale handle          false, for certain
+//	… with a handle from a reused slot       false, for certain: a slot whose generation
+//	                                         would wrap is retired (and counted in Stats)
+//	… with a handle that was made up         false, unless it is that of a live object
+//	… with a handle of another arena of T    false, but for a chance of one in 2^30
+//	Free of an object that was freed and     frees the new owner's object; the owner's
+//	  whose slot was reused since            own Free is then the one that panics
+//	use of a *T after Free                   whatever is there now; with the build tag
+//	                                         slabcheck, bytes of 0xDF until it is reused
+//
+// The panics carry a *slab.MisuseError, and nothing has changed when they occur.
+//
+// # Cost
+//
+// Every operation on one object takes constant time; only when an arena grows is
+// the source asked. An object takes its size, 4 bytes for its generation, a bit,
+// and 0.4 % for finding it by its address. Nothing here is goroutine-safe: an
+// arena, and all arenas on one allocator, belong to one goroutine at a time.
+package arena

@@ -1,0 +1,28 @@
+package arena
+
+import "github.com/vita-go/deblockator/slab"
+
+// Handle names an object of an Arena[T] for as long as the object lives. It has
+// 8 bytes and no pointer, can be compared and used as a map key, and may be part
+// of a T. The zero Handle names nothing.
+type Handle[T any] struct {
+	_ [0]*T // a handle of one type does not convert to one of another
+	h slab.Handle
+}
+
+// Bits returns h as a number that HandleFromBits turns back.
+func (h Handle[T]) Bits() uint64 { return h.h.Bits() }
+
+// HandleFromBits returns the handle with these bits. Bits that are not from a
+// handle of the arena give a handle that names nothing, or by chance a live
+// object: like any handle, it never names memory that is not a live T.
+func HandleFromBits[T any](bits uint64) Handle[T] {
+	return Handle[T]{h: slab.HandleFromBits(bits)}
+}
+
+// IsZero tells whether h is the zero Handle.
+func (h Handle[T]) IsZero() bool { return h.h == slab.Handle{} }
+
+func handleAt[T any](index, gen uint32) Handle[T] {
+	return HandleFromBits[T](uint64(gen)<<32 | uint64(index))
+}

@@ -1,0 +1,282 @@
+package arena
+
+import (
+	"fmt"
+	"math"
+	"reflect"
+	"unsafe"
+
+	"github.com/vita-go/deblockator/slab"
+	"github.com/vita-go/deblockator/typed"
+)
+
+// Region hands out memory for values of any pointer-free types, one behind the
+// other, and frees them together: all of them by Reset, or those since a Mark by
+// Rewind. It is for values that die at the same time: the scratch memory of a
+// frame, the tree of a parse. Making a value costs an addition and its clearing.
+//
+// A Region must not be copied, and is not goroutine-safe.
+type Region struct {
+	_ noCopy
+	a *slab.Allocator
+
+	own    bool     // made by NewRegion, and closed by the region
+	chunks [][]byte // from the allocator, in the order of their use
+	at     int      // the chunk in use
+	used   int      // bytes of it
+	clean  int      // bytes of it from here on are zero
+	held   int      // bytes of all chunks
+	epoch  uint64   // of the allocator, to notice its Reset
+	closed bool
+
+	rewinds uint64 // counts Rewind and Reset
+	lows    []low  // what they came down to, see Rewind
+
+	last  reflect.Type // the type that was checked last
+	known map[reflect.Type]error
+}
+
+// regionMin is the size of a region's first chunk. Each further one is as large
+// as all before it together, up to regionMax, or as large as it must be.
+const (
+	regionMin = 4 << 10
+	regionMax = 1 << 20
+)
+
+// NewRegion returns a region on an allocator; nil makes one of its own. It
+// allocates nothing yet.
+func NewRegion(a *slab.Allocator) (*Region, error) {
+	r := &Region{a: a, own: a == nil, known: make(map[reflect.Type]error)}
+	if r.own {
+		var err error
+		if r.a, err = slab.New(slab.Config{}); err != nil {
+			return nil, err
+		}
+	}
+	r.epoch = r.a.Epoch()
+	return r, nil
+}
+
+// Make returns a new T that is zero, in r. The error is a *typed.PointerError if
+// T holds a Go pointer, or that of slab.Allocator.Alloc.
+func Make[T typed.PointerFree](r *Region) (*T, error) {
+	var t T
+	if err := check[T](r); err != nil {
+		return nil, err
+	}
+	p, err := r.alloc(unsafe.Sizeof(t), unsafe.Alignof(t))
+	return (*T)(p), err
+}
+
+// MakeSlice returns a slice of n zero values in r, of capacity n. Errors are
+// those of Make, and slab.ErrInvalid and slab.ErrTooLarge for an n that is
+// negative or too large.
+func MakeSlice[T typed.PointerFree](r *Region, n int) ([]T, error) {
+	var t T
+	if err := check[T](r); err != nil {
+		return nil, err
+	}
+	size := unsafe.Sizeof(t)
+	switch {
+	case n < 0:
+		return nil, fmt.Errorf("%w: slice of %d", slab.ErrInvalid, n)
+	case size > 0 && uintptr(n) > math.MaxInt/size:
+		return nil, fmt.Errorf("%w: slice of %d times %d bytes", slab.ErrTooLarge, n, size)
+	}
+	p, err := r.alloc(uintptr(n)*size, unsafe.Alignof(t))
+	if err != nil {
+		return nil, err
+	}
+	return unsafe.Slice((*T)(p), n), nil
+}
+
+// check tells whether T may live in r, once for each type and region.
+func check[T typed.PointerFree](r *Region) error {
+	t := reflect.TypeFor[T]()
+	if t == r.last {
+		return nil
+	}
+	err, ok := r.known[t]
+	if !ok {
+		err = typed.Check[T]()
+		r.known[t] = err
+	}
+	if err == nil {
+		r.last = t
+	}
+	return err
+}
+
+// alloc returns size bytes, all zero, at a multiple of align.
+func (r *Region) alloc(size, align uintptr) (unsafe.Pointer, error) {
+	if r.closed {
+		return nil, slab.ErrClosed
+	}
+	r.sync()
+	if r.at < len(r.chunks) {
+		if p := r.bump(size, align); p != nil {
+			return p, nil
+		}
+	}
+	if err := r.next(size, align); err != nil {
+		return nil, err
+	}
+	return r.bump(size, align), nil
+}
+
+// bump takes size bytes of the chunk in use, nil if they are not there.
+func (r *Region) bump(size, align uintptr) unsafe.Pointer {
+	c := r.chunks[r.at]
+	base := unsafe.Pointer(unsafe.SliceData(c))
+	pad := -(uintptr(base) + uintptr(r.used)) & (align - 1)
+	room := uintptr(len(c) - r.used)
+	// A value of no size has an address of its own all the same, inside c.
+	if need := max(size, 1); room < pad || room-pad < need {
+		return nil
+	}
+	from := r.used + int(pad)
+	r.used = from + int(size)
+	if from < r.clean {
+		clear(c[from:min(r.used, r.clean)])
+	}
+	r.clean = max(r.clean, r.used)
+	return unsafe.Add(base, from)
+}
+
+// next goes on to a chunk with room for size bytes at a multiple of align: one
+// that a Rewind left, if it is large enough, or a new one in its place.
+func (r *Region) next(size, align uintptr) error {
+	at := r.at
+	if at < len(r.chunks) {
+		at++
+	}
+	if at < len(r.chunks) {
+		if c := r.chunks[at]; uintptr(len(c)) >= max(size, 1)+align {
+			r.at, r.used, r.clean = at, 0, len(c)
+			return nil
+		}
+	}
+	if size > math.MaxInt-align {
+		return fmt.Errorf("%w: %d bytes aligned to %d", slab.ErrTooLarge, size, align)
+	}
+	n := max(int(size+align), regionMin, min(r.held, regionMax))
+	c, err := r.a.Alloc(n, 1)
+	if err != nil {
+		return err
+	}
+	c = c[:cap(c)]
+	r.chunks = append(r.chunks, nil)
+	copy(r.chunks[at+1:], r.chunks[at:])
+	r.chunks[at] = c
+	r.held += len(c)
+	r.at, r.used, r.clean = at, 0, 0
+	return nil
+}
+
+// sync notices that the allocator was Reset or closed under the region.
+func (r *Region) sync() {
+	if e := r.a.Epoch(); e != r.epoch {
+		r.epoch = e
+		r.forget()
+	}
+}
+
+func (r *Region) forget() {
+	r.chunks, r.at, r.used, r.clean, r.held, r.lows = nil, 0, 0, 0, 0, nil
+}
+
+// Mark is a point in the life of a Region.
+type Mark struct {
+	r       *Region
+	at      place
+	rewinds uint64
+	epoch   uint64
+}
+
+// place is how far a region has come: chunks, and bytes of the last.
+type place struct{ chunk, used int }
+
+func (p place) before(q place) bool {
+	return p.chunk < q.chunk || p.chunk == q.chunk && p.used < q.used
+}
+
+// low is a place that the region was rewound to, as its count-th rewind.
+type low struct {
+	at    place
+	count uint64
+}
+
+// Mark returns the present point, for Rewind to come back to.
+func (r *Region) Mark() Mark {
+	r.sync()
+	return Mark{r: r, at: place{r.at, r.used}, rewinds: r.rewinds, epoch: r.epoch}
+}
+
+// Rewind frees everything that was made since m; the memory stays with the
+// region. It panics with a *slab.MisuseError if m is not in the region's past: of
+// another region, from before the allocator was Reset, or of a time that was
+// rewound already.
+func (r *Region) Rewind(m Mark) {
+	r.sync()
+	if r.closed || m.r != r || m.epoch != r.epoch || !r.past(m) {
+		e := &slab.MisuseError{Misuse: slab.BadMark, Op: "Region.Rewind"}
+		if r.closed {
+			e.Misuse = slab.UseAfterClose
+		}
+		panic(e)
+	}
+	r.down(m.at)
+}
+
+// past tells whether the region has not been below m since m was made. The lows
+// are kept in order of place and of time, so the first one after m decides.
+func (r *Region) past(m Mark) bool {
+	for i := len(r.lows) - 1; i >= 0 && r.lows[i].count > m.rewinds; i-- {
+		if r.lows[i].at.before(m.at) {
+			return false
+		}
+	}
+	return true
+}
+
+// down goes back to a place. Lows above it do not matter any more, so no more of
+// them are kept than there are places between which something is live.
+func (r *Region) down(to place) {
+	n := len(r.lows)
+	for n > 0 && !r.lows[n-1].at.before(to) {
+		n--
+	}
+	r.rewinds++
+	r.lows = append(r.lows[:n], low{to, r.rewinds})
+	if to.chunk < r.at {
+		r.at, r.clean = to.chunk, len(r.chunks[to.chunk])
+	}
+	r.used = to.used
+}
+
+// Reset frees everything that was made; the memory stays with the region.
+func (r *Region) Reset() {
+	r.sync()
+	r.down(place{})
+}
+
+// Held returns the bytes that the region has from its allocator.
+func (r *Region) Held() int {
+	r.sync()
+	return r.held
+}
+
+// Close gives the memory back. A second call does nothing, unless the first
+// returned an error; then it tries again.
+func (r *Region) Close() error {
+	r.sync()
+	for _, c := range r.chunks {
+		r.a.Free(c)
+	}
+	r.forget()
+	r.closed = true
+	if r.own {
+		return r.a.Close()
+	}
+	return nil
+}

@@ -1,0 +1,479 @@
+package slab
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"unsafe"
+
+	"github.com/vita-go/deblockator/blocksrc"
+)
+
+// Allocator hands out pieces of blocks that it takes from a source. See the
+// package comment for how; [New] makes one.
+//
+// An Allocator must not be copied, and is not goroutine-safe: one goroutine at a
+// time may call its methods and those of the pools, arenas and regions on it.
+type Allocator struct {
+	_     noCopy
+	cfg   Config
+	table chunkTable
+	user  heap
+	meta  heap // the allocator's own records
+	addrs addrMap
+
+	slabs       []slabRef // number 0 is none
+	vacantSlabs []uint32
+	classes     [numClasses]cache
+	pools       []*Pool // by id - numClasses; nil if closed
+
+	live, peakLive, peakHeld int
+	allocs, frees            uint64 // of chunks, blocks of their own, and pools that were closed
+	retired                  int    // slots of pools that were closed
+	failures                 uint64 // requests that were refused
+	epoch                    uint64 // counts Reset
+	closed                   bool
+	unchecked                int // see invariants_on.go
+}
+
+// New returns an allocator. It acquires nothing yet. The error wraps ErrInvalid
+// if cfg contradicts itself.
+func New(cfg Config) (*Allocator, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	a := &Allocator{cfg: cfg}
+	a.user = heap{
+		table: &a.table, src: cfg.Source, zeroed: blocksrc.Zeroed(cfg.Source),
+		align:   blockAlign(cfg.Source, cfg.BlockAlign),
+		minSize: cfg.BlockSize, maxSize: cfg.MaxBlockSize, retain: cfg.Retain,
+	}
+	a.meta = heap{
+		table: &a.table, src: cfg.MetaSource, zeroed: blocksrc.Zeroed(cfg.MetaSource),
+		align:   blockAlign(cfg.MetaSource, 0),
+		minSize: metaBlockSize, maxSize: cfg.MaxBlockSize, retain: 0,
+	}
+	a.user.onGrow, a.meta.onGrow = a.noteHeld, a.noteHeld
+	a.user.other, a.meta.other = &a.meta, &a.user
+	a.table.init()
+	a.addrs.init()
+	a.slabs = make([]slabRef, 1, 16)
+	for i := range a.classes {
+		a.classes[i].init(a, uint32(i), uintptr(classSize[i]), 1, false)
+	}
+	return a, nil
+}
+
+// metaBlockSize is the size of the first block of records.
+const metaBlockSize = 32 << 10
+
+func (a *Allocator) noteHeld() { a.peakHeld = max(a.peakHeld, a.user.held+a.meta.held) }
+
+// gain counts n more bytes as live.
+func (a *Allocator) gain(n uintptr) {
+	a.live += int(n)
+	a.peakLive = max(a.peakLive, a.live)
+}
+
+// Alloc returns size bytes, all zero, at a multiple of align, which is a power
+// of two; 0 means 1. The capacity of the slice is the room that the allocation
+// really has, and all of it is the caller's. Size 0 gives an empty slice that is
+// not nil and needs no Free.
+//
+// It takes constant time, besides the clearing, unless the source must be asked.
+// The error wraps ErrInvalid, ErrTooLarge, ErrClosed, or what the source said,
+// such as blocksrc.ErrExhausted; nothing that is live has changed then.
+func (a *Allocator) Alloc(size, align int) ([]byte, error) {
+	b, dirty, err := a.alloc(size, align)
+	if err != nil {
+		return nil, err
+	}
+	clear(b[:cap(b)][:dirty])
+	return b, nil
+}
+
+// AllocUninitialized is Alloc without the clearing: the bytes are whatever was
+// there before.
+func (a *Allocator) AllocUninitialized(size, align int) ([]byte, error) {
+	b, _, err := a.alloc(size, align)
+	return b, err
+}
+
+// alloc returns how many bytes from the start may not be zero as well.
+func (a *Allocator) alloc(size, align int) (b []byte, dirty uintptr, err error) {
+	if align == 0 {
+		align = 1
+	}
+	switch {
+	case a.closed:
+		return nil, 0, ErrClosed
+	case size < 0 || align < 0 || align&(align-1) != 0:
+		return nil, 0, fmt.Errorf("%w: size %d, align %d", ErrInvalid, size, align)
+	case size == 0:
+		return []byte{}, 0, nil
+	}
+	b, dirty, err = a.allocAny(size, align)
+	if err != nil && a.live == 0 && errors.Is(err, blocksrc.ErrExhausted) && a.Trim() > 0 {
+		// Nothing is live, so what is in the way is records of what was.
+		b, dirty, err = a.allocAny(size, align)
+	}
+	if err != nil {
+		a.failures++
+		return nil, 0, err
+	}
+	a.after()
+	return b, dirty, nil
+}
+
+func (a *Allocator) allocAny(size, align int) (b []byte, dirty uintptr, err error) {
+	if c, ok := smallClass(size, align); ok {
+		return a.allocSlot(&a.classes[c], size)
+	}
+	return a.allocRange(size, align)
+}
+
+func (a *Allocator) allocSlot(c *cache, size int) (b []byte, dirty uintptr, err error) {
+	id, s, slot, err := c.take()
+	if err != nil {
+		return nil, 0, err
+	}
+	p := unsafe.Add(a.slabs[id].base, uintptr(slot)*c.stride)
+	if !s.fresh(slot) {
+		dirty = c.stride
+	}
+	return unsafe.Slice((*byte)(p), c.stride)[:size], dirty, nil
+}
+
+// allocRange serves what no slab does: from the holes if it is not large or if
+// there is no block to be had for it alone.
+func (a *Allocator) allocRange(size, align int) (b []byte, dirty uintptr, err error) {
+	if uint64(size) > maxBlockBytes || uint64(align) > maxBlockBytes {
+		return nil, 0, fmt.Errorf("%w: %d bytes aligned to %d", ErrTooLarge, size, align)
+	}
+	n := (max(uint64(size), window) + granule - 1) >> granuleShift // one start to a window
+	large := uint64(size) >= uint64(a.cfg.LargeSize) || n<<granuleShift+uint64(align) > uint64(a.cfg.MaxBlockSize)
+	var i uint32
+	if large {
+		i, err = a.allocBlock(int(n<<granuleShift), align)
+		// A hole will do as well, before what is kept for the next need goes, for
+		// it may be the hole.
+		large = err == nil || !a.user.hasHole(uint32(n), uintptr(align))
+		if large && a.reclaim(err) {
+			i, err = a.allocBlock(int(n<<granuleShift), align)
+			large = err == nil || !a.user.hasHole(uint32(n), uintptr(align))
+		}
+	}
+	if !large {
+		i, err = a.allocChunk(uint32(n), uintptr(align), chunkLive)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	c := a.table.at(i)
+	if err := a.mapRegions(a.user.address(c), 1); err != nil {
+		a.freeChunk(i, c)
+		return nil, 0, err
+	}
+	c.align = log2(align)
+	a.addrs.set(a.user.address(c), 1, chunkEntry(i))
+	a.gain(uintptr(c.size) << granuleShift)
+	a.allocs++
+	dirty = a.user.use(c)
+	return unsafe.Slice((*byte)(a.user.pointer(c)), uint64(c.size)<<granuleShift)[:size], dirty, nil
+}
+
+// ready makes sure that there are unused chunk records for the next step.
+func (a *Allocator) ready() error {
+	if a.table.spare >= chunkReserve {
+		return nil
+	}
+	i, err := a.meta.alloc(uint32(chunkPageBytes>>granuleShift), granule, chunkRecord)
+	if a.reclaim(err) {
+		i, err = a.meta.alloc(uint32(chunkPageBytes>>granuleShift), granule, chunkRecord)
+	}
+	if err != nil {
+		return err
+	}
+	c := a.table.at(i)
+	a.meta.use(c)
+	a.table.addPage(a.meta.pointer(c), i)
+	return nil
+}
+
+// allocChunk returns a chunk of the user's memory, without an address entry.
+func (a *Allocator) allocChunk(size uint32, align uintptr, kind chunkKind) (uint32, error) {
+	if err := a.ready(); err != nil {
+		return 0, err
+	}
+	i, err := a.user.alloc(size, align, kind)
+	if a.reclaim(err) {
+		i, err = a.user.alloc(size, align, kind)
+	}
+	return i, err
+}
+
+// reclaim gives back what is kept for the next need, if err says that this is
+// the need, and tells whether that was anything.
+func (a *Allocator) reclaim(err error) bool {
+	if err == nil || !errors.Is(err, blocksrc.ErrExhausted) {
+		return false
+	}
+	vacant, held := len(a.vacantSlabs), a.user.held+a.meta.held
+	a.dropSpares()
+	_, _ = a.user.shrink(0, false), a.meta.shrink(0, false)
+	return len(a.vacantSlabs) > vacant || a.user.held+a.meta.held < held
+}
+
+// allocBlock returns a chunk that is a block of its own.
+func (a *Allocator) allocBlock(size, align int) (uint32, error) {
+	if err := a.ready(); err != nil {
+		return 0, err
+	}
+	return a.user.allocBlock(size, max(align, blockAlign(a.cfg.Source, a.cfg.LargeAlign)))
+}
+
+// allocRecord returns a chunk for records of the allocator's own, and how many
+// of its bytes may not be zero.
+func (a *Allocator) allocRecord(size uint32) (i uint32, dirty uintptr, err error) {
+	if err := a.ready(); err != nil {
+		return 0, 0, err
+	}
+	n := (size + granule - 1) >> granuleShift
+	i, err = a.meta.alloc(n, granule, chunkRecord)
+	if a.reclaim(err) {
+		i, err = a.meta.alloc(n, granule, chunkRecord)
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("slab: records: %w", err)
+	}
+	return i, a.meta.use(a.table.at(i)), nil
+}
+
+// mapRegions makes sure that [addr, addr+size) can have entries in the address
+// map.
+func (a *Allocator) mapRegions(addr, size uintptr) error {
+	last := (addr + size - 1) >> regionShift
+	for key := addr >> regionShift; ; key++ {
+		if a.addrs.find(key<<regionShift) == nil {
+			i, dirty, err := a.allocRecord(leafBytes)
+			if err != nil {
+				return err
+			}
+			leaf := a.meta.pointer(a.table.at(i))
+			clear(unsafe.Slice((*byte)(leaf), leafBytes)[:dirty])
+			a.addrs.insert(key, leaf, i)
+		}
+		if key == last {
+			return nil
+		}
+	}
+}
+
+// freeChunk gives chunk i, which has no address entry any more, back.
+func (a *Allocator) freeChunk(i uint32, c *chunk) {
+	if c.kind == chunkLarge {
+		a.user.freeBlock(i, c)
+	} else {
+		a.user.free(i)
+	}
+}
+
+// Free gives b back. It goes by the start and the capacity of b, so a shorter
+// b[:n] is as good; a slice of capacity 0 that points at none of a's memory,
+// such as nil, is nothing to free. It takes constant time, cannot fail, and
+// panics with a *MisuseError if b is not an allocation of a.
+func (a *Allocator) Free(b []byte) {
+	if !a.free(b, "Allocator.Free") {
+		return
+	}
+	a.after()
+}
+
+func (a *Allocator) free(b []byte, op string) bool {
+	addr := addrOf(b)
+	if a.closed {
+		if cap(b) > 0 {
+			a.misuse(op, addr, cap(b), anyClass)
+		}
+		return false
+	}
+	v := a.addrs.lookup(addr)
+	if v.isSlab() {
+		id := v.number()
+		s := a.slabs[id].rec
+		if s.owner < numClasses {
+			c := &a.classes[s.owner]
+			if slot, ok := c.slotAt(addr - s.addr); ok && slot < s.slots && uintptr(cap(b)) == c.stride && !s.isFree(slot) {
+				poison(b[:cap(b)])
+				c.frees++
+				c.give(id, s, slot)
+				return true
+			}
+		}
+	} else if v != 0 {
+		c := a.table.at(v.number())
+		if n := uintptr(c.size) << granuleShift; a.user.address(c) == addr && n == uintptr(cap(b)) {
+			poison(b[:cap(b)])
+			a.addrs.set(addr, 1, 0)
+			a.live -= int(n)
+			a.frees++
+			a.freeChunk(v.number(), c)
+			return true
+		}
+	}
+	if cap(b) == 0 {
+		if _, ok := a.user.blockAt(addr); !ok {
+			return false
+		}
+	}
+	a.misuse(op, addr, cap(b), anyClass)
+	return false
+}
+
+// Owns tells whether b is an allocation of a that Free would take.
+func (a *Allocator) Owns(b []byte) bool {
+	if a.closed || cap(b) == 0 {
+		return false
+	}
+	room, _, ok := a.sizeOf(addrOf(b))
+	return ok && room == cap(b)
+}
+
+// sizeOf returns the room of the allocation that starts at addr and the
+// alignment that it keeps when it has to move.
+func (a *Allocator) sizeOf(addr uintptr) (room, align int, ok bool) {
+	v := a.addrs.lookup(addr)
+	switch {
+	case v == 0:
+		return 0, 0, false
+	case v.isSlab():
+		s := a.slabs[v.number()].rec
+		if s.owner >= numClasses {
+			return 0, 0, false
+		}
+		c := &a.classes[s.owner]
+		slot, exact := c.slotAt(addr - s.addr)
+		if !exact || slot >= s.slots || s.isFree(slot) {
+			return 0, 0, false
+		}
+		return int(c.stride), int(c.stride & -c.stride), true
+	default:
+		c := a.table.at(v.number())
+		return int(c.size) << granuleShift, 1 << c.align, a.user.address(c) == addr
+	}
+}
+
+// Epoch returns how many times a was Reset. What was allocated in an earlier
+// epoch is gone.
+func (a *Allocator) Epoch() uint64 { return a.epoch }
+
+// Reset frees everything that was allocated from a, also in pools, arenas and
+// regions on it, and keeps the blocks for what comes next. Handles from before
+// name nothing any more; pointers and slices from before must not be used. It
+// takes time in proportion to the number of blocks, slabs and chunks.
+func (a *Allocator) Reset() {
+	if a.closed {
+		return
+	}
+	a.user.keepAll = true
+	for _, p := range a.pools {
+		if p != nil {
+			p.cool()
+		}
+	}
+	for id, ref := range a.slabs {
+		if ref.rec != nil {
+			a.cacheOf(ref.rec.owner).evict(uint32(id), ref.rec)
+		}
+	}
+	for _, b := range slices.Clone(a.user.order) {
+		for i := a.user.blocks[b].first; i != 0; {
+			c := a.table.at(i)
+			if c.kind == chunkHole {
+				i = c.next
+				continue
+			}
+			a.addrs.set(a.user.address(c), 1, 0)
+			a.live -= int(c.size) << granuleShift
+			a.frees++
+			if c.kind == chunkLarge {
+				a.user.freeBlock(i, c)
+				break
+			}
+			a.user.free(i)
+			i = a.user.blocks[b].first
+		}
+	}
+	a.user.keepAll = false
+	a.epoch++
+	a.after()
+}
+
+// Trim gives back to the source what a holds and does not need: empty slabs,
+// empty blocks whatever Retain says, and the records that described them. Where
+// a block stays and the source can do so, the pages of large holes in it are
+// given back too. It returns the bytes of the blocks that were released, and
+// takes time in proportion to the number of blocks and holes.
+func (a *Allocator) Trim() (released int) {
+	if a.closed {
+		return 0
+	}
+	held := a.user.held + a.meta.held
+	_ = a.trim() // what was refused is counted in Stats
+	a.after()
+	return held - a.user.held - a.meta.held
+}
+
+// mostlyEmpty tells whether so little of many blocks is live that giving blocks
+// back counts for more than having slabs at hand.
+func (a *Allocator) mostlyEmpty() bool {
+	return a.user.held > 16*a.cfg.BlockSize && a.live < a.user.held/8
+}
+
+// dropSpares gives the empty slabs back that classes and pools keep.
+func (a *Allocator) dropSpares() {
+	for i := range a.classes {
+		a.classes[i].dropSpare()
+	}
+	for _, p := range a.pools {
+		if p != nil {
+			p.dropSpare()
+		}
+	}
+}
+
+func (a *Allocator) trim() error {
+	for i := range a.classes {
+		a.classes[i].trim()
+	}
+	for _, p := range a.pools {
+		if p != nil {
+			p.cool()
+			p.trim()
+		}
+	}
+	err := a.user.shrink(0, false)
+	a.user.discardHoles()
+	a.addrs.prune(a.meta.free)
+	if len(a.user.order) == 0 {
+		// The records describe nothing any more, besides themselves.
+		err = errors.Join(err, a.meta.restart())
+		a.table.init()
+		return err
+	}
+	return errors.Join(err, a.meta.shrink(0, false))
+}
+
+// Close gives everything back to the sources. Memory that was allocated must not
+// be used any more. A second call does nothing, unless a source refused to take
+// a block back the first time, which is the error; then it tries those again.
+func (a *Allocator) Close() error {
+	if a.closed && a.user.held+a.meta.held == 0 {
+		return nil
+	}
+	a.Reset()
+	err := a.trim()
+	a.closed = true
+	return err
+}

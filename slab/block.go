@@ -1,0 +1,405 @@
+package slab
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"unsafe"
+
+	"github.com/vita-go/deblockator/blocksrc"
+)
+
+// A heap is a set of blocks of one source, tiled by chunks, with an index of
+// the holes among them. An allocator has two: one for the user's memory and one
+// for its own records, so that a record never keeps a block of the user's from
+// going back to the source.
+
+// block is a range from the source. The slice is the anchor: it keeps a Go
+// slice alive, and every pointer into the block is derived from it.
+type block struct {
+	mem   []byte         // as Acquire returned it; nil if this number is unused
+	base  unsafe.Pointer // of mem
+	first uint32         // chunk at offset 0
+	size  uint32         // granules in use of mem; a last part below one is left out
+	clean uint32         // granules from here on were never handed out
+	stuck bool           // the source refused to take it back
+}
+
+type heap struct {
+	table   *chunkTable
+	other   *heap // of the same allocator
+	src     blocksrc.Source
+	zeroed  bool // fresh blocks read as zero
+	align   int  // of blocks, as asked from the source
+	minSize int  // of the first block, in bytes
+	maxSize int  // blocks double up to this
+	retain  int  // see Config.Retain
+
+	blocks []block
+	vacant []uint32 // unused numbers of blocks
+	order  []uint32 // numbers of blocks in use, by address
+	bins   bins
+
+	held     int     // bytes of all blocks
+	holes    int     // number of holes
+	holeSize uint64  // their granules
+	empty    int     // bytes of blocks that are one hole
+	spare    uint32  // the empty block that is kept back, plus 1; 0 = none
+	stuck    int     // blocks that the source refused to take back
+	failures uint64  // refusals by the source
+	refused  []block // not in use, but the source did not take them back
+
+	onGrow  func() // called after held grew
+	keepAll bool   // empty blocks stay, whatever retain says
+}
+
+// addr is the address of the block as a number, for comparison only.
+func (b *block) addr() uintptr { return uintptr(b.base) }
+
+func (h *heap) address(c *chunk) uintptr {
+	return h.blocks[c.block].addr() + uintptr(c.off)<<granuleShift
+}
+
+func (h *heap) pointer(c *chunk) unsafe.Pointer {
+	return unsafe.Add(h.blocks[c.block].base, uintptr(c.off)<<granuleShift)
+}
+
+// isWhole tells whether chunk c is all of its block.
+func (h *heap) isWhole(c *chunk) bool { return c.prev == 0 && c.next == 0 }
+
+// alloc returns a chunk of size granules at a multiple of align bytes, from a
+// hole or else from a new block. The caller has made sure of unused records.
+func (h *heap) alloc(size uint32, align uintptr, kind chunkKind) (uint32, error) {
+	i := h.findHole(size, align)
+	if i == 0 {
+		// Not to be looked for again: alignment may put it out of the search's
+		// reach, though it is large enough.
+		var err error
+		if i, err = h.grow(size, align); err != nil {
+			if i = h.searchAll(size, align); i == 0 {
+				return 0, err
+			}
+		}
+	}
+	c := h.table.at(i)
+	if h.isWhole(c) {
+		h.empty -= len(h.blocks[c.block].mem)
+		if h.spare == c.block+1 {
+			h.spare = 0
+		}
+	}
+	h.carve(i, size, align, kind)
+	return i, nil
+}
+
+// use marks chunk c as handed out and returns how many of its bytes, from its
+// start, may not be zero.
+func (h *heap) use(c *chunk) uintptr {
+	b := &h.blocks[c.block]
+	dirty := c.size
+	if h.zeroed {
+		dirty = min(c.size, max(b.clean, c.off)-c.off)
+	}
+	b.clean = max(b.clean, c.off+c.size)
+	return uintptr(dirty) << granuleShift
+}
+
+// free gives chunk i back. If that empties its block, the block goes back to
+// the source or is kept for the next need: giving it back at once would cost a
+// system call a pair for a program that works at a block's edge.
+func (h *heap) free(i uint32) {
+	c := h.table.at(h.release(i))
+	if !h.isWhole(c) {
+		return
+	}
+	h.empty += len(h.blocks[c.block].mem)
+	if !h.keepAll {
+		h.settle(c.block)
+	}
+}
+
+// settle decides about block i, which has just become empty. A refusal by the
+// source is counted in Stats and is no reason to fail: the block stays in use.
+func (h *heap) settle(i uint32) {
+	if h.stuck > 0 {
+		_ = h.shrink(max(h.retain, 0), h.retain == 0)
+		return
+	}
+	switch {
+	case h.retain < 0:
+	case h.retain > 0:
+		if h.empty <= h.retain {
+			return
+		}
+	case h.spare == 0:
+		h.spare = i + 1
+		return
+	default:
+		// The larger is kept, or else a program that needs it every now and
+		// then would acquire it each time.
+		if s := h.spare - 1; len(h.blocks[s].mem) < len(h.blocks[i].mem) {
+			h.spare, i = i+1, s
+		}
+	}
+	_ = h.discardBlock(i)
+}
+
+// grow acquires a block and returns the hole that it is, which holds size
+// granules at a multiple of align bytes. Blocks are as large as all the others together, within bounds, so that
+// held memory doubles; where the source refuses, halves of that are tried, down
+// to what is needed.
+func (h *heap) grow(size uint32, align uintptr) (uint32, error) {
+	need := uint64(size) << granuleShift
+	if align > uintptr(h.align) {
+		need += uint64(align)
+	}
+	if need > maxBlockBytes {
+		return 0, fmt.Errorf("%w: %d bytes aligned to %d", ErrTooLarge, uint64(size)<<granuleShift, align)
+	}
+	want := max(h.minSize, min(floorPow2(h.held), h.maxSize), int(need))
+	for {
+		i, err := h.acquire(want, h.align)
+		if err == nil {
+			b := &h.blocks[i]
+			j, c := h.table.get()
+			*c = chunk{size: b.size, block: i}
+			b.first = j
+			h.insertHole(j, c)
+			h.empty += len(b.mem)
+			return j, nil
+		}
+		if want == int(need) || !errors.Is(err, blocksrc.ErrExhausted) {
+			return 0, err
+		}
+		want = max(want/2&^(granule-1), int(need))
+	}
+}
+
+// allocBlock returns a chunk that has a new block of size bytes for itself.
+func (h *heap) allocBlock(size, align int) (uint32, error) {
+	i, err := h.acquire(size, align)
+	if err != nil {
+		return 0, err
+	}
+	b := &h.blocks[i]
+	j, c := h.table.get()
+	*c = chunk{size: b.size, block: i, kind: chunkLarge}
+	b.first = j
+	return j, nil
+}
+
+// freeBlock gives the block of chunk i, which has it for itself, back at once.
+// If the source refuses, the block serves other requests.
+func (h *heap) freeBlock(i uint32, c *chunk) {
+	h.insertHole(i, c)
+	h.empty += len(h.blocks[c.block].mem)
+	_ = h.discardBlock(c.block)
+}
+
+// acquire takes a block from the source and checks that it is what was asked
+// for: a source that lies is refused here, before anything is built on it.
+func (h *heap) acquire(size, align int) (uint32, error) {
+	mem, err := h.src.Acquire(size, align)
+	if err != nil {
+		h.failures++
+		return 0, fmt.Errorf("slab: acquiring a block of %d bytes: %w", size, err)
+	}
+	base := unsafe.Pointer(unsafe.SliceData(mem))
+	at, taken := h.search(uintptr(base), len(mem))
+	if !taken && h.other != nil {
+		_, taken = h.other.search(uintptr(base), len(mem))
+	}
+	if taken {
+		// It is not given back: that could take away the block it lies on.
+		h.failures++
+		return 0, fmt.Errorf("%w: returned memory that it has not been given back", ErrBadSource)
+	}
+	wrong := ""
+	switch {
+	case len(mem) < size:
+		wrong = fmt.Sprintf("a block of %d bytes", len(mem))
+	case uintptr(base)&uintptr(align-1) != 0:
+		wrong = "a misaligned block"
+	case uint64(len(mem)) > maxBlockBytes:
+		wrong = fmt.Sprintf("a block of %d bytes, more than this allocator can address,", len(mem))
+	}
+	if wrong != "" {
+		h.failures++
+		err := fmt.Errorf("%w: returned %s for one of %d aligned to %d", ErrBadSource, wrong, size, align)
+		if e := h.src.Release(mem); e != nil {
+			err = fmt.Errorf("%w; and did not take it back: %w", err, e)
+		}
+		return 0, err
+	}
+	var i uint32
+	if n := len(h.vacant); n > 0 {
+		i, h.vacant = h.vacant[n-1], h.vacant[:n-1]
+	} else {
+		i = uint32(len(h.blocks))
+		h.blocks = append(h.blocks, block{})
+	}
+	h.blocks[i] = block{mem: mem, base: base, size: uint32(uint64(len(mem)) >> granuleShift)}
+	h.order = slices.Insert(h.order, at, i)
+	h.held += len(mem)
+	h.onGrow()
+	return i, nil
+}
+
+// search returns where in h.order a range of n bytes at addr belongs, and
+// whether it overlaps a block.
+func (h *heap) search(addr uintptr, n int) (at int, overlaps bool) {
+	at, _ = slices.BinarySearchFunc(h.order, addr, func(i uint32, addr uintptr) int {
+		if h.blocks[i].addr() <= addr {
+			return -1
+		}
+		return 1
+	})
+	if at > 0 {
+		b := &h.blocks[h.order[at-1]]
+		overlaps = addr-b.addr() < uintptr(len(b.mem))
+	}
+	if at < len(h.order) {
+		overlaps = overlaps || h.blocks[h.order[at]].addr()-addr < uintptr(n)
+	}
+	return at, overlaps
+}
+
+// blockAt returns the block that addr lies in.
+func (h *heap) blockAt(addr uintptr) (uint32, bool) {
+	at, ok := h.search(addr, 1)
+	if !ok {
+		return 0, false
+	}
+	return h.order[at-1], true
+}
+
+// discardBlock gives an empty block back to the source. If the source refuses,
+// the block stays and can be used, and is offered again the next time.
+func (h *heap) discardBlock(i uint32) error {
+	b := &h.blocks[i]
+	if err := h.src.Release(b.mem); err != nil {
+		h.failures++
+		if !b.stuck {
+			b.stuck = true
+			h.stuck++
+		}
+		return fmt.Errorf("slab: releasing a block of %d bytes: %w", len(b.mem), err)
+	}
+	c := h.table.at(b.first)
+	h.removeHole(c)
+	h.table.put(b.first)
+	h.empty -= len(b.mem)
+	h.forget(i)
+	return nil
+}
+
+// forget drops block i, which the source has back, from the books.
+func (h *heap) forget(i uint32) {
+	b := &h.blocks[i]
+	at, _ := h.search(b.addr(), 0)
+	h.order = slices.Delete(h.order, at-1, at)
+	if b.stuck {
+		h.stuck--
+	}
+	if h.spare == i+1 {
+		h.spare = 0
+	}
+	h.held -= len(b.mem)
+	*b = block{}
+	h.vacant = append(h.vacant, i)
+}
+
+// shrink gives empty blocks back, smallest first, until no more than keep bytes
+// of them are left, or one block if one is set. Blocks that were refused before
+// are offered again.
+func (h *heap) shrink(keep int, one bool) error {
+	err := h.offer()
+	if h.empty == 0 {
+		return err
+	}
+	var idle []uint32
+	for _, i := range h.order {
+		if c := h.table.at(h.blocks[i].first); c.kind == chunkHole && h.isWhole(c) {
+			idle = append(idle, i)
+		}
+	}
+	slices.SortFunc(idle, func(x, y uint32) int { return len(h.blocks[x].mem) - len(h.blocks[y].mem) })
+	h.spare = 0
+	for n, i := range idle {
+		if one && n == len(idle)-1 {
+			h.spare = i + 1
+			break
+		}
+		if !one && h.empty <= keep {
+			break
+		}
+		err = errors.Join(err, h.discardBlock(i))
+	}
+	return err
+}
+
+// discardHoles gives the pages of large holes back, if the source can do that.
+// What was never handed out is left alone: it may have no pages yet, and it would
+// not be known to be zero any more.
+func (h *heap) discardHoles() {
+	if _, ok := h.src.(blocksrc.Discarder); !ok {
+		return
+	}
+	for _, n := range h.order {
+		b := &h.blocks[n]
+		for i := b.first; i != 0; {
+			c := h.table.at(i)
+			from, to := uintptr(c.off)<<granuleShift, uintptr(min(c.off+c.size, b.clean))<<granuleShift
+			if i = c.next; c.kind != chunkHole || to < from+discardSize {
+				continue
+			}
+			_ = blocksrc.Discard(h.src, b.mem[from:to:to]) // if not, nothing is lost
+		}
+	}
+}
+
+// discardSize is the least hole whose pages are worth a system call.
+const discardSize = 64 << 10
+
+// restart gives all blocks back, whatever is in them, and empties the books; the
+// chunk table is emptied by the caller. What the source refuses to take is held
+// and offered again later, but not used: there may be more of it than the empty
+// table has records for.
+func (h *heap) restart() error {
+	for _, i := range h.order {
+		h.refused = append(h.refused, h.blocks[i])
+	}
+	h.blocks, h.vacant, h.order = nil, nil, nil
+	h.bins = bins{}
+	h.holes, h.holeSize, h.empty, h.spare, h.stuck = 0, 0, 0, 0, 0
+	return h.offer()
+}
+
+// offer gives back what was refused by restart.
+func (h *heap) offer() (err error) {
+	kept := h.refused[:0]
+	for _, b := range h.refused {
+		if e := h.src.Release(b.mem); e != nil {
+			h.failures++
+			err = errors.Join(err, fmt.Errorf("slab: releasing a block of %d bytes: %w", len(b.mem), e))
+			kept = append(kept, b)
+			continue
+		}
+		h.held -= len(b.mem)
+	}
+	clear(h.refused[len(kept):])
+	h.refused = kept
+	return err
+}
+
+// floorPow2 returns the largest power of two that is n or less, and 0 for 0.
+func floorPow2(n int) int {
+	if n <= 0 {
+		return 0
+	}
+	p := 1
+	for p <= n/2 {
+		p *= 2
+	}
+	return p
+}

@@ -1,0 +1,98 @@
+package slab
+
+import (
+	"iter"
+	"unsafe"
+)
+
+// BlockInfo describes a block and what is in it, for dumps and pictures.
+type BlockInfo struct {
+	Addr   uintptr
+	Size   int  // bytes, as the source gave it
+	Large  bool // one allocation has it for itself
+	chunks func(yield func(ChunkInfo) bool)
+}
+
+// Chunks visits the block's chunks by address. It may be used as long as the
+// allocator was not changed.
+func (b BlockInfo) Chunks() iter.Seq[ChunkInfo] { return b.chunks }
+
+// ChunkKind says what a chunk is used for.
+type ChunkKind string
+
+const (
+	ChunkLive ChunkKind = "live" // an allocation
+	ChunkHole ChunkKind = "hole"
+	ChunkSlab ChunkKind = "slab"
+)
+
+// ChunkInfo describes a chunk of a block.
+type ChunkInfo struct {
+	Kind   ChunkKind
+	Offset int // bytes from the start of the block
+	Size   int // bytes
+
+	// Of slabs:
+	Stride int    // bytes from slot to slot
+	Slots  int    // in all
+	Used   int    // taken
+	Pool   bool   // the slots are a pool's, else a size class's
+	Bitmap []byte // a bit a slot, lowest first, set if it is live
+}
+
+// Blocks visits the blocks of the user's memory by address. The allocator must
+// not be changed meanwhile.
+func (a *Allocator) Blocks() iter.Seq[BlockInfo] {
+	return func(yield func(BlockInfo) bool) {
+		for _, i := range a.user.order {
+			b := &a.user.blocks[i]
+			info := BlockInfo{
+				Addr: b.addr(), Size: len(b.mem),
+				Large:  a.table.at(b.first).kind == chunkLarge,
+				chunks: func(yield func(ChunkInfo) bool) { a.chunksOf(b, yield) },
+			}
+			if !yield(info) {
+				return
+			}
+		}
+	}
+}
+
+func (a *Allocator) chunksOf(b *block, yield func(ChunkInfo) bool) {
+	for i := b.first; i != 0; {
+		c := a.table.at(i)
+		info := ChunkInfo{Kind: ChunkLive, Offset: int(c.off) << granuleShift, Size: int(c.size) << granuleShift}
+		switch c.kind {
+		case chunkHole:
+			info.Kind = ChunkHole
+		case chunkSlab:
+			s := a.slabs[c.link].rec
+			k := a.cacheOf(s.owner)
+			info.Kind = ChunkSlab
+			info.Stride, info.Slots, info.Pool = int(k.stride), int(s.slots), k.generations
+			info.Bitmap = make([]byte, (s.slots+7)/8)
+			for slot := range s.slots {
+				if a.slotLive(k, s, slot) {
+					info.Used++
+					info.Bitmap[slot/8] |= 1 << (slot % 8)
+				}
+			}
+		}
+		if !yield(info) {
+			return
+		}
+		i = c.next
+	}
+}
+
+// slotLive tells whether a slot is handed out: taken in the bitmap and, in a
+// pool, neither hot nor retired.
+func (a *Allocator) slotLive(c *cache, s *slab, slot uint32) bool {
+	if s.isFree(slot) {
+		return false
+	}
+	if !c.generations {
+		return true
+	}
+	return *(*uint32)(unsafe.Add(s.generations(), uintptr(slot)*4))&1 != 0
+}

@@ -1,0 +1,411 @@
+package slab
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"unsafe"
+)
+
+// Check verifies everything the allocator knows about itself and returns what
+// does not hold, nil if all does. It is for tests and bug reports: it takes time
+// in proportion to all records. With the build tag slabcheck it runs by itself.
+//
+//	I1  chunks tile their block exactly        I5  neighbours name each other
+//	I2  no two holes touch                     I6  chunks, holes and slots add up to the totals
+//	I3  a hole is in the bin of its size, once I8  unused records and records in use are all
+//	I4  a bin's bit is set iff it has a hole   I9  each address entry is of a chunk or slab, and each has its
+//	I10 slabs: bitmap, summary, list, generations and counts agree
+//	I12 empty blocks are within what Retain allows
+//
+// The numbers are those of the literature the checks were collected from; what
+// is missing there is about threads.
+func (a *Allocator) Check() error {
+	k := &checker{a: a, seen: make(map[uint32]bool)}
+	if a.closed && len(a.user.order) == 0 && len(a.meta.order) == 0 {
+		return nil
+	}
+	k.heap("user", &a.user)
+	k.heap("records", &a.meta)
+	k.records()
+	k.slabs()
+	k.addresses()
+	return errors.Join(k.errs...)
+}
+
+type checker struct {
+	a       *Allocator
+	errs    []error
+	seen    map[uint32]bool // chunks in use
+	live    int             // bytes
+	entries int             // address windows that must have an entry
+}
+
+func (k *checker) fail(format string, args ...any) {
+	if len(k.errs) < 20 {
+		k.errs = append(k.errs, fmt.Errorf("slab: check: "+format, args...))
+	}
+}
+
+func (k *checker) heap(name string, h *heap) {
+	t := h.table
+	held, empty, idle, spare, stuck := 0, 0, 0, false, 0
+	holes := make(map[uint32]uint32) // chunk to size
+	for n, bi := range h.order {
+		b := &h.blocks[bi]
+		if n > 0 {
+			if before := &h.blocks[h.order[n-1]]; before.addr() >= b.addr() || b.addr()-before.addr() < uintptr(len(before.mem)) {
+				k.fail("%s: block %d does not lie behind block %d", name, bi, h.order[n-1])
+			}
+		}
+		held += len(b.mem)
+		if b.stuck {
+			stuck++
+		}
+		if uint32(uint64(len(b.mem))>>granuleShift) != b.size || b.clean > b.size {
+			k.fail("%s: block %d of %d bytes has %d granules, clean from %d", name, bi, len(b.mem), b.size, b.clean)
+		}
+		off, prev, prevHole := uint32(0), uint32(0), false
+		for i := b.first; i != 0; {
+			c := t.at(i)
+			if k.seen[i] {
+				k.fail("%s: chunk %d is met twice", name, i)
+				break
+			}
+			k.seen[i] = true
+			if c.block != bi || c.off != off || c.size == 0 || c.prev != prev {
+				k.fail("%s: chunk %d of block %d: block %d, offset %d (want %d), size %d, previous %d (want %d)",
+					name, i, bi, c.block, c.off, off, c.size, c.prev, prev)
+			}
+			if c.block != bi {
+				break
+			}
+			hole := c.kind == chunkHole
+			if hole && prevHole {
+				k.fail("%s: holes %d and %d touch", name, prev, i)
+			}
+			k.chunk(name, h, i, c)
+			if hole {
+				holes[i] = c.size
+				if h.isWhole(c) {
+					idle++
+					empty += len(b.mem)
+					spare = spare || h.spare == bi+1
+				}
+			} else if c.off+c.size > b.clean {
+				k.fail("%s: chunk %d reaches to %d, but the block counts as clean from %d", name, i, c.off+c.size, b.clean)
+			}
+			off, prev, prevHole = off+c.size, i, hole
+			i = c.next
+		}
+		if off != b.size {
+			k.fail("%s: the chunks of block %d end at %d of %d", name, bi, off, b.size)
+		}
+	}
+	for _, b := range h.refused {
+		held += len(b.mem)
+	}
+	if held != h.held || empty != h.empty || stuck != h.stuck || len(h.order)+len(h.vacant) != len(h.blocks) {
+		k.fail("%s: held %d (want %d), empty %d (want %d), stuck %d (want %d), blocks %d + %d of %d", name, h.held, held,
+			h.empty, empty, h.stuck, stuck, len(h.order), len(h.vacant), len(h.blocks))
+	}
+	if h.spare != 0 && !spare {
+		k.fail("%s: block %d is kept back but is not empty", name, h.spare-1)
+	}
+	// Reset keeps all blocks, and a source may refuse to take one.
+	if k.a.epoch == 0 && stuck == 0 && (h.retain < 0 && idle > 0 || h.retain == 0 && (idle > 1 || idle == 1 && !spare) || h.retain > 0 && empty > h.retain) {
+		k.fail("%s: %d empty blocks of %d bytes are kept, Retain is %d", name, idle, empty, h.retain)
+	}
+	k.bins(name, h, holes)
+}
+
+func (k *checker) chunk(name string, h *heap, i uint32, c *chunk) {
+	a := k.a
+	if h == &a.meta && c.kind != chunkHole && c.kind != chunkRecord {
+		k.fail("%s: chunk %d has kind %d", name, i, c.kind)
+	}
+	switch c.kind {
+	case chunkHole:
+	case chunkRecord:
+		if h != &a.meta {
+			k.fail("%s: chunk %d is a record", name, i)
+		}
+	case chunkLive, chunkLarge:
+		k.live += int(c.size) << granuleShift
+		k.entries++
+		at := h.address(c)
+		if c.kind == chunkLive && c.size < window>>granuleShift || c.kind == chunkLarge && !h.isWhole(c) || at&(1<<c.align-1) != 0 {
+			k.fail("%s: chunk %d: kind %d, %d granules, at %#x, aligned to %d", name, i, c.kind, c.size, at, 1<<c.align)
+		}
+		if a.addrs.lookup(at) != chunkEntry(i) {
+			k.fail("%s: chunk %d: the address map has %#x for it", name, i, a.addrs.lookup(at))
+		}
+	case chunkSlab:
+		k.entries += int(c.size) >> (windowShift - granuleShift)
+		for w := uintptr(0); w < uintptr(c.size)<<granuleShift; w += window {
+			if at := h.address(c) + w; a.addrs.lookup(at) != slabEntry(c.link) {
+				k.fail("%s: slab %d: the address map has %#x for its byte %d", name, c.link, a.addrs.lookup(at), w)
+			}
+		}
+		if c.link == 0 || int(c.link) >= len(a.slabs) || a.slabs[c.link].rec == nil || a.slabs[c.link].rec.chunk != i {
+			k.fail("%s: chunk %d names slab %d, which does not name it", name, i, c.link)
+		}
+	default:
+		k.fail("%s: chunk %d has kind %d", name, i, c.kind)
+	}
+}
+
+func (k *checker) bins(name string, h *heap, holes map[uint32]uint32) {
+	var size uint64
+	for _, n := range holes {
+		size += uint64(n)
+	}
+	if len(holes) != h.holes || size != h.holeSize {
+		k.fail("%s: %d holes of %d granules, but there are %d of %d", name, h.holes, h.holeSize, len(holes), size)
+	}
+	found := 0
+	for level := range h.bins.head {
+		steps := h.bins.steps[level]
+		if steps != 0 != (h.bins.levels>>level&1 != 0) {
+			k.fail("%s: level %d: steps %#x, but bit %d", name, level, steps, h.bins.levels>>level&1)
+		}
+		for step, head := range h.bins.head[level] {
+			if head != 0 != (steps>>step&1 != 0) {
+				k.fail("%s: bin %d.%d: head %d, but bit %d", name, level, step, head, steps>>step&1)
+			}
+			for i, prev := head, uint32(0); i != 0; {
+				c := h.table.at(i)
+				l, s := binOf(c.size)
+				if _, ok := holes[i]; !ok || c.kind != chunkHole || int(l) != level || int(s) != step || c.binPrev != prev {
+					k.fail("%s: bin %d.%d holds chunk %d of kind %d and size %d, bin %d.%d, after %d (want %d)",
+						name, level, step, i, c.kind, c.size, l, s, c.binPrev, prev)
+					break
+				}
+				if found++; found > len(holes) {
+					k.fail("%s: bins hold more than all holes", name)
+					return
+				}
+				i, prev = c.link, i
+			}
+		}
+	}
+	if found != len(holes) {
+		k.fail("%s: bins hold %d of %d holes", name, found, len(holes))
+	}
+}
+
+// records checks that every chunk record is in use or unused, not both.
+func (k *checker) records() {
+	t := &k.a.table
+	n := 0
+	for i := t.unused; i != 0; i = t.at(i).link {
+		if k.seen[i] || t.at(i).kind != chunkUnused {
+			k.fail("unused record %d is of kind %d", i, t.at(i).kind)
+		}
+		if n++; n > t.len() {
+			k.fail("the list of unused records has a loop")
+			return
+		}
+	}
+	if n != t.spare || n+len(k.seen) != t.len() {
+		k.fail("%d records: %d in use, %d unused, but %d counted as such", t.len(), len(k.seen), n, t.spare)
+	}
+	for page, i := range t.owner {
+		if page > 0 && (!k.seen[i] || t.at(i).kind != chunkRecord) {
+			k.fail("page %d of the chunk table lies in chunk %d, which is not in use for it", page, i)
+		}
+	}
+}
+
+func (k *checker) slabs() {
+	a := k.a
+	sums := make(map[uint32]sum)
+	vacant := 0
+	for id := 1; id < len(a.slabs); id++ {
+		s := a.slabs[id].rec
+		if s == nil {
+			vacant++
+			continue
+		}
+		if s.owner >= numClasses && (int(s.owner) >= numClasses+len(a.pools) || a.pool(s.owner) == nil) {
+			k.fail("slab %d belongs to %d, which there is not", id, s.owner)
+			continue
+		}
+		c := a.cacheOf(s.owner)
+		m := sums[s.owner]
+		ch := a.table.at(s.chunk)
+		m.slabs++
+		m.slots += int(s.slots)
+		m.used += int(s.used)
+		m.bytes += int(ch.size) << granuleShift
+		if s.summary != 0 {
+			m.listed++
+		}
+		sums[s.owner] = m
+		if !k.seen[s.chunk] || !k.seen[s.record] || ch.kind != chunkSlab || int(ch.link) != id ||
+			a.table.at(s.record).kind != chunkRecord || s.addr != a.user.address(ch) || uintptr(a.slabs[id].base) != s.addr ||
+			s.addr&(c.align-1) != 0 || uintptr(s.slots)*c.stride > uintptr(ch.size)<<granuleShift {
+			k.fail("slab %d: %+v does not fit its chunk %+v", id, *s, *ch)
+		}
+		free := 0
+		for w := range s.words() {
+			v := *s.word(w)
+			free += bits.OnesCount64(v)
+			if v != 0 != (s.summary>>w&1 != 0) {
+				k.fail("slab %d: word %d is %#x, but its bit is %d", id, w, v, s.summary>>w&1)
+			}
+			if n := s.slots - w<<6; n < 64 && v>>n != 0 {
+				k.fail("slab %d: bits beyond slot %d are set", id, s.slots)
+			}
+		}
+		if s.words() < 64 && s.summary>>s.words() != 0 {
+			k.fail("slab %d: the summary is %#x for %d words", id, s.summary, s.words())
+		}
+		for slot := s.clean; slot < s.slots; slot++ {
+			if !s.isFree(slot) {
+				k.fail("slab %d: slot %d is taken, but counts as never handed out", id, slot)
+				break
+			}
+		}
+		if s.used != s.slots-s.retired-uint32(free) {
+			k.fail("slab %d: %d used, %d slots, %d retired, %d free", id, s.used, s.slots, s.retired, free)
+		}
+		if c.generations {
+			k.generations(uint32(id), s)
+		} else if s.retired != 0 {
+			k.fail("slab %d: %d slots retired in a class", id, s.retired)
+		}
+	}
+	if vacant != len(a.vacantSlabs) {
+		k.fail("%d slab numbers are vacant, %d are on the list", vacant, len(a.vacantSlabs))
+	}
+	listed := make(map[uint32]bool)
+	for _, id := range a.vacantSlabs {
+		if listed[id] || int(id) >= len(a.slabs) || a.slabs[id].rec != nil {
+			k.fail("slab %d counts as vacant", id)
+		}
+		listed[id] = true
+	}
+	for i := range a.classes {
+		k.cache(&a.classes[i], sums[uint32(i)])
+	}
+	for _, p := range a.pools {
+		if p != nil {
+			k.cache(&p.cache, sums[p.id])
+			k.pool(p)
+		}
+	}
+	if k.live != a.live || a.live > a.peakLive || a.user.held+a.meta.held > a.peakHeld {
+		k.fail("live %d (want %d, peak %d), held %d (peak %d)", a.live, k.live, a.peakLive, a.user.held+a.meta.held, a.peakHeld)
+	}
+}
+
+// generations checks a slab of a pool.
+func (k *checker) generations(id uint32, s *slab) {
+	p := k.a.pool(s.owner)
+	if int(s.seq) >= len(p.dir) {
+		k.fail("slab %d: place %d of %d", id, s.seq, len(p.dir))
+		return
+	}
+	e := &p.dir[s.seq]
+	if e.id != id || e.base != k.a.slabs[id].base || e.gens != s.generations() || e.slots != uintptr(s.slots) ||
+		e.index != s.seq<<slotShift || e.bytes != uintptr(s.slots)*p.stride {
+		k.fail("slab %d: place %d is %+v", id, s.seq, *e)
+		return
+	}
+	retired := uint32(0)
+	for i := range s.slots {
+		g, free := *e.gen(i), s.isFree(i)
+		hot := p.hot != nil && p.hotIndex == s.seq<<slotShift|i
+		switch {
+		case hot && (free || g&1 != 0 || p.hotGen != e.gen(i) || p.hot != p.at(e, i)):
+			k.fail("slab %d: the hot slot %d is free: %t, generation %d", id, i, free, g)
+		case hot:
+		case !free && g == deadGen:
+			retired++
+		case free == (g&1 != 0):
+			k.fail("slab %d: slot %d is free: %t, generation %d", id, i, free, g)
+		case g < e.floor:
+			k.fail("slab %d: slot %d has generation %d, below %d", id, i, g, e.floor)
+		}
+	}
+	if retired != s.retired {
+		k.fail("slab %d: %d slots are retired, not %d", id, retired, s.retired)
+	}
+}
+
+// sum is what the slabs of a cache come to.
+type sum struct{ slabs, slots, used, bytes, listed int }
+
+func (k *checker) cache(c *cache, m sum) {
+	k.live += c.used * int(c.stride)
+	if c.slabs != m.slabs || c.slots != m.slots || c.used != m.used || c.bytes != m.bytes {
+		k.fail("cache %d: %d slabs, %d slots, %d used, %d bytes, but %+v", c.id, c.slabs, c.slots, c.used, c.bytes, m)
+	}
+	n, prev := 0, uint32(0)
+	for id := c.head; id != 0; n++ {
+		s := k.a.slabs[id].rec
+		if s == nil || s.owner != c.id || s.summary == 0 || s.prev != prev || n > m.listed {
+			k.fail("cache %d: slab %d does not belong on its list", c.id, id)
+			return
+		}
+		id, prev = s.next, id
+	}
+	if n != m.listed || c.tail != prev {
+		k.fail("cache %d: %d slabs are listed, %d have free slots; the last is %d, not %d", c.id, n, m.listed, prev, c.tail)
+	}
+	if c.spare != 0 {
+		if s := k.a.slabs[c.spare].rec; s == nil || s.owner != c.id || s.used != 0 {
+			k.fail("cache %d: slab %d is kept back but is not its own, empty", c.id, c.spare)
+		}
+	}
+}
+
+func (k *checker) pool(p *Pool) {
+	n := 0
+	for i := range p.dir {
+		if p.dir[i].base != nil {
+			n++
+		}
+	}
+	if n != p.slabs {
+		k.fail("pool %d: %d places have slabs, of %d", p.id, n, p.slabs)
+	}
+	vacant := make(map[uint32]bool)
+	for _, i := range p.vacantSeqs {
+		if vacant[i] || p.dir[i].base != nil {
+			k.fail("pool %d: place %d counts as vacant", p.id, i)
+		}
+		vacant[i] = true
+	}
+	for i, e := range p.aside {
+		if e != nil && (uintptr(unsafe.Pointer(e))-uintptr(unsafe.Pointer(unsafe.SliceData(p.dir))))/unsafe.Sizeof(*e) >= uintptr(len(p.dir)) {
+			k.fail("pool %d: what is set aside as %d is no place", p.id, i)
+		}
+	}
+}
+
+// addresses checks that the map has no entries besides those that were found.
+func (k *checker) addresses() {
+	m := &k.a.addrs
+	n, used, leaves := 0, 0, 0
+	for i := range m.table {
+		r := &m.table[i]
+		if r.leaf == nil {
+			continue
+		}
+		leaves++
+		used += int(r.used)
+		for w := uintptr(0); w < 1<<regionShift; w += window {
+			if *r.entry(w) != 0 {
+				n++
+			}
+		}
+		if m.find(r.key<<regionShift) != r || !k.seen[r.at] {
+			k.fail("the region at %#x cannot be found, or its leaf is not in use", r.key<<regionShift)
+		}
+	}
+	if n != k.entries || n != used || leaves != m.leaves {
+		k.fail("the address map has %d entries in %d leaves, counts %d in %d, and should have %d", n, leaves, used, m.leaves, k.entries)
+	}
+}

@@ -1,0 +1,119 @@
+package slab
+
+import "unsafe"
+
+// A chunk is a range of a block: live, free (a hole), a slab, or a record of
+// the allocator's own. Chunks tile their block. Their records are kept apart
+// from the memory they describe, so that no overrun of a user's bytes can reach
+// them, and they hold no pointer, so that they can live off the Go heap too.
+//
+// See doc.go for an overview.
+
+const (
+	granule      = 16 // bytes; every chunk starts and ends on one
+	granuleShift = 4
+)
+
+// chunkKind says what a chunk is used for. chunkUnused marks a record that
+// describes no chunk and is on the table's free list.
+type chunkKind uint8
+
+const (
+	chunkUnused chunkKind = iota
+	chunkHole
+	chunkLive   // one allocation among others in its block
+	chunkLarge  // one allocation that has the block for itself
+	chunkSlab   // a run of equal slots; link is the slab's number
+	chunkRecord // memory of the allocator's own
+)
+
+// chunk is the record of one chunk. Offsets and sizes are in granules: 32 bits
+// of them reach 64 GiB into a block.
+//
+//	block.first.off == 0
+//	c.off + c.size == c.next.off, or the block's end if c.next == 0
+type chunk struct {
+	off, size  uint32
+	block      uint32
+	kind       chunkKind
+	align      uint8  // log2 of the alignment that was asked for
+	_          uint16 //
+	prev, next uint32 // neighbours by address, 0 at the block's edge
+	binPrev    uint32 // holes: neighbours in the bin
+	link       uint32 // holes: next in the bin; slabs: slab number; unused: next unused
+}
+
+const (
+	chunkPageShift = 7
+	chunkPage      = 1 << chunkPageShift // records on one page of the table
+	chunkPageBytes = chunkPage * int(unsafe.Sizeof(chunk{}))
+
+	// chunkReserve is how many unused records must be at hand before a step
+	// that may take some. The greediest step makes a slab: its memory, its
+	// record and two leaves of the address map, each at most three records (a
+	// new block, padding in front, the rest behind), and a page for the table.
+	chunkReserve = 3*5 + 1
+)
+
+// chunkTable numbers the chunk records: number i stays at one place as long as
+// it is in use. Page 0 is part of the allocator itself, for the first chunks
+// must be described before any memory was acquired; further pages are chunks of
+// the record heap. Number 0 is no chunk.
+type chunkTable struct {
+	pages  []unsafe.Pointer // each points at chunkPage records
+	owner  []uint32         // the chunk that page i lies in; 0 for page 0
+	unused uint32           // list through link
+	spare  int              // its length
+	boot   [chunkPage]chunk
+}
+
+func (t *chunkTable) init() {
+	t.boot = [chunkPage]chunk{}
+	clear(t.pages) // the collector must not find pointers to memory that is gone
+	t.pages = append(t.pages[:0], unsafe.Pointer(&t.boot))
+	t.owner = append(t.owner[:0], 0)
+	t.unused, t.spare = 0, 0
+	t.thread(0, 1)
+}
+
+// thread puts the records of a page on the free list, lowest number first.
+func (t *chunkTable) thread(page, from uint32) {
+	for i := uint32(chunkPage); i > from; {
+		i--
+		n := page<<chunkPageShift | i
+		*t.at(n) = chunk{link: t.unused}
+		t.unused = n
+		t.spare++
+	}
+}
+
+func (t *chunkTable) at(i uint32) *chunk {
+	return (*chunk)(unsafe.Add(t.pages[i>>chunkPageShift], uintptr(i&(chunkPage-1))*unsafe.Sizeof(chunk{})))
+}
+
+// get takes an unused record. The caller has made sure that there is one.
+func (t *chunkTable) get() (uint32, *chunk) {
+	i := t.unused
+	c := t.at(i)
+	t.unused = c.link
+	t.spare--
+	*c = chunk{}
+	return i, c
+}
+
+func (t *chunkTable) put(i uint32) {
+	*t.at(i) = chunk{link: t.unused}
+	t.unused = i
+	t.spare++
+}
+
+// addPage adds the records in the page at p, which lies in chunk owner.
+func (t *chunkTable) addPage(p unsafe.Pointer, owner uint32) {
+	n := uint32(len(t.pages))
+	t.pages = append(t.pages, p)
+	t.owner = append(t.owner, owner)
+	t.thread(n, 0)
+}
+
+// len is the number of records, in use or not; number 0 is not counted.
+func (t *chunkTable) len() int { return len(t.pages)*chunkPage - 1 }

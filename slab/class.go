@@ -1,0 +1,59 @@
+package slab
+
+import "math/bits"
+
+// Size classes for requests that are served from slabs. There are eight to a
+// doubling, so a request is rounded up by an eighth at most and by 4 % on
+// average; they start at 8 bytes and below 64 step by less than 8, because
+// alignment is asked for here, not assumed.
+//
+//	8 9 10 … 16 | 18 20 … 32 | 36 40 … 64 | 72 … 128 | … | 576 … 1024
+//
+// A slab starts at a multiple of 1 KiB, so a slot is aligned to the largest
+// power of two in its size. Rounding a request up to a multiple of its
+// alignment is therefore enough to find a class that is aligned: a class within
+// a doubling that is not a multiple of the alignment lies between two that are,
+// and the rounded request is one of those.
+
+const (
+	smallMin   = 8
+	smallMax   = 1024
+	numClasses = 1 + 8*7
+)
+
+var (
+	classSize [numClasses]uint16
+	classOf   [smallMax + 1]uint8 // of a request of so many bytes
+)
+
+func init() {
+	for c := range classSize {
+		classSize[c] = smallMin
+		if c > 0 {
+			k := (c - 1) / 8
+			classSize[c] = uint16(smallMin<<k + (c-1)%8*(1<<k) + 1<<k)
+		}
+	}
+	c := 0
+	for n := range classOf {
+		if n > int(classSize[c]) {
+			c++
+		}
+		classOf[n] = uint8(c)
+	}
+}
+
+// smallClass returns the class for size bytes at a multiple of align, and false
+// if no slab serves that. Size is not 0, align is a power of two.
+func smallClass(size, align int) (int, bool) {
+	if size > smallMax || align > smallMax {
+		return 0, false
+	}
+	if n := (size + align - 1) & -align; n <= smallMax {
+		return int(classOf[n]), true
+	}
+	return 0, false
+}
+
+// log2 returns the exponent of a power of two.
+func log2(n int) uint8 { return uint8(bits.Len(uint(n)) - 1) }

@@ -1,0 +1,150 @@
+package slab
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/vita-go/deblockator/blocksrc"
+)
+
+// Errors for what the world may do. What a program does wrong is a panic with a
+// *MisuseError instead.
+var (
+	// ErrClosed is returned by everything that allocates, after Close.
+	ErrClosed = errors.New("slab: allocator is closed")
+	// ErrTooLarge is returned for a size that no block can hold: 64 GiB and
+	// more, or on 32-bit systems 2 GiB and more.
+	ErrTooLarge = errors.New("slab: request is too large")
+	// ErrInvalid is returned for a negative size, an alignment that is not a
+	// power of two, and a Config that contradicts itself.
+	ErrInvalid = errors.New("slab: invalid argument")
+	// ErrBadSource is returned when a source breaks its contract: a block too
+	// small, misaligned, or overlapping memory that the allocator still holds.
+	ErrBadSource = errors.New("slab: source broke its contract")
+)
+
+// maxBlockBytes is the most that a block can have: what 32 bits of granules
+// reach, and what fits an int.
+const maxBlockBytes = min(1<<32-1, uint64(maxInt)>>granuleShift) << granuleShift
+
+const maxInt = int(^uint(0) >> 1)
+
+// Config says where an Allocator gets memory and in what portions. The zero
+// value is ready: the default source and defaults that suit a server and a game
+// alike. Sizes are in bytes.
+type Config struct {
+	// Source is where blocks come from; nil means blocksrc.Default().
+	Source blocksrc.Source
+	// MetaSource is where the allocator's own records live; nil means Source.
+	// Set it when Source is memory that a CPU should not work in, such as
+	// uncached or device memory. Records take between 0.5 % (large chunks) and
+	// 7 % (64-byte slots with generations) of the memory they describe.
+	MetaSource blocksrc.Source
+
+	// BlockSize is the size of the first block; 0 means 64 KiB. Each further
+	// block is as large as all before it together, up to MaxBlockSize, and
+	// smaller where the source has no room for that.
+	BlockSize int
+	// MaxBlockSize bounds that growth; 0 means 2 MiB, or BlockSize or
+	// 4*LargeSize if one of those is larger.
+	MaxBlockSize int
+	// BlockAlign is the alignment of blocks, a power of two; 0 means the
+	// source's own granularity.
+	BlockAlign int
+
+	// LargeSize is the size from which a request gets a block for itself, so
+	// that it can be given back to the source when it is freed, and so that it
+	// pins nothing else. 0 means a quarter of MaxBlockSize.
+	LargeSize int
+	// LargeAlign is the least alignment of such a block, a power of two; 0
+	// means the source's own granularity.
+	LargeAlign int
+
+	// Retain is how many bytes of empty blocks are kept back rather than given
+	// to the source: 0 means one block, less than 0 means none.
+	Retain int
+
+	// Name appears in Stats and in errors.
+	Name string
+}
+
+const (
+	defaultBlockSize    = 64 << 10
+	defaultMaxBlockSize = 2 << 20
+	minBlockSize        = 4 << 10
+)
+
+// withDefaults returns c with every 0 replaced, or an error that wraps
+// ErrInvalid and names the field.
+func (c Config) withDefaults() (Config, error) {
+	bad := func(format string, args ...any) (Config, error) {
+		return c, fmt.Errorf("%w: Config."+format, append([]any{ErrInvalid}, args...)...)
+	}
+	for _, f := range []struct {
+		name string
+		n    int
+	}{
+		{"BlockSize", c.BlockSize}, {"MaxBlockSize", c.MaxBlockSize}, {"BlockAlign", c.BlockAlign},
+		{"LargeSize", c.LargeSize}, {"LargeAlign", c.LargeAlign},
+	} {
+		if f.n < 0 {
+			return bad("%s is %d, less than 0", f.name, f.n)
+		}
+		if uint64(f.n) > maxBlockBytes {
+			return bad("%s is %d, more than a block can have", f.name, f.n)
+		}
+	}
+	if c.BlockAlign&(c.BlockAlign-1) != 0 {
+		return bad("BlockAlign is %d, not a power of two", c.BlockAlign)
+	}
+	if c.LargeAlign&(c.LargeAlign-1) != 0 {
+		return bad("LargeAlign is %d, not a power of two", c.LargeAlign)
+	}
+	if c.BlockSize != 0 && c.BlockSize < minBlockSize {
+		return bad("BlockSize is %d, less than %d", c.BlockSize, minBlockSize)
+	}
+	if c.MaxBlockSize != 0 && c.MaxBlockSize < minBlockSize {
+		return bad("MaxBlockSize is %d, less than %d", c.MaxBlockSize, minBlockSize)
+	}
+	if c.MaxBlockSize != 0 && c.BlockSize > c.MaxBlockSize {
+		return bad("BlockSize is %d, more than MaxBlockSize, %d", c.BlockSize, c.MaxBlockSize)
+	}
+	if c.LargeSize != 0 && c.LargeSize <= smallMax {
+		return bad("LargeSize is %d, but requests of up to %d bytes are served from slabs", c.LargeSize, smallMax)
+	}
+	if c.MaxBlockSize != 0 && c.LargeSize > c.MaxBlockSize {
+		return bad("LargeSize is %d, more than MaxBlockSize, %d", c.LargeSize, c.MaxBlockSize)
+	}
+	if c.Source == nil {
+		c.Source = blocksrc.Default()
+	}
+	if c.MetaSource == nil {
+		c.MetaSource = c.Source
+	}
+	if c.BlockSize == 0 {
+		c.BlockSize = defaultBlockSize
+		if c.MaxBlockSize != 0 {
+			c.BlockSize = min(c.BlockSize, c.MaxBlockSize)
+		}
+	}
+	c.BlockSize = int(min((uint64(c.BlockSize)+granule-1)&^(granule-1), maxBlockBytes))
+	if c.MaxBlockSize == 0 {
+		c.MaxBlockSize = max(defaultMaxBlockSize, c.BlockSize)
+		if c.LargeSize > c.MaxBlockSize/4 {
+			c.MaxBlockSize = int(min(uint64(c.LargeSize)*4, maxBlockBytes))
+		}
+	}
+	if c.LargeSize == 0 {
+		c.LargeSize = max(c.MaxBlockSize/4, smallMax+1)
+	}
+	return c, nil
+}
+
+// blockAlign returns the alignment to ask of src for align, of which 0 means the
+// source's granularity.
+func blockAlign(src blocksrc.Source, align int) int {
+	if align == 0 {
+		align = floorPow2(blocksrc.Granularity(src))
+	}
+	return max(align, granule)
+}

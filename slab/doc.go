@@ -1,0 +1,115 @@
+// Package slab is the deblockator: an allocator that takes blocks from a source
+// and hands out smaller pieces of them. What it hands out lies where the source
+// says, outside the garbage collector's reach if that is where the blocks are.
+//
+// # Words
+//
+//	source   hands out blocks; see package blocksrc
+//	block    a contiguous range from a source
+//	chunk    a live or free range of a block; chunks tile it
+//	hole     a free chunk
+//	slab     a chunk that is a run of equal slots
+//	slot     room for one object
+//	handle   an 8-byte name of a slot and its generation
+//	live     allocated
+//	held     taken from the source
+//	large    said of a request that gets a block of its own
+//	record   memory of the allocator's own, in blocks of their own
+//
+// # Picture
+//
+//	source   ┌─────────────── block ────────────────┐ ┌──── block ────┐
+//	         │ live │ hole │ slab        │ live │   │ │ large         │
+//	         └──────┴──────┴─┬┬┬┬┬┬┬┬┬┬──┴──────┴───┘ └───────────────┘
+//	                         └ slots
+//	records  chunk table · hole bins · slab bitmaps and generations · address map
+//
+// Nothing of the allocator's is in the user's memory. An overrun there cannot
+// corrupt it, every bad free is seen for certain, free pages can be given back,
+// and the memory may be of a kind that a CPU should not work in. Records have no
+// pointers, only 32-bit numbers of granules, chunks and slabs, so they live in
+// blocks as well: ten million objects leave some hundred kilobytes on the Go heap,
+// the list of blocks and slabs, which holds the pointers that all others are
+// derived from.
+//
+// # How a request travels
+//
+// Alloc(size, align) with
+//
+//   - up to 1 KiB goes to a size class (class.go). The class takes the lowest
+//     free slot of a slab (slab.go); a new slab is a chunk like any other.
+//   - more goes to the holes of all blocks at once (hole.go): two-level segregated
+//     fit finds one that is large enough with two bit scans, after a look at a few
+//     in the request's own bin. What is left over stays a hole.
+//   - LargeSize and more gets a block of its own, aligned as asked.
+//
+// If there is no hole, a block is acquired (block.go): as large as all before it
+// together, up to MaxBlockSize; if the source refuses, half of that, and so on
+// down to what the request needs; and a large request that gets no block makes do
+// with a hole.
+//
+// Free(b) asks the address map (addrmap.go) what is at b. A slot's bit is set
+// again; a chunk merges with the holes at its sides at once, and when that leaves
+// one hole as long as the block, the block goes back to the source, except for
+// one that is kept for the next need.
+//
+// A [Pool] (pool.go) has slabs of its own whose slots have generations. Package
+// arena gives it types.
+//
+// # Cost
+//
+// Alloc and Free take constant time: the records that one operation visits are
+// counted in a build with the tag slabcheck, and are as few with a million chunks
+// as with a thousand. Not counted are the clearing of what Alloc returns, calls of
+// the source, and the growth of the Go slices that list blocks and slabs, which is
+// constant on average.
+//
+// Records take a bit for each slot and 4 bytes more in a pool, 32 bytes for each
+// chunk, and 4 bytes for each KiB to find it by its address. Rounding costs up to
+// an eighth, 4 % on average, below 1 KiB, and up to 15 bytes above.
+//
+// What was tried and given up, with what it cost or gave:
+//
+//   - Links and sizes in the chunks themselves: as fast while everything is in the
+//     cache, half as fast when 50 000 objects are live, and an overrun corrupts it.
+//   - Rounding requests up to their bin, as first described: a percent less of a
+//     full block in use than looking at up to eight holes of the bin.
+//   - An address found by masking to an aligned block: the Vita aligns to 4 KiB
+//     and a fixed buffer to nothing.
+//   - A free list through the slots instead of a bitmap: no quicker once the slot
+//     freed last is kept hot, and it writes into free memory.
+//   - A stack of the slots freed last instead of one: its counter is read and
+//     written by each operation, and waiting for that costs more than it saves.
+//
+// # Errors and panics
+//
+// What the world does is an error: no memory (errors.Is blocksrc.ErrExhausted), a
+// closed allocator (ErrClosed), a size that cannot be (ErrInvalid, ErrTooLarge), a
+// source that breaks its contract (ErrBadSource). Every step that can fail comes
+// before the first change, so an error leaves everything as it was, but that what
+// was kept for the next need, empty slabs and blocks, has gone back to the source:
+// that was the need. Before it comes to that, all holes are looked at, however
+// many, and a request is refused only if none of them would do. Free cannot fail. What the program does wrong is a panic with a *MisuseError: freeing twice,
+// freeing what is not the allocator's, or with another size. It too changes
+// nothing. A source that refuses to take a block back (munmap may lack memory for
+// it) is neither: the block stays in use and is offered again later.
+//
+// # Checks
+//
+// Check verifies all records, Blocks shows them, Stats sums them up. With the
+// build tag slabcheck, every operation ends with a Check, and freed memory is
+// filled with 0xDF. The race detector does not see memory that is mapped; for
+// tests under it use blocksrc.GoHeap, which blocksrc.Default does. GOEXPERIMENT=
+// cgocheck2 stops a program that stores a Go pointer into mapped memory.
+//
+// # Pedigree
+//
+// The idea and the name are those of the Rust crate deblockator, made with
+// vitallocator for the PS Vita; both derive from linked_list_allocator by Philipp
+// Oppermann, whose pictures of merging holes live on in hole.go. The index of
+// holes is TLSF by Masmano, Ripoll, Crespo and Real; caches of slabs are
+// Bonwick's; records apart from the memory, and one summary bitmap above another,
+// are how the Go runtime, hardened_malloc and OffsetAllocator do it; blocks that
+// double, halve on refusal and keep one in reserve are VulkanMemoryAllocator's;
+// generations that are odd while a slot is live are slotmap's.
+package slab

@@ -1,0 +1,300 @@
+package slab
+
+import "math/bits"
+
+// The holes of a heap, found by size in constant time: two-level segregated
+// fit (Masmano, Ripoll, Crespo and Real, 2004). The first level splits sizes by
+// powers of two, the second splits each of those into 32 bins; a bitmap a level
+// says which bins hold something, so that a search is two bit scans.
+//
+//	size in granules     0..31     32..63    64..127    128..255  …
+//	first level             0         1          2          3
+//	second level        exact     exact    steps of 2  steps of 4
+//
+// A bin above the first levels holds holes of different sizes. A plain search
+// goes to the next bin up, all of whose holes are large enough, and so misses a
+// hole in the request's own bin that would do. We look at the first few of
+// those before going up: it costs a bounded number of steps and lifts the share
+// of a full heap that is in use by about a percent, where rounding requests up
+// to the bin instead would lower it.
+
+const (
+	binSteps  = 32 // second-level bins: one 32-bit word of bitmap
+	binShift  = 5
+	binLevels = 32 - binShift + 1
+	binScan   = 8 // holes of the request's own bin that are looked at
+)
+
+// bins is the index. The zero value is empty.
+type bins struct {
+	levels uint32 // bit f: steps[f] != 0
+	steps  [binLevels]uint32
+	head   [binLevels][binSteps]uint32
+}
+
+// binOf returns the bin in which a hole of size granules is kept.
+func binOf(size uint32) (level, step uint32) {
+	if size < binSteps {
+		return 0, size
+	}
+	f := uint32(bits.Len32(size)) - 1
+	return f - binShift + 1, (size >> (f - binShift)) & (binSteps - 1)
+}
+
+// binAbove returns the lowest bin all of whose holes have size granules or
+// more, and false if sizes that large are not representable.
+func binAbove(size uint32) (level, step uint32, ok bool) {
+	if size >= binSteps {
+		up := uint32(1)<<(uint32(bits.Len32(size))-1-binShift) - 1
+		if size+up < size {
+			return 0, 0, false
+		}
+		size += up
+	}
+	level, step = binOf(size)
+	return level, step, true
+}
+
+func (h *heap) insertHole(i uint32, c *chunk) {
+	level, step := binOf(c.size)
+	head := &h.bins.head[level][step]
+	c.kind, c.align = chunkHole, 0
+	c.binPrev, c.link = 0, *head
+	if *head != 0 {
+		h.table.at(*head).binPrev = i
+	}
+	*head = i
+	h.bins.steps[level] |= 1 << step
+	h.bins.levels |= 1 << level
+	h.holes++
+	h.holeSize += uint64(c.size)
+}
+
+func (h *heap) removeHole(c *chunk) {
+	if c.link != 0 {
+		h.table.at(c.link).binPrev = c.binPrev
+	}
+	if c.binPrev != 0 {
+		h.table.at(c.binPrev).link = c.link
+	} else {
+		level, step := binOf(c.size)
+		h.bins.head[level][step] = c.link
+		if c.link == 0 {
+			h.bins.steps[level] &^= 1 << step
+			if h.bins.steps[level] == 0 {
+				h.bins.levels &^= 1 << level
+			}
+		}
+	}
+	c.binPrev, c.link = 0, 0
+	h.holes--
+	h.holeSize -= uint64(c.size)
+}
+
+// findHole returns a hole that holds size granules at a multiple of align bytes,
+// or 0. It looks at no more than binScan holes and two bitmap words.
+func (h *heap) findHole(size uint32, align uintptr) uint32 {
+	level, step := binOf(size)
+	i := h.bins.head[level][step]
+	for n := 0; i != 0 && n < binScan; n++ {
+		touch()
+		c := h.table.at(i)
+		if pad := h.padding(c, align); c.size >= pad && c.size-pad >= size {
+			return i
+		}
+		i = c.link
+	}
+	need := size
+	if align > granule {
+		// Whatever the hole's address, this much in front is enough.
+		slack := uint64(align)/granule - 1
+		if uint64(need)+slack > 1<<32-1 {
+			return 0
+		}
+		need += uint32(slack)
+	}
+	level, step, ok := binAbove(need)
+	if !ok || level >= binLevels {
+		return 0
+	}
+	if m := h.bins.steps[level] >> step << step; m != 0 {
+		touch()
+		return h.bins.head[level][bits.TrailingZeros32(m)]
+	}
+	m := h.bins.levels >> level >> 1 << 1 << level
+	if m == 0 {
+		return 0
+	}
+	touch()
+	level = uint32(bits.TrailingZeros32(m))
+	return h.bins.head[level][bits.TrailingZeros32(h.bins.steps[level])]
+}
+
+// searchAll looks at all holes that may be large enough. It is for the moment
+// before a request is refused, when time does not count any more: whatever the
+// bins and the alignment, a hole that holds the request is found.
+func (h *heap) searchAll(size uint32, align uintptr) uint32 {
+	level, step := binOf(size)
+	for ; level < binLevels; level, step = level+1, 0 {
+		for ; step < binSteps; step++ {
+			for i := h.bins.head[level][step]; i != 0; {
+				c := h.table.at(i)
+				if pad := h.padding(c, align); c.size >= pad && c.size-pad >= size {
+					return i
+				}
+				i = c.link
+			}
+		}
+	}
+	return 0
+}
+
+// hasHole tells whether a request can be served without the source.
+func (h *heap) hasHole(size uint32, align uintptr) bool {
+	return h.findHole(size, align) != 0 || h.searchAll(size, align) != 0
+}
+
+// padding returns how many granules in front of c must be left out for it to
+// start at a multiple of align bytes.
+func (h *heap) padding(c *chunk, align uintptr) uint32 {
+	if align <= granule {
+		return 0
+	}
+	return uint32((-h.address(c) & (align - 1)) >> granuleShift)
+}
+
+// carve makes a live chunk of size granules out of hole i, at a multiple of
+// align bytes. What is left in front and behind stays free. It takes at most
+// two unused records.
+func (h *heap) carve(i uint32, size uint32, align uintptr, kind chunkKind) {
+	c := h.table.at(i)
+	h.removeHole(c)
+	if pad := h.padding(c, align); pad > 0 {
+		j, front := h.table.get()
+		*front = chunk{off: c.off, size: pad, block: c.block, prev: c.prev, next: i}
+		if c.prev != 0 {
+			h.table.at(c.prev).next = j
+		} else {
+			h.blocks[c.block].first = j
+		}
+		c.prev = j
+		c.off += pad
+		c.size -= pad
+		h.insertHole(j, front)
+	}
+	c.kind = kind
+	h.cut(i, c, size)
+}
+
+// cut shortens chunk c to size granules and leaves the rest free, merged with a
+// hole behind it. It takes one unused record if there is no such hole.
+//
+//	before: LLLLLLLLLLLLxxxx      before: LLLLLLLL____xxxx
+//	after:  LLLLLLLL____xxxx      after:  LLLL________xxxx
+func (h *heap) cut(i uint32, c *chunk, size uint32) {
+	rest := c.size - size
+	if rest == 0 {
+		return
+	}
+	touch()
+	c.size = size
+	if c.next != 0 {
+		if n := h.table.at(c.next); n.kind == chunkHole {
+			h.removeHole(n)
+			n.off -= rest
+			n.size += rest
+			h.insertHole(c.next, n)
+			return
+		}
+	}
+	j, tail := h.table.get()
+	*tail = chunk{off: c.off + size, size: rest, block: c.block, prev: i, next: c.next}
+	if c.next != 0 {
+		h.table.at(c.next).prev = j
+	}
+	c.next = j
+	h.insertHole(j, tail)
+}
+
+// release makes chunk i free and merges it with the holes at its sides, at
+// once, so that no two holes ever touch. It needs no record, so it cannot fail.
+// It returns the hole that i is now part of.
+//
+// With F for the chunk and _ for holes, the four cases:
+//
+//	            neither        before         behind         both
+//	before: xxxxFFFFxxxx   ____FFFFxxxx   xxxxFFFF____   ____FFFF____
+//	after:  xxxx____xxxx   ________xxxx   xxxx________   ____________
+func (h *heap) release(i uint32) uint32 {
+	c := h.table.at(i)
+	if n := c.next; n != 0 {
+		touch()
+		if next := h.table.at(n); next.kind == chunkHole {
+			h.removeHole(next)
+			h.absorb(i, c, n, next)
+		}
+	}
+	if p := c.prev; p != 0 {
+		touch()
+		if prev := h.table.at(p); prev.kind == chunkHole {
+			h.removeHole(prev)
+			h.absorb(p, prev, i, c)
+			i, c = p, prev
+		}
+	}
+	h.insertHole(i, c)
+	return i
+}
+
+// absorb joins chunk j, just behind chunk i, to it and gives up j's record.
+func (h *heap) absorb(i uint32, c *chunk, j uint32, d *chunk) {
+	c.size += d.size
+	c.next = d.next
+	if d.next != 0 {
+		h.table.at(d.next).prev = i
+	}
+	h.table.put(j)
+}
+
+// extend grows chunk c to size granules into the hole behind it, if that is
+// large enough. It needs no record.
+//
+//	before: LLLL________xxxx
+//	after:  LLLLLLLL____xxxx
+func (h *heap) extend(i uint32, c *chunk, size uint32) bool {
+	if c.next == 0 {
+		return false
+	}
+	n := h.table.at(c.next)
+	if n.kind != chunkHole || n.size < size-c.size {
+		return false
+	}
+	more := size - c.size
+	h.removeHole(n)
+	if n.size == more {
+		h.absorb(i, c, c.next, n)
+		return true
+	}
+	c.size = size
+	n.off += more
+	n.size -= more
+	h.insertHole(c.next, n)
+	return true
+}
+
+// largestHole returns the size of the largest hole in granules. It walks the
+// topmost bin, whose holes differ by less than a part in 32.
+func (h *heap) largestHole() uint32 {
+	if h.bins.levels == 0 {
+		return 0
+	}
+	level := bits.Len32(h.bins.levels) - 1
+	step := bits.Len32(h.bins.steps[level]) - 1
+	var most uint32
+	for i := h.bins.head[level][step]; i != 0; {
+		c := h.table.at(i)
+		most = max(most, c.size)
+		i = c.link
+	}
+	return most
+}

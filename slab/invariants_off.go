@@ -1,0 +1,15 @@
+//go:build !slabcheck
+
+package slab
+
+// invariants says that every operation ends with a full Check.
+const invariants = false
+
+// touch counts a visit of a record; see invariants_on.go.
+func touch() {}
+
+// after is called at the end of every operation.
+func (a *Allocator) after() {}
+
+// poison fills memory that is free from now on.
+func poison([]byte) {}

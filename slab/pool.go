@@ -1,0 +1,618 @@
+package slab
+
+import (
+	"fmt"
+	"math/bits"
+	"math/rand/v2"
+	"unsafe"
+)
+
+// A Pool hands out equal slots and tells them apart over time: every slot has a
+// generation that grows by one when the slot is taken and by one when it is
+// freed. It is odd while the slot is live, so one compare says whether a handle
+// still names what it named.
+//
+// The slot that was freed last is kept aside, hot, for the next request. It
+// spares the bitmap in a program that frees one and takes one, which is most of
+// what games and caches do, and that request gets memory that is in the
+// processor's cache. A hot slot counts as taken in the bitmap; its generation
+// says that it is dead.
+
+// Handle is an 8-byte name of a slot and its generation, for the life of the
+// object in it. The zero Handle names nothing.
+type Handle struct{ index, gen uint32 }
+
+// Bits returns h as a number, to store it where a Handle cannot be.
+func (h Handle) Bits() uint64 { return uint64(h.gen)<<32 | uint64(h.index) }
+
+// HandleFromBits is the inverse of Bits. A number that no Bits returned gives a
+// handle that names nothing or, by chance, a live slot: never a dead one, for
+// there is no handle with an even generation but the zero Handle.
+func HandleFromBits(b uint64) Handle {
+	h := Handle{index: uint32(b), gen: uint32(b >> 32)}
+	if h.gen&1 == 0 {
+		return Handle{}
+	}
+	return h
+}
+
+const (
+	maxSeq  = 1 << (32 - slotShift) // slabs of a pool
+	lastGen = ^uint32(0)            // a slot freed at it is retired
+	deadGen = lastGen - 1           // of a retired slot
+)
+
+// Pool hands out slots of one size from an allocator. Arena is its typed shell,
+// and what most programs want.
+//
+// A Pool must not be copied, and shares the one goroutine of its allocator.
+type Pool struct {
+	_ noCopy
+
+	hot      unsafe.Pointer // the slot freed last, nil if it is in use again
+	hotGen   *uint32
+	hotIndex uint32
+
+	changes uint32            // slabs that went
+	aside   [asideSize]*place // by page of the address: where the slot was
+	dir     []place           // by seq
+
+	cache
+	quick      uint32 // 1<<32 / stride, rounded up; 0 if that is not exact enough
+	size       int
+	seed       uint32   // generation of a slot in a new place
+	vacantSeqs []uint32 // places without a slab
+	retired    int      // slots retired so far
+	closed     bool
+}
+
+// place is where a slab of the pool is: the high bits of a handle's index are
+// the place, the low bits the slot. A place outlives its slabs and remembers the
+// highest generation they reached, so that the next one goes on from there.
+type place struct {
+	base  unsafe.Pointer // of slot 0; nil if there is no slab
+	gens  unsafe.Pointer // of generation 0
+	slots uintptr
+	bytes uintptr   // of the slots
+	index uint32    // of slot 0
+	id    uint32    // the slab's number
+	floor uint32    // generation that slots start with
+	_     [5]uint32 // to a cache line, where indexing is a shift
+}
+
+const (
+	asideSize  = 512
+	asideShift = 12
+)
+
+// NewPool returns a pool on a of slots that have size bytes at a multiple of
+// align, a power of two; 0 means 1. It acquires nothing yet. Size 0 is served
+// too: such slots are told apart by their address like others.
+func NewPool(a *Allocator, size, align int) (*Pool, error) {
+	p := &Pool{}
+	if err := p.Init(a, size, align); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// Init makes a zero Pool what NewPool returns, for a Pool that is part of
+// another type. Until then it is empty, and every allocation is refused.
+func (p *Pool) Init(a *Allocator, size, align int) error {
+	if align == 0 {
+		align = 1
+	}
+	switch {
+	case p.closed:
+		return ErrClosed
+	case p.a != nil:
+		return fmt.Errorf("%w: pool is in use", ErrInvalid)
+	case a == nil:
+		return fmt.Errorf("%w: no allocator", ErrInvalid)
+	case a.closed:
+		return ErrClosed
+	case size < 0 || align < 0 || align&(align-1) != 0:
+		return fmt.Errorf("%w: size %d, align %d", ErrInvalid, size, align)
+	case uint64(max(size, 1))+uint64(align)+window > maxBlockBytes:
+		return fmt.Errorf("%w: slots of %d bytes aligned to %d", ErrTooLarge, size, align)
+	}
+	id := -1
+	for i, p := range a.pools {
+		if p == nil {
+			id = i
+			break
+		}
+	}
+	if id < 0 {
+		id = len(a.pools)
+		a.pools = append(a.pools, nil)
+	}
+	// Pools start at different generations, so that a handle of one means
+	// nothing to another: it takes a chance of one in 2^30.
+	p.size, p.seed = size, rand.Uint32N(1<<30-1)*2+2
+	p.init(a, numClasses+uint32(id), uintptr((max(size, 1)+align-1)&-align), uintptr(align), true)
+	if p.stride <= quickStride {
+		p.quick = uint32((1<<32 + uint64(p.stride) - 1) / uint64(p.stride))
+	}
+	a.pools[id] = p
+	return nil
+}
+
+// quickStride is the largest stride for which 32 bits of the reciprocal tell the
+// multiples of it in a slab from all else: log2(stride) + log2(slab) <= 32
+// (Lemire, Kaser, Kurz: Faster remainder by direct computation, 2019).
+const quickStride = 1 << (32 - 19)
+
+// state returns why nothing can be allocated from p.
+func (p *Pool) state() error {
+	switch {
+	case p.closed:
+		return ErrClosed
+	case p.a == nil:
+		return fmt.Errorf("%w: pool without an allocator", ErrInvalid)
+	case p.a.closed:
+		return ErrClosed
+	}
+	return nil
+}
+
+func (a *Allocator) pool(owner uint32) *Pool { return a.pools[owner-numClasses] }
+
+func (a *Allocator) cacheOf(owner uint32) *cache {
+	if owner < numClasses {
+		return &a.classes[owner]
+	}
+	return &a.pool(owner).cache
+}
+
+// Alloc takes a slot and clears it.
+func (p *Pool) Alloc() (unsafe.Pointer, error) {
+	q, fresh := p.Hot(), false
+	if q == nil {
+		var err error
+		if q, _, fresh, err = p.takeCold(); err != nil {
+			return nil, err
+		}
+	}
+	if !fresh {
+		clear(unsafe.Slice((*byte)(q), p.size))
+	}
+	return q, nil
+}
+
+// AllocUninitialized takes a slot and leaves in it what was there before. It
+// takes constant time unless the source must be asked; its errors are those of
+// Allocator.Alloc.
+func (p *Pool) AllocUninitialized() (unsafe.Pointer, error) {
+	if q := p.Hot(); q != nil {
+		return q, nil
+	}
+	q, _, _, err := p.takeCold()
+	return q, err
+}
+
+// Hot is AllocUninitialized if that is a matter of a few instructions, for the
+// compiler to put them where they are needed, and nil if not.
+func (p *Pool) Hot() unsafe.Pointer {
+	q := p.hot
+	if q != nil {
+		p.hot = nil
+		*p.hotGen++
+	}
+	return q
+}
+
+// Insert is AllocUninitialized that returns the slot's handle as well.
+func (p *Pool) Insert() (unsafe.Pointer, Handle, error) {
+	if q, h := p.HotHandle(); q != nil {
+		return q, h, nil
+	}
+	q, h, _, err := p.takeCold()
+	return q, h, err
+}
+
+// HotHandle is to Insert what Hot is to AllocUninitialized.
+func (p *Pool) HotHandle() (unsafe.Pointer, Handle) {
+	q := p.hot
+	if q == nil {
+		return nil, Handle{}
+	}
+	p.hot = nil
+	*p.hotGen++
+	return q, Handle{p.hotIndex, *p.hotGen}
+}
+
+// takeCold takes a slot by the bitmaps.
+func (p *Pool) takeCold() (q unsafe.Pointer, h Handle, fresh bool, err error) {
+	if p.head == 0 { // always so if p is closed
+		if err = p.state(); err == nil {
+			_, err = p.grow()
+		}
+		if err != nil {
+			p.refused()
+			return nil, Handle{}, false, err
+		}
+	}
+	_, s, slot, _ := p.take()
+	e := &p.dir[s.seq]
+	g := e.gen(slot)
+	*g++
+	fresh = s.fresh(slot)
+	p.a.after()
+	return p.at(e, slot), Handle{e.index + slot, *g}, fresh, nil
+}
+
+// refused counts a request that was answered with an error.
+func (p *Pool) refused() {
+	if p.a != nil {
+		p.a.failures++
+	}
+}
+
+func (e *place) gen(slot uint32) *uint32 {
+	return (*uint32)(unsafe.Add(e.gens, uintptr(slot)*4))
+}
+
+func (p *Pool) at(e *place, slot uint32) unsafe.Pointer {
+	return unsafe.Add(e.base, uintptr(slot)*p.stride)
+}
+
+// Free gives the slot at q back. It takes constant time, cannot fail, and panics
+// with a *MisuseError if q is not a live slot of p.
+func (p *Pool) Free(q unsafe.Pointer) {
+	addr := uintptr(q)
+	if e := p.aside[addr>>asideShift%asideSize]; e != nil && p.hot == nil {
+		off := addr - uintptr(e.base)
+		// One product says which slot it is and whether it starts there; see
+		// cache.slotAt.
+		if prod := uint64(off) * uint64(p.quick); off < e.bytes && uint32(prod) < p.quick {
+			g := e.gen(uint32(prod >> 32))
+			if v := *g; v&1 != 0 && v != lastGen {
+				*g = v + 1
+				p.hot, p.hotGen = q, g
+				p.hotIndex = e.index + uint32(prod>>32)
+				p.frees++
+				p.freed()
+				return
+			}
+		}
+	}
+	p.freeCold(q)
+}
+
+func (p *Pool) freeCold(q unsafe.Pointer) {
+	e, slot, ok := p.find(q)
+	if !ok || *e.gen(slot)&1 == 0 {
+		p.bad("Pool.Free", q)
+	}
+	p.cool()
+	p.retire(e, slot)
+	p.freed()
+}
+
+// Remove gives the slot that h names back, and tells whether h named one. A
+// handle of an object that is gone, or was never there, changes nothing.
+func (p *Pool) Remove(h Handle) bool {
+	seq, slot := h.index>>slotShift, h.index%maxSlots
+	if uint(seq) >= uint(len(p.dir)) {
+		return false
+	}
+	e := &p.dir[seq]
+	if uintptr(slot) >= e.slots {
+		return false
+	}
+	g := e.gen(slot)
+	if *g != h.gen {
+		return false
+	}
+	if p.hot != nil || h.gen == lastGen {
+		p.removeCold(e, slot)
+		return true
+	}
+	*g = h.gen + 1
+	p.hot, p.hotGen, p.hotIndex = p.at(e, slot), g, h.index
+	p.frees++
+	p.freed()
+	return true
+}
+
+func (p *Pool) removeCold(e *place, slot uint32) {
+	p.cool()
+	p.retire(e, slot)
+	p.freed()
+}
+
+// retire ends the life of a slot: it is hot from now on or, if its generation
+// cannot grow any more, never used again.
+func (p *Pool) retire(e *place, slot uint32) {
+	if !p.end(e, slot) {
+		p.hot, p.hotGen, p.hotIndex = p.at(e, slot), e.gen(slot), e.index+slot
+	}
+}
+
+// end ends the life of a slot and tells whether it was the last it has.
+func (p *Pool) end(e *place, slot uint32) (last bool) {
+	p.frees++
+	g := e.gen(slot)
+	if *g != lastGen {
+		*g++
+		return false
+	}
+	*g = deadGen
+	p.retired++
+	s := p.a.slabs[e.id].rec
+	s.retired++
+	p.drop(e.id, s)
+	return true
+}
+
+// freed is called after a slot was freed, for the slabcheck build.
+func (p *Pool) freed() {
+	if invariants {
+		if p.hot != nil {
+			poison(unsafe.Slice((*byte)(p.hot), p.size))
+		}
+		p.a.after()
+	}
+}
+
+// cool gives the hot slot back to its slab.
+func (p *Pool) cool() {
+	if p.hot == nil {
+		return
+	}
+	p.hot = nil
+	e := &p.dir[p.hotIndex>>slotShift]
+	p.give(e.id, p.a.slabs[e.id].rec, p.hotIndex%maxSlots)
+}
+
+// find returns the place and number of the slot at q, live or not, and notes the
+// slab for the next time.
+func (p *Pool) find(q unsafe.Pointer) (e *place, slot uint32, ok bool) {
+	addr := uintptr(q)
+	if p.state() != nil {
+		return nil, 0, false
+	}
+	v := p.a.addrs.lookup(addr)
+	if !v.isSlab() {
+		return nil, 0, false
+	}
+	s := p.a.slabs[v.number()].rec
+	if s.owner != p.id {
+		return nil, 0, false
+	}
+	slot, ok = p.slotAt(addr - s.addr)
+	if !ok || slot >= s.slots {
+		return nil, 0, false
+	}
+	e = &p.dir[s.seq]
+	p.aside[addr>>asideShift%asideSize] = e
+	return e, slot, true
+}
+
+// bad panics with the reason why q is no live slot of p.
+func (p *Pool) bad(op string, q unsafe.Pointer) {
+	if p.a == nil || p.closed {
+		m := Foreign
+		if p.closed {
+			m = UseAfterClose
+		}
+		panic(&MisuseError{Misuse: m, Op: op, Addr: uintptr(q), Size: p.size})
+	}
+	p.a.misuse(op, uintptr(q), int(p.stride), p.id)
+}
+
+// Get returns the slot that h names, and false if it names none any more. It
+// takes constant time.
+func (p *Pool) Get(h Handle) (unsafe.Pointer, bool) {
+	if i := h.index >> slotShift; int(i) < len(p.dir) {
+		e := &p.dir[i]
+		if slot := uintptr(h.index % maxSlots); slot < e.slots && *(*uint32)(unsafe.Add(e.gens, slot*4)) == h.gen {
+			return unsafe.Add(e.base, slot*p.stride), true
+		}
+	}
+	return nil, false
+}
+
+// Handle returns the handle of the live slot at q. It panics with a
+// *MisuseError if there is none.
+func (p *Pool) Handle(q unsafe.Pointer) Handle {
+	e, slot, ok := p.find(q)
+	if !ok || *e.gen(slot)&1 == 0 {
+		p.bad("Pool.Handle", q)
+	}
+	return Handle{e.index + slot, *e.gen(slot)}
+}
+
+// Owns tells whether there is a live slot of p at q.
+func (p *Pool) Owns(q unsafe.Pointer) bool {
+	e, slot, ok := p.find(q)
+	return ok && *e.gen(slot)&1 != 0
+}
+
+// Allocator returns the allocator that p is on.
+func (p *Pool) Allocator() *Allocator { return p.a }
+
+// Len returns the number of live slots.
+func (p *Pool) Len() int {
+	if p.hot != nil {
+		return p.used - 1
+	}
+	return p.used
+}
+
+// Reserve makes sure that n more slots can be taken without asking the source,
+// and that the pool keeps room for as many as are live then, whatever is freed
+// meanwhile, until the allocator's Trim. On an error it reserves nothing.
+func (p *Pool) Reserve(n int) error {
+	if err := p.state(); err != nil {
+		return err
+	}
+	switch {
+	case n < 0:
+		return fmt.Errorf("%w: Reserve(%d)", ErrInvalid, n)
+	case uint64(n) > 1<<32-1 || uint64(n) > maxBlockBytes/uint64(p.stride)*maxSeq:
+		return fmt.Errorf("%w: Reserve(%d)", ErrTooLarge, n)
+	}
+	p.cool() // now, for it may give a slab back
+	n += p.Len()
+	var made []uint32
+	for p.slots-p.lost() < n {
+		id, err := p.growBy(n - (p.slots - p.lost()))
+		if err != nil {
+			for _, id := range made {
+				p.discard(id)
+			}
+			p.refused()
+			p.a.after()
+			return err
+		}
+		made = append(made, id)
+	}
+	p.reserved = max(p.reserved, n)
+	p.a.after()
+	return nil
+}
+
+// lost is the number of retired slots in the slabs there are.
+func (p *Pool) lost() (n int) {
+	if p.retired > 0 {
+		for i := range p.dir {
+			if e := &p.dir[i]; e.base != nil {
+				n += int(p.a.slabs[e.id].rec.retired)
+			}
+		}
+	}
+	return n
+}
+
+// TakeRun takes up to n slots that lie one behind the other and returns the
+// first of them and the handles of all, appended to hs. It takes at least one if
+// n is not 0. Reserve beforehand makes it infallible.
+func (p *Pool) TakeRun(n int, hs []Handle) (unsafe.Pointer, []Handle, error) {
+	if err := p.state(); err != nil {
+		return nil, hs, err
+	}
+	if n <= 0 {
+		return nil, hs, nil
+	}
+	if q, h := p.HotHandle(); q != nil {
+		return q, append(hs, h), nil
+	}
+	s, slot, got, err := p.takeRun(uint32(min(n, 64)))
+	if err != nil {
+		p.refused()
+		return nil, hs, err
+	}
+	e := &p.dir[s.seq]
+	for i := range got {
+		g := e.gen(slot + i)
+		*g++
+		hs = append(hs, Handle{e.index + slot + i, *g})
+	}
+	p.a.after()
+	return p.at(e, slot), hs, nil
+}
+
+// Reset frees every slot and keeps the slabs. It takes time in proportion to the
+// number of slots.
+func (p *Pool) Reset() {
+	if p.state() != nil {
+		return
+	}
+	p.cool()
+	p.keepEmpty = true
+	for i := range p.dir {
+		e := &p.dir[i]
+		if e.base == nil {
+			continue
+		}
+		s := p.a.slabs[e.id].rec
+		for w := range s.words() {
+			for m := p.liveWord(s, w); m != 0; m &= m - 1 {
+				slot := w<<6 | uint32(bits.TrailingZeros64(m))
+				if !p.end(e, slot) {
+					p.give(e.id, s, slot)
+				}
+			}
+		}
+		if s.used == 0 && s.summary == 0 { // every slot is retired
+			p.discard(e.id)
+		}
+	}
+	p.keepEmpty = false
+	p.a.after()
+}
+
+// Close frees every slot and gives the slabs back to the allocator. Handles name
+// nothing from then on. A second call does nothing.
+func (p *Pool) Close() error {
+	if p.state() == nil {
+		p.evict()
+		p.a.allocs += p.frees
+		p.a.frees += p.frees
+		p.a.retired += p.retired
+		p.a.pools[p.id-numClasses] = nil
+		p.a.after()
+	}
+	p.hot, p.hotGen, p.closed = nil, nil, true
+	return nil
+}
+
+// evict frees every slot and gives every slab back to the heap.
+func (p *Pool) evict() {
+	p.cool()
+	for i := range p.dir {
+		if e := &p.dir[i]; e.base != nil {
+			p.cache.evict(e.id, p.a.slabs[e.id].rec)
+		}
+	}
+}
+
+// adopt gives a new slab a place.
+func (p *Pool) adopt(id uint32, s *slab) {
+	gen := p.seed
+	if n := len(p.vacantSeqs); n > 0 {
+		s.seq, p.vacantSeqs = p.vacantSeqs[n-1], p.vacantSeqs[:n-1]
+		gen = p.dir[s.seq].floor
+	} else {
+		s.seq = uint32(len(p.dir))
+		if len(p.dir) == cap(p.dir) {
+			p.aside = [asideSize]*place{} // they are about to move
+		}
+		p.dir = append(p.dir, place{})
+	}
+	e := &p.dir[s.seq]
+	*e = place{
+		base: p.a.slabs[id].base, gens: s.generations(), bytes: uintptr(s.slots) * p.stride,
+		index: s.seq << slotShift, slots: uintptr(s.slots), id: id, floor: gen,
+	}
+	for i := range s.slots {
+		*e.gen(i) = gen
+	}
+}
+
+// full tells whether there is no place for another slab.
+func (p *Pool) full() bool { return len(p.vacantSeqs) == 0 && len(p.dir) >= maxSeq }
+
+// forget takes the slab s from its place. No slot of it is live, but for those
+// that are dropped with it. Later slabs there start above its generations, so
+// that old handles stay stale; a place near the end of its generations is not
+// used again.
+func (p *Pool) forget(s *slab) {
+	e := &p.dir[s.seq]
+	for i := range s.slots {
+		g := *e.gen(i)
+		if g == lastGen {
+			g = deadGen
+		}
+		e.floor = max(e.floor, g+g&1)
+	}
+	*e = place{floor: e.floor}
+	if p.hot == nil {
+		p.hotGen = nil // it may point to where the slab's record was
+	}
+	if s.retired == 0 && e.floor < deadGen {
+		p.vacantSeqs = append(p.vacantSeqs, s.seq)
+	}
+}

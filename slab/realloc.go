@@ -1,0 +1,107 @@
+package slab
+
+import (
+	"fmt"
+	"unsafe"
+)
+
+// Realloc changes the size of an allocation, in place when that can be done: a
+// slot has its class's room, a chunk can be cut or can grow into a hole behind
+// it, a block of its own has what the source rounded up to. Shrinking never
+// fails.
+
+// Realloc returns b with size bytes. The first min(len(b), size) of them are as
+// they were, the others are zero, whether b moved or not. The alignment that b
+// was allocated with is kept. The old slice must not be used any more, unless
+// there is an error: then b is untouched. An empty b is allocated anew, size 0
+// frees b. Errors are those of Alloc; like Free, it panics with a *MisuseError
+// if b is not an allocation of a.
+func (a *Allocator) Realloc(b []byte, size int) ([]byte, error) {
+	const op = "Allocator.Realloc"
+	switch {
+	case cap(b) == 0:
+		a.free(b, op) // panics if b is not just nothing
+		return a.Alloc(size, 1)
+	case a.closed:
+		a.misuse(op, addrOf(b), cap(b), anyClass)
+	case size < 0:
+		return nil, fmt.Errorf("%w: size %d", ErrInvalid, size)
+	case size == 0:
+		a.free(b, op)
+		a.after()
+		return []byte{}, nil
+	}
+	addr := addrOf(b)
+	room, align, ok := a.sizeOf(addr)
+	if !ok || room != cap(b) {
+		a.misuse(op, addr, cap(b), anyClass)
+	}
+	c := a.resize(a.addrs.lookup(addr), b, size)
+	if c == nil {
+		var err error
+		if c, err = a.move(b, size, align); err != nil {
+			if size > cap(b) {
+				return nil, err
+			}
+			c = b[:size] // it was to be smaller, and can stay
+			a.failures--
+		}
+	}
+	if size > len(b) {
+		clear(c[len(b):])
+	}
+	a.after()
+	return c, nil
+}
+
+// resize returns b with size bytes at the same address, nil if that cannot be
+// done or would waste half of it.
+func (a *Allocator) resize(v entry, b []byte, size int) []byte {
+	if v.isSlab() {
+		if size <= cap(b) && (size > cap(b)/2 || cap(b) == smallMin) {
+			return b[:size]
+		}
+		return nil
+	}
+	i := v.number()
+	c := a.table.at(i)
+	if size <= smallMax/2 {
+		return nil // to a slab
+	}
+	if c.kind == chunkLarge {
+		if size <= cap(b) && size > cap(b)/2 {
+			return b[:size]
+		}
+		return nil
+	}
+	if uint64(size) > maxBlockBytes {
+		return nil
+	}
+	old := c.size
+	n := uint32((max(uint64(size), window) + granule - 1) >> granuleShift)
+	switch {
+	case n < old:
+		if a.ready() == nil {
+			a.user.cut(i, c, n)
+		}
+	case n > old:
+		if !a.user.extend(i, c, n) {
+			return nil
+		}
+		a.user.use(c)
+	}
+	a.live += (int(c.size) - int(old)) << granuleShift
+	a.peakLive = max(a.peakLive, a.live)
+	return unsafe.Slice(unsafe.SliceData(b), uint64(c.size)<<granuleShift)[:size]
+}
+
+// move copies b to a new allocation of size bytes and frees it.
+func (a *Allocator) move(b []byte, size, align int) ([]byte, error) {
+	c, _, err := a.alloc(size, align)
+	if err != nil {
+		return nil, err
+	}
+	copy(c, b)
+	a.free(b, "Allocator.Realloc")
+	return c, nil
+}

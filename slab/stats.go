@@ -1,0 +1,163 @@
+package slab
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Stats is what an allocator holds and what it did. Sizes are in bytes. They add
+// up:
+//
+//	Held == Live + SlabFree + HoleBytes + Meta + Lost
+type Stats struct {
+	Name string
+
+	Live     int // handed out, with what requests were rounded up by
+	PeakLive int
+	Held     int // blocks taken from the sources, records included
+	PeakHeld int
+
+	Meta      int // of Held: blocks of the allocator's own records
+	SlabFree  int // of Held: free slots, and what slabs lose at their end
+	HoleBytes int // of Held: holes
+	Lost      int // of Held: ends of blocks below a granule
+
+	Blocks      int // of the user's memory
+	EmptyBlocks int // of those, bytes in which nothing is live, kept back
+	MetaBlocks  int
+	Slabs       int
+	Holes       int
+	LargestHole int // a request of this size, with align 16 or less, is served without the source
+
+	Allocs   uint64 // since New; pools count their slots
+	Frees    uint64
+	Failures uint64 // requests refused with an error
+	Refused  uint64 // calls of a source that failed, also those that a smaller block made good
+	Retired  int    // slots of pools never to be used again
+	Pools    int
+}
+
+// Stats returns the figures of this moment. It takes time in proportion to the
+// number of slabs' classes and pools, not to that of objects. A slot that a pool
+// keeps hot counts as free.
+func (a *Allocator) Stats() Stats {
+	s := Stats{
+		Name: a.cfg.Name, Live: a.live, PeakLive: a.peakLive,
+		Held: a.user.held + a.meta.held, PeakHeld: a.peakHeld, Meta: a.meta.held,
+		HoleBytes: int(a.user.holeSize) << granuleShift, Holes: a.user.holes,
+		LargestHole: int(a.user.largestHole()) << granuleShift,
+		Blocks:      len(a.user.order), MetaBlocks: len(a.meta.order) + len(a.meta.refused), EmptyBlocks: a.user.empty,
+		Allocs: a.allocs, Frees: a.frees, Failures: a.failures,
+		Refused: a.user.failures + a.meta.failures, Retired: a.retired,
+	}
+	count := func(c *cache) {
+		s.Slabs += c.slabs
+		s.SlabFree += c.bytes - c.used*int(c.stride)
+		s.Frees += c.frees
+		s.Allocs += c.frees + uint64(c.used)
+	}
+	for i := range a.classes {
+		count(&a.classes[i])
+	}
+	for _, p := range a.pools {
+		if p == nil {
+			continue
+		}
+		s.Pools++
+		s.Retired += p.retired
+		count(&p.cache)
+		if p.hot != nil {
+			s.Allocs--
+			s.Live -= int(p.stride)
+			s.SlabFree += int(p.stride)
+		}
+	}
+	for _, i := range a.user.order {
+		b := &a.user.blocks[i]
+		s.Lost += len(b.mem) - int(b.size)<<granuleShift
+	}
+	return s
+}
+
+// Overhead is what is held beyond what is live, as a share of what is live: 0.07
+// for 7 %. It is 0 if nothing is live.
+func (s Stats) Overhead() float64 {
+	if s.Live == 0 {
+		return 0
+	}
+	return float64(s.Held)/float64(s.Live) - 1
+}
+
+// Fragmentation is the share of all holes that is not in the largest: 0 if one
+// request could have it all, near 1 if it is dust.
+func (s Stats) Fragmentation() float64 {
+	if s.HoleBytes == 0 {
+		return 0
+	}
+	return 1 - float64(s.LargestHole)/float64(s.HoleBytes)
+}
+
+// Sub returns what happened since before: counts are differences, everything
+// else is as in s.
+func (s Stats) Sub(before Stats) Stats {
+	s.Allocs -= before.Allocs
+	s.Frees -= before.Frees
+	s.Failures -= before.Failures
+	s.Refused -= before.Refused
+	return s
+}
+
+// String returns the figures in a few lines.
+func (s Stats) String() string {
+	var b strings.Builder
+	name := s.Name
+	if name == "" {
+		name = "allocator"
+	}
+	fmt.Fprintf(&b, "%s: live %s (peak %s), held %s (peak %s), overhead %.1f %%\n",
+		name, bytesString(s.Live), bytesString(s.PeakLive), bytesString(s.Held), bytesString(s.PeakHeld), 100*s.Overhead())
+	fmt.Fprintf(&b, "  %d blocks (%s empty), %d slabs with %s free, %d holes of %s, the largest %s; records %s in %d blocks\n",
+		s.Blocks, bytesString(s.EmptyBlocks), s.Slabs, bytesString(s.SlabFree), s.Holes, bytesString(s.HoleBytes),
+		bytesString(s.LargestHole), bytesString(s.Meta), s.MetaBlocks)
+	fmt.Fprintf(&b, "  %d allocations, %d frees, %d failures; source refused %d times", s.Allocs, s.Frees, s.Failures, s.Refused)
+	if s.Pools > 0 {
+		fmt.Fprintf(&b, "; %d pools, %d slots retired", s.Pools, s.Retired)
+	}
+	return b.String()
+}
+
+// bytesString writes n in the unit that gives it three digits or so.
+func bytesString(n int) string {
+	const unit = 1 << 10
+	switch {
+	case n < unit:
+		return fmt.Sprintf("%d B", n)
+	case n < unit<<10:
+		return fmt.Sprintf("%.1f KiB", float64(n)/unit)
+	case n < unit<<20:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(unit<<10))
+	}
+	return fmt.Sprintf("%.1f GiB", float64(n)/(unit<<20))
+}
+
+// PoolStats is what a pool holds and what it did. Sizes are in bytes.
+type PoolStats struct {
+	Live    int // slots
+	Free    int // slots to be had without asking the allocator
+	Retired int // slots never to be used again
+	Slabs   int
+	Stride  int // bytes from slot to slot
+	Bytes   int // of the slabs; their records are in the allocator's Stats
+	Allocs  uint64
+	Frees   uint64
+}
+
+// Stats returns the figures of this moment.
+func (p *Pool) Stats() PoolStats {
+	live := p.Len()
+	return PoolStats{
+		Live: live, Free: p.slots - live - p.lost(), Retired: p.retired, Slabs: p.slabs,
+		Stride: int(p.stride), Bytes: p.bytes,
+		Allocs: p.frees + uint64(live), Frees: p.frees,
+	}
+}
