@@ -89,9 +89,11 @@
 // before the first change, so an error leaves everything as it was, but that what
 // was kept for the next need, empty slabs and blocks, has gone back to the source:
 // that was the need. Before it comes to that, all holes are looked at, however
-// many, and a request is refused only if none of them would do. Free cannot fail. What the program does wrong is a panic with a *MisuseError: freeing twice,
-// freeing what is not the allocator's, or with another size. It too changes
-// nothing. A source that refuses to take a block back (munmap may lack memory for
+// many, and a request is refused only if none of them would do.
+//
+// Free cannot fail. What the program does wrong is a panic with a *MisuseError:
+// freeing twice, freeing what is not the allocator's, or with another size. It too
+// changes nothing. A source that refuses to take a block back (munmap may lack memory for
 // it) is neither: the block stays in use and is offered again later.
 //
 // # Checks

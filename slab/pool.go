@@ -2,7 +2,6 @@ package slab
 
 import (
 	"fmt"
-	"math/bits"
 	"math/rand/v2"
 	"unsafe"
 )
@@ -18,30 +17,6 @@ import (
 // processor's cache. A hot slot counts as taken in the bitmap; its generation
 // says that it is dead.
 
-// Handle is an 8-byte name of a slot and its generation, for the life of the
-// object in it. The zero Handle names nothing.
-type Handle struct{ index, gen uint32 }
-
-// Bits returns h as a number, to store it where a Handle cannot be.
-func (h Handle) Bits() uint64 { return uint64(h.gen)<<32 | uint64(h.index) }
-
-// HandleFromBits is the inverse of Bits. A number that no Bits returned gives a
-// handle that names nothing or, by chance, a live slot: never a dead one, for
-// there is no handle with an even generation but the zero Handle.
-func HandleFromBits(b uint64) Handle {
-	h := Handle{index: uint32(b), gen: uint32(b >> 32)}
-	if h.gen&1 == 0 {
-		return Handle{}
-	}
-	return h
-}
-
-const (
-	maxSeq  = 1 << (32 - slotShift) // slabs of a pool
-	lastGen = ^uint32(0)            // a slot freed at it is retired
-	deadGen = lastGen - 1           // of a retired slot
-)
-
 // Pool hands out slots of one size from an allocator. Arena is its typed shell,
 // and what most programs want.
 //
@@ -53,9 +28,8 @@ type Pool struct {
 	hotGen   *uint32
 	hotIndex uint32
 
-	changes uint32            // slabs that went
-	aside   [asideSize]*place // by page of the address: where the slot was
-	dir     []place           // by seq
+	aside [asideSize]*place // by page of the address: where the slot was
+	dir   []place           // by seq
 
 	cache
 	quick      uint32 // 1<<32 / stride, rounded up; 0 if that is not exact enough
@@ -65,25 +39,6 @@ type Pool struct {
 	retired    int      // slots retired so far
 	closed     bool
 }
-
-// place is where a slab of the pool is: the high bits of a handle's index are
-// the place, the low bits the slot. A place outlives its slabs and remembers the
-// highest generation they reached, so that the next one goes on from there.
-type place struct {
-	base  unsafe.Pointer // of slot 0; nil if there is no slab
-	gens  unsafe.Pointer // of generation 0
-	slots uintptr
-	bytes uintptr   // of the slots
-	index uint32    // of slot 0
-	id    uint32    // the slab's number
-	floor uint32    // generation that slots start with
-	_     [5]uint32 // to a cache line, where indexing is a shift
-}
-
-const (
-	asideSize  = 512
-	asideShift = 12
-)
 
 // NewPool returns a pool on a of slots that have size bytes at a multiple of
 // align, a power of two; 0 means 1. It acquires nothing yet. Size 0 is served
@@ -249,14 +204,6 @@ func (p *Pool) refused() {
 	}
 }
 
-func (e *place) gen(slot uint32) *uint32 {
-	return (*uint32)(unsafe.Add(e.gens, uintptr(slot)*4))
-}
-
-func (p *Pool) at(e *place, slot uint32) unsafe.Pointer {
-	return unsafe.Add(e.base, uintptr(slot)*p.stride)
-}
-
 // Free gives the slot at q back. It takes constant time, cannot fail, and panics
 // with a *MisuseError if q is not a live slot of p.
 func (p *Pool) Free(q unsafe.Pointer) {
@@ -366,30 +313,6 @@ func (p *Pool) cool() {
 	p.give(e.id, p.a.slabs[e.id].rec, p.hotIndex%maxSlots)
 }
 
-// find returns the place and number of the slot at q, live or not, and notes the
-// slab for the next time.
-func (p *Pool) find(q unsafe.Pointer) (e *place, slot uint32, ok bool) {
-	addr := uintptr(q)
-	if p.state() != nil {
-		return nil, 0, false
-	}
-	v := p.a.addrs.lookup(addr)
-	if !v.isSlab() {
-		return nil, 0, false
-	}
-	s := p.a.slabs[v.number()].rec
-	if s.owner != p.id {
-		return nil, 0, false
-	}
-	slot, ok = p.slotAt(addr - s.addr)
-	if !ok || slot >= s.slots {
-		return nil, 0, false
-	}
-	e = &p.dir[s.seq]
-	p.aside[addr>>asideShift%asideSize] = e
-	return e, slot, true
-}
-
 // bad panics with the reason why q is no live slot of p.
 func (p *Pool) bad(op string, q unsafe.Pointer) {
 	if p.a == nil || p.closed {
@@ -439,180 +362,4 @@ func (p *Pool) Len() int {
 		return p.used - 1
 	}
 	return p.used
-}
-
-// Reserve makes sure that n more slots can be taken without asking the source,
-// and that the pool keeps room for as many as are live then, whatever is freed
-// meanwhile, until the allocator's Trim. On an error it reserves nothing.
-func (p *Pool) Reserve(n int) error {
-	if err := p.state(); err != nil {
-		return err
-	}
-	switch {
-	case n < 0:
-		return fmt.Errorf("%w: Reserve(%d)", ErrInvalid, n)
-	case uint64(n) > 1<<32-1 || uint64(n) > maxBlockBytes/uint64(p.stride)*maxSeq:
-		return fmt.Errorf("%w: Reserve(%d)", ErrTooLarge, n)
-	}
-	p.cool() // now, for it may give a slab back
-	n += p.Len()
-	var made []uint32
-	for p.slots-p.lost() < n {
-		id, err := p.growBy(n - (p.slots - p.lost()))
-		if err != nil {
-			for _, id := range made {
-				p.discard(id)
-			}
-			p.refused()
-			p.a.after()
-			return err
-		}
-		made = append(made, id)
-	}
-	p.reserved = max(p.reserved, n)
-	p.a.after()
-	return nil
-}
-
-// lost is the number of retired slots in the slabs there are.
-func (p *Pool) lost() (n int) {
-	if p.retired > 0 {
-		for i := range p.dir {
-			if e := &p.dir[i]; e.base != nil {
-				n += int(p.a.slabs[e.id].rec.retired)
-			}
-		}
-	}
-	return n
-}
-
-// TakeRun takes up to n slots that lie one behind the other and returns the
-// first of them and the handles of all, appended to hs. It takes at least one if
-// n is not 0. Reserve beforehand makes it infallible.
-func (p *Pool) TakeRun(n int, hs []Handle) (unsafe.Pointer, []Handle, error) {
-	if err := p.state(); err != nil {
-		return nil, hs, err
-	}
-	if n <= 0 {
-		return nil, hs, nil
-	}
-	if q, h := p.HotHandle(); q != nil {
-		return q, append(hs, h), nil
-	}
-	s, slot, got, err := p.takeRun(uint32(min(n, 64)))
-	if err != nil {
-		p.refused()
-		return nil, hs, err
-	}
-	e := &p.dir[s.seq]
-	for i := range got {
-		g := e.gen(slot + i)
-		*g++
-		hs = append(hs, Handle{e.index + slot + i, *g})
-	}
-	p.a.after()
-	return p.at(e, slot), hs, nil
-}
-
-// Reset frees every slot and keeps the slabs. It takes time in proportion to the
-// number of slots.
-func (p *Pool) Reset() {
-	if p.state() != nil {
-		return
-	}
-	p.cool()
-	p.keepEmpty = true
-	for i := range p.dir {
-		e := &p.dir[i]
-		if e.base == nil {
-			continue
-		}
-		s := p.a.slabs[e.id].rec
-		for w := range s.words() {
-			for m := p.liveWord(s, w); m != 0; m &= m - 1 {
-				slot := w<<6 | uint32(bits.TrailingZeros64(m))
-				if !p.end(e, slot) {
-					p.give(e.id, s, slot)
-				}
-			}
-		}
-		if s.used == 0 && s.summary == 0 { // every slot is retired
-			p.discard(e.id)
-		}
-	}
-	p.keepEmpty = false
-	p.a.after()
-}
-
-// Close frees every slot and gives the slabs back to the allocator. Handles name
-// nothing from then on. A second call does nothing.
-func (p *Pool) Close() error {
-	if p.state() == nil {
-		p.evict()
-		p.a.allocs += p.frees
-		p.a.frees += p.frees
-		p.a.retired += p.retired
-		p.a.pools[p.id-numClasses] = nil
-		p.a.after()
-	}
-	p.hot, p.hotGen, p.closed = nil, nil, true
-	return nil
-}
-
-// evict frees every slot and gives every slab back to the heap.
-func (p *Pool) evict() {
-	p.cool()
-	for i := range p.dir {
-		if e := &p.dir[i]; e.base != nil {
-			p.cache.evict(e.id, p.a.slabs[e.id].rec)
-		}
-	}
-}
-
-// adopt gives a new slab a place.
-func (p *Pool) adopt(id uint32, s *slab) {
-	gen := p.seed
-	if n := len(p.vacantSeqs); n > 0 {
-		s.seq, p.vacantSeqs = p.vacantSeqs[n-1], p.vacantSeqs[:n-1]
-		gen = p.dir[s.seq].floor
-	} else {
-		s.seq = uint32(len(p.dir))
-		if len(p.dir) == cap(p.dir) {
-			p.aside = [asideSize]*place{} // they are about to move
-		}
-		p.dir = append(p.dir, place{})
-	}
-	e := &p.dir[s.seq]
-	*e = place{
-		base: p.a.slabs[id].base, gens: s.generations(), bytes: uintptr(s.slots) * p.stride,
-		index: s.seq << slotShift, slots: uintptr(s.slots), id: id, floor: gen,
-	}
-	for i := range s.slots {
-		*e.gen(i) = gen
-	}
-}
-
-// full tells whether there is no place for another slab.
-func (p *Pool) full() bool { return len(p.vacantSeqs) == 0 && len(p.dir) >= maxSeq }
-
-// forget takes the slab s from its place. No slot of it is live, but for those
-// that are dropped with it. Later slabs there start above its generations, so
-// that old handles stay stale; a place near the end of its generations is not
-// used again.
-func (p *Pool) forget(s *slab) {
-	e := &p.dir[s.seq]
-	for i := range s.slots {
-		g := *e.gen(i)
-		if g == lastGen {
-			g = deadGen
-		}
-		e.floor = max(e.floor, g+g&1)
-	}
-	*e = place{floor: e.floor}
-	if p.hot == nil {
-		p.hotGen = nil // it may point to where the slab's record was
-	}
-	if s.retired == 0 && e.floor < deadGen {
-		p.vacantSeqs = append(p.vacantSeqs, s.seq)
-	}
 }

@@ -1,0 +1,137 @@
+package slab
+
+import (
+	"fmt"
+	"math/bits"
+	"unsafe"
+)
+
+// What a pool does with many slots at once.
+
+// Reserve makes sure that n more slots can be taken without asking the source,
+// and that the pool keeps room for as many as are live then, whatever is freed
+// meanwhile, until the allocator's Trim. On an error it reserves nothing.
+func (p *Pool) Reserve(n int) error {
+	if err := p.state(); err != nil {
+		return err
+	}
+	switch {
+	case n < 0:
+		return fmt.Errorf("%w: Reserve(%d)", ErrInvalid, n)
+	case uint64(n) > 1<<32-1 || uint64(n) > maxBlockBytes/uint64(p.stride)*maxSeq:
+		return fmt.Errorf("%w: Reserve(%d)", ErrTooLarge, n)
+	}
+	p.cool() // now, for it may give a slab back
+	n += p.Len()
+	var made []uint32
+	for p.slots-p.lost() < n {
+		id, err := p.growBy(n - (p.slots - p.lost()))
+		if err != nil {
+			for _, id := range made {
+				p.discard(id)
+			}
+			p.refused()
+			p.a.after()
+			return err
+		}
+		made = append(made, id)
+	}
+	p.reserved = max(p.reserved, n)
+	p.a.after()
+	return nil
+}
+
+// lost is the number of retired slots in the slabs there are.
+func (p *Pool) lost() (n int) {
+	if p.retired > 0 {
+		for i := range p.dir {
+			if e := &p.dir[i]; e.base != nil {
+				n += int(p.a.slabs[e.id].rec.retired)
+			}
+		}
+	}
+	return n
+}
+
+// TakeRun takes up to n slots that lie one behind the other and returns the
+// first of them and the handles of all, appended to hs. It takes at least one if
+// n is not 0. Reserve beforehand makes it infallible.
+func (p *Pool) TakeRun(n int, hs []Handle) (unsafe.Pointer, []Handle, error) {
+	if err := p.state(); err != nil {
+		return nil, hs, err
+	}
+	if n <= 0 {
+		return nil, hs, nil
+	}
+	if q, h := p.HotHandle(); q != nil {
+		return q, append(hs, h), nil
+	}
+	s, slot, got, err := p.takeRun(uint32(min(n, 64)))
+	if err != nil {
+		p.refused()
+		return nil, hs, err
+	}
+	e := &p.dir[s.seq]
+	for i := range got {
+		g := e.gen(slot + i)
+		*g++
+		hs = append(hs, Handle{e.index + slot + i, *g})
+	}
+	p.a.after()
+	return p.at(e, slot), hs, nil
+}
+
+// Reset frees every slot and keeps the slabs. It takes time in proportion to the
+// number of slots.
+func (p *Pool) Reset() {
+	if p.state() != nil {
+		return
+	}
+	p.cool()
+	p.keepEmpty = true
+	for i := range p.dir {
+		e := &p.dir[i]
+		if e.base == nil {
+			continue
+		}
+		s := p.a.slabs[e.id].rec
+		for w := range s.words() {
+			for m := p.liveWord(s, w); m != 0; m &= m - 1 {
+				slot := w<<6 | uint32(bits.TrailingZeros64(m))
+				if !p.end(e, slot) {
+					p.give(e.id, s, slot)
+				}
+			}
+		}
+		if s.used == 0 && s.summary == 0 { // every slot is retired
+			p.discard(e.id)
+		}
+	}
+	p.keepEmpty = false
+	p.a.after()
+}
+
+// Close frees every slot and gives the slabs back to the allocator. Handles name
+// nothing from then on. A second call does nothing.
+func (p *Pool) Close() error {
+	if p.state() == nil {
+		p.evict()
+		p.a.allocs += p.frees
+		p.a.frees += p.frees
+		p.a.retired += p.retired
+		p.a.pools[p.id-numClasses] = nil
+		p.a.after()
+	}
+	p.hot, p.hotGen, p.closed = nil, nil, true
+	return nil
+}
+
+// evict frees every slot and gives every slab back to the heap.
+func (p *Pool) evict() {
+	p.cool()
+	for i := range p.dir {
+		if e := &p.dir[i]; e.base != nil {
+			p.cache.evict(e.id, p.a.slabs[e.id].rec)
+		}
+	}
+}

@@ -1,0 +1,351 @@
+package slab
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+
+	"github.com/vita-go/deblockator/blocksrc"
+)
+
+// A cache is a set of slabs with slots of one size: a size class's or a pool's. It
+// knows which of its slabs have a free slot, adds slabs as it grows, and gives
+// empty ones back, except for one that is kept for the next need.
+
+// cache is a set of slabs with slots of one size.
+type cache struct {
+	a           *Allocator
+	id          uint32
+	stride      uintptr // from slot to slot, bytes
+	inverse     uint64  // ceil(1<<32 / stride)
+	align       uintptr // of slot 0
+	generations bool
+
+	head, tail uint32 // slabs with a free slot; empty ones last
+	spare      uint32 // the empty slab that is kept, 0 = none
+	keepEmpty  bool   // all of them are kept for now
+	reserved   int    // slots that there must be
+	slabs      int
+	bytes      int // of the slabs' chunks
+	slots      int
+	used       int    // slots taken
+	frees      uint64 // slots given back
+}
+
+func (c *cache) init(a *Allocator, id uint32, stride, align uintptr, generations bool) {
+	*c = cache{a: a, id: id, stride: stride, align: max(align, window), generations: generations}
+	c.inverse = (1<<32 + uint64(stride) - 1) / uint64(stride)
+}
+
+// slotAt returns the slot that starts off bytes into a slab. The product is
+// exact for every multiple of the stride, and for nothing else does it multiply
+// back to off.
+func (c *cache) slotAt(off uintptr) (slot uint32, ok bool) {
+	q := uint64(off) * c.inverse >> 32
+	return uint32(q), uintptr(q)*c.stride == off
+}
+
+// take takes the lowest free slot of the first slab that has one.
+func (c *cache) take() (id uint32, s *slab, slot uint32, err error) {
+	id = c.head
+	if id == 0 {
+		if id, err = c.grow(); err != nil {
+			return 0, nil, 0, err
+		}
+	}
+	s = c.a.slabs[id].rec
+	w := uint32(bits.TrailingZeros64(s.summary))
+	p := s.word(w)
+	slot = w<<6 | uint32(bits.TrailingZeros64(*p))
+	*p &= *p - 1
+	if *p == 0 {
+		s.summary &= s.summary - 1
+		if s.summary == 0 {
+			c.unlink(id, s)
+		}
+	}
+	if s.used == 0 && c.spare == id {
+		c.spare = 0
+	}
+	s.used++
+	c.used++
+	c.a.gain(c.stride)
+	touch()
+	return id, s, slot, nil
+}
+
+// takeRun takes up to n slots, one behind the other.
+func (c *cache) takeRun(n uint32) (s *slab, slot, got uint32, err error) {
+	id := c.head
+	if id == 0 {
+		if id, err = c.grow(); err != nil {
+			return nil, 0, 0, err
+		}
+	}
+	s = c.a.slabs[id].rec
+	w := uint32(bits.TrailingZeros64(s.summary))
+	p := s.word(w)
+	first := uint32(bits.TrailingZeros64(*p))
+	got = min(uint32(bits.TrailingZeros64(^(*p >> first))), n)
+	*p &^= ^uint64(0) >> (64 - got) << first
+	if *p == 0 {
+		s.summary &= s.summary - 1
+		if s.summary == 0 {
+			c.unlink(id, s)
+		}
+	}
+	if s.used == 0 && c.spare == id {
+		c.spare = 0
+	}
+	slot = w<<6 | first
+	s.clean = max(s.clean, slot+got)
+	s.used += got
+	c.used += int(got)
+	c.a.gain(c.stride * uintptr(got))
+	return s, slot, got, nil
+}
+
+// give makes a slot free again.
+func (c *cache) give(id uint32, s *slab, slot uint32) {
+	p := s.word(slot >> 6)
+	if *p == 0 {
+		if s.summary == 0 {
+			c.push(id, s)
+		}
+		s.summary |= 1 << (slot >> 6)
+	}
+	*p |= 1 << (slot & 63)
+	c.drop(id, s)
+}
+
+// drop counts one slot less in use, whether it is free now or retired.
+func (c *cache) drop(id uint32, s *slab) {
+	s.used--
+	c.used--
+	c.a.live -= int(c.stride)
+	touch()
+	if s.used == 0 && !c.keepEmpty {
+		c.emptied(id, s)
+	}
+}
+
+// emptied keeps one empty slab for the next need and gives others back. The one
+// kept goes to the end of the list, so that slabs in part use fill up first.
+func (c *cache) emptied(id uint32, s *slab) {
+	if s.summary == 0 { // every slot is retired
+		c.discard(id)
+		return
+	}
+	if c.slots-int(s.slots) < c.reserved {
+		c.putLast(id, s)
+		return
+	}
+	if c.a.mostlyEmpty() {
+		// One slab can keep a block of 2 MiB from going back.
+		c.discard(id)
+		c.a.dropSpares()
+		return
+	}
+	if k := c.spare; k != 0 {
+		if c.a.slabs[k].rec.slots >= s.slots {
+			c.discard(id)
+			return
+		}
+		c.discard(k)
+	}
+	c.spare = id
+	c.putLast(id, s)
+}
+
+func (c *cache) putLast(id uint32, s *slab) {
+	if c.tail == id {
+		return
+	}
+	c.unlink(id, s)
+	s.prev, s.next = c.tail, 0
+	if c.tail != 0 {
+		c.a.slabs[c.tail].rec.next = id
+	} else {
+		c.head = id
+	}
+	c.tail = id
+}
+
+// dropSpare gives the empty slab back that is kept for the next need.
+func (c *cache) dropSpare() {
+	if c.spare != 0 && c.slots-int(c.a.slabs[c.spare].rec.slots) >= c.reserved {
+		c.discard(c.spare)
+	}
+}
+
+func (c *cache) push(id uint32, s *slab) {
+	s.prev, s.next = 0, c.head
+	if c.head != 0 {
+		c.a.slabs[c.head].rec.prev = id
+	} else {
+		c.tail = id
+	}
+	c.head = id
+}
+
+func (c *cache) unlink(id uint32, s *slab) {
+	if s.prev != 0 {
+		c.a.slabs[s.prev].rec.next = s.next
+	} else {
+		c.head = s.next
+	}
+	if s.next != 0 {
+		c.a.slabs[s.next].rec.prev = s.prev
+	} else {
+		c.tail = s.prev
+	}
+	s.prev, s.next = 0, 0
+}
+
+// Slabs start small, double while the cache is small, and then add an eighth of
+// what there is, so that what a cache holds beyond its need stays in proportion.
+const (
+	slabMin    = 4 << 10
+	slabDouble = 64 << 10
+	slabMax    = 256 << 10
+)
+
+// shape returns the number of slots and the bytes of a slab of about target
+// bytes.
+func (c *cache) shape(target int) (slots uint32, size int) {
+	n := uintptr(target) / c.stride
+	if n < 8 {
+		n = min(8, max(n, 1, slabDouble/c.stride))
+	}
+	n = min(n, maxSlots)
+	size = c.bytesFor(uint32(n))
+	return uint32(min(uintptr(size)/c.stride, maxSlots)), size
+}
+
+// grow adds a slab, a smaller one if there is no room for one of full size.
+func (c *cache) grow() (uint32, error) { return c.growBy(1) }
+
+// growBy is grow for a caller that needs n slots and will come again.
+func (c *cache) growBy(n int) (uint32, error) {
+	target := max(slabMin, min(c.bytes, slabDouble), min(c.bytes/8, slabMax))
+	if n > 1 {
+		target = max(target, int(min(uint64(n)*uint64(c.stride), slabMax)))
+	}
+	slots, size := c.shape(target)
+	for {
+		id, err := c.newSlab(slots, size)
+		if err == nil || !errors.Is(err, blocksrc.ErrExhausted) {
+			return id, err
+		}
+		smaller := c.bytesFor(max(slots/2, 1))
+		if smaller == size {
+			return 0, err
+		}
+		slots, size = uint32(uintptr(smaller)/c.stride), smaller
+	}
+}
+
+// bytesFor returns the size of a slab of so many slots: whole windows.
+func (c *cache) bytesFor(slots uint32) int {
+	return int((uintptr(slots)*c.stride + window - 1) &^ (window - 1))
+}
+
+// newSlab makes a slab and puts it at the head of the list. On an error nothing
+// has changed.
+func (c *cache) newSlab(slots uint32, size int) (uint32, error) {
+	a := c.a
+	if c.generations && a.pool(c.id).full() {
+		return 0, fmt.Errorf("%w: the pool has %d slabs", ErrTooLarge, maxSeq)
+	}
+	rec, _, err := a.allocRecord(recordBytes(slots, c.generations))
+	if err != nil {
+		return 0, err
+	}
+	i, err := a.allocChunk(uint32(size>>granuleShift), c.align, chunkSlab)
+	if err != nil {
+		a.meta.free(rec)
+		return 0, err
+	}
+	ch := a.table.at(i)
+	addr := a.user.address(ch)
+	if err := a.mapRegions(addr, uintptr(size)); err != nil {
+		a.user.free(i)
+		a.meta.free(rec)
+		return 0, err
+	}
+	var id uint32
+	if n := len(a.vacantSlabs); n > 0 {
+		id, a.vacantSlabs = a.vacantSlabs[n-1], a.vacantSlabs[:n-1]
+	} else {
+		id = uint32(len(a.slabs))
+		a.slabs = append(a.slabs, slabRef{})
+	}
+	s := (*slab)(a.meta.pointer(a.table.at(rec)))
+	*s = slab{addr: addr, chunk: i, record: rec, owner: c.id, slots: slots}
+	for w := range s.words() {
+		n := min(slots-w<<6, 64)
+		*s.word(w) = ^uint64(0) >> (64 - n)
+		s.summary |= 1 << w
+	}
+	if dirty := a.user.use(ch); dirty > 0 {
+		s.clean = min(slots, uint32((dirty-1)/c.stride)+1)
+	}
+	ch.link = id
+	a.slabs[id] = slabRef{base: a.user.pointer(ch), rec: s}
+	a.addrs.set(addr, uintptr(size), slabEntry(id))
+	if c.generations {
+		a.pool(c.id).adopt(id, s)
+	}
+	c.push(id, s)
+	c.slabs++
+	c.slots += int(slots)
+	c.bytes += size
+	return id, nil
+}
+
+// discard gives an empty slab back to the heap.
+func (c *cache) discard(id uint32) {
+	a := c.a
+	s := a.slabs[id].rec
+	if s.summary != 0 {
+		c.unlink(id, s)
+	}
+	if c.spare == id {
+		c.spare = 0
+	}
+	i, rec := s.chunk, s.record
+	size := int(a.table.at(i).size) << granuleShift
+	if c.generations {
+		a.pool(c.id).forget(s)
+	}
+	c.slabs--
+	c.slots -= int(s.slots)
+	c.bytes -= size
+	a.addrs.set(s.addr, uintptr(size), 0)
+	a.slabs[id] = slabRef{}
+	a.vacantSlabs = append(a.vacantSlabs, id)
+	a.table.at(i).link = 0
+	a.user.free(i)
+	a.meta.free(rec)
+}
+
+// evict frees the slots of slab id and gives it back to the heap.
+func (c *cache) evict(id uint32, s *slab) {
+	c.frees += uint64(s.used)
+	c.used -= int(s.used)
+	c.a.live -= int(s.used) * int(c.stride)
+	c.discard(id)
+}
+
+// trim gives all empty slabs back, reserved or not.
+func (c *cache) trim() {
+	c.reserved = 0
+	for id := c.head; id != 0; {
+		s := c.a.slabs[id].rec
+		next := s.next
+		if s.used == 0 {
+			c.discard(id)
+		}
+		id = next
+	}
+}

@@ -1,0 +1,176 @@
+package slab
+
+import (
+	"math/bits"
+	"unsafe"
+)
+
+// The part of Check that is about slabs, their caches, and pools.
+
+func (k *checker) slabs() {
+	a := k.a
+	sums := make(map[uint32]sum)
+	vacant := 0
+	for id := 1; id < len(a.slabs); id++ {
+		s := a.slabs[id].rec
+		if s == nil {
+			vacant++
+			continue
+		}
+		if s.owner >= numClasses && (int(s.owner) >= numClasses+len(a.pools) || a.pool(s.owner) == nil) {
+			k.fail("slab %d belongs to %d, which there is not", id, s.owner)
+			continue
+		}
+		c := a.cacheOf(s.owner)
+		m := sums[s.owner]
+		ch := a.table.at(s.chunk)
+		m.slabs++
+		m.slots += int(s.slots)
+		m.used += int(s.used)
+		m.bytes += int(ch.size) << granuleShift
+		if s.summary != 0 {
+			m.listed++
+		}
+		sums[s.owner] = m
+		if !k.seen[s.chunk] || !k.seen[s.record] || ch.kind != chunkSlab || int(ch.link) != id ||
+			a.table.at(s.record).kind != chunkRecord || s.addr != a.user.address(ch) || uintptr(a.slabs[id].base) != s.addr ||
+			s.addr&(c.align-1) != 0 || uintptr(s.slots)*c.stride > uintptr(ch.size)<<granuleShift {
+			k.fail("slab %d: %+v does not fit its chunk %+v", id, *s, *ch)
+		}
+		free := 0
+		for w := range s.words() {
+			v := *s.word(w)
+			free += bits.OnesCount64(v)
+			if v != 0 != (s.summary>>w&1 != 0) {
+				k.fail("slab %d: word %d is %#x, but its bit is %d", id, w, v, s.summary>>w&1)
+			}
+			if n := s.slots - w<<6; n < 64 && v>>n != 0 {
+				k.fail("slab %d: bits beyond slot %d are set", id, s.slots)
+			}
+		}
+		if s.words() < 64 && s.summary>>s.words() != 0 {
+			k.fail("slab %d: the summary is %#x for %d words", id, s.summary, s.words())
+		}
+		for slot := s.clean; slot < s.slots; slot++ {
+			if !s.isFree(slot) {
+				k.fail("slab %d: slot %d is taken, but counts as never handed out", id, slot)
+				break
+			}
+		}
+		if s.used != s.slots-s.retired-uint32(free) {
+			k.fail("slab %d: %d used, %d slots, %d retired, %d free", id, s.used, s.slots, s.retired, free)
+		}
+		if c.generations {
+			k.generations(uint32(id), s)
+		} else if s.retired != 0 {
+			k.fail("slab %d: %d slots retired in a class", id, s.retired)
+		}
+	}
+	if vacant != len(a.vacantSlabs) {
+		k.fail("%d slab numbers are vacant, %d are on the list", vacant, len(a.vacantSlabs))
+	}
+	listed := make(map[uint32]bool)
+	for _, id := range a.vacantSlabs {
+		if listed[id] || int(id) >= len(a.slabs) || a.slabs[id].rec != nil {
+			k.fail("slab %d counts as vacant", id)
+		}
+		listed[id] = true
+	}
+	for i := range a.classes {
+		k.cache(&a.classes[i], sums[uint32(i)])
+	}
+	for _, p := range a.pools {
+		if p != nil {
+			k.cache(&p.cache, sums[p.id])
+			k.pool(p)
+		}
+	}
+	if k.live != a.live || a.live > a.peakLive || a.user.held+a.meta.held > a.peakHeld {
+		k.fail("live %d (want %d, peak %d), held %d (peak %d)", a.live, k.live, a.peakLive, a.user.held+a.meta.held, a.peakHeld)
+	}
+}
+
+// generations checks a slab of a pool.
+func (k *checker) generations(id uint32, s *slab) {
+	p := k.a.pool(s.owner)
+	if int(s.seq) >= len(p.dir) {
+		k.fail("slab %d: place %d of %d", id, s.seq, len(p.dir))
+		return
+	}
+	e := &p.dir[s.seq]
+	if e.id != id || e.base != k.a.slabs[id].base || e.gens != s.generations() || e.slots != uintptr(s.slots) ||
+		e.index != s.seq<<slotShift || e.bytes != uintptr(s.slots)*p.stride {
+		k.fail("slab %d: place %d is %+v", id, s.seq, *e)
+		return
+	}
+	retired := uint32(0)
+	for i := range s.slots {
+		g, free := *e.gen(i), s.isFree(i)
+		hot := p.hot != nil && p.hotIndex == s.seq<<slotShift|i
+		switch {
+		case hot && (free || g&1 != 0 || p.hotGen != e.gen(i) || p.hot != p.at(e, i)):
+			k.fail("slab %d: the hot slot %d is free: %t, generation %d", id, i, free, g)
+		case hot:
+		case !free && g == deadGen:
+			retired++
+		case free == (g&1 != 0):
+			k.fail("slab %d: slot %d is free: %t, generation %d", id, i, free, g)
+		case g < e.floor:
+			k.fail("slab %d: slot %d has generation %d, below %d", id, i, g, e.floor)
+		}
+	}
+	if retired != s.retired {
+		k.fail("slab %d: %d slots are retired, not %d", id, retired, s.retired)
+	}
+}
+
+// sum is what the slabs of a cache come to.
+type sum struct{ slabs, slots, used, bytes, listed int }
+
+func (k *checker) cache(c *cache, m sum) {
+	k.live += c.used * int(c.stride)
+	if c.slabs != m.slabs || c.slots != m.slots || c.used != m.used || c.bytes != m.bytes {
+		k.fail("cache %d: %d slabs, %d slots, %d used, %d bytes, but %+v", c.id, c.slabs, c.slots, c.used, c.bytes, m)
+	}
+	n, prev := 0, uint32(0)
+	for id := c.head; id != 0; n++ {
+		s := k.a.slabs[id].rec
+		if s == nil || s.owner != c.id || s.summary == 0 || s.prev != prev || n > m.listed {
+			k.fail("cache %d: slab %d does not belong on its list", c.id, id)
+			return
+		}
+		id, prev = s.next, id
+	}
+	if n != m.listed || c.tail != prev {
+		k.fail("cache %d: %d slabs are listed, %d have free slots; the last is %d, not %d", c.id, n, m.listed, prev, c.tail)
+	}
+	if c.spare != 0 {
+		if s := k.a.slabs[c.spare].rec; s == nil || s.owner != c.id || s.used != 0 {
+			k.fail("cache %d: slab %d is kept back but is not its own, empty", c.id, c.spare)
+		}
+	}
+}
+
+func (k *checker) pool(p *Pool) {
+	n := 0
+	for i := range p.dir {
+		if p.dir[i].base != nil {
+			n++
+		}
+	}
+	if n != p.slabs {
+		k.fail("pool %d: %d places have slabs, of %d", p.id, n, p.slabs)
+	}
+	vacant := make(map[uint32]bool)
+	for _, i := range p.vacantSeqs {
+		if vacant[i] || p.dir[i].base != nil {
+			k.fail("pool %d: place %d counts as vacant", p.id, i)
+		}
+		vacant[i] = true
+	}
+	for i, e := range p.aside {
+		if e != nil && (uintptr(unsafe.Pointer(e))-uintptr(unsafe.Pointer(unsafe.SliceData(p.dir))))/unsafe.Sizeof(*e) >= uintptr(len(p.dir)) {
+			k.fail("pool %d: what is set aside as %d is no place", p.id, i)
+		}
+	}
+}

@@ -1,0 +1,138 @@
+package slab
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/vita-go/deblockator/blocksrc"
+)
+
+// How memory goes back: all that was allocated (Reset), all that is not needed
+// (Trim), what is kept for the next need when that need has come (reclaim), and
+// everything (Close).
+
+// reclaim gives back what is kept for the next need, if err says that this is
+// the need, and tells whether that was anything.
+func (a *Allocator) reclaim(err error) bool {
+	if err == nil || !errors.Is(err, blocksrc.ErrExhausted) {
+		return false
+	}
+	vacant, held := len(a.vacantSlabs), a.user.held+a.meta.held
+	a.dropSpares()
+	_, _ = a.user.shrink(0, false), a.meta.shrink(0, false)
+	return len(a.vacantSlabs) > vacant || a.user.held+a.meta.held < held
+}
+
+// Epoch returns how many times a was Reset. What was allocated in an earlier
+// epoch is gone.
+func (a *Allocator) Epoch() uint64 { return a.epoch }
+
+// Reset frees everything that was allocated from a, also in pools, arenas and
+// regions on it, and keeps the blocks for what comes next. Handles from before
+// name nothing any more; pointers and slices from before must not be used. It
+// takes time in proportion to the number of blocks, slabs and chunks.
+func (a *Allocator) Reset() {
+	if a.closed {
+		return
+	}
+	a.user.keepAll = true
+	for _, p := range a.pools {
+		if p != nil {
+			p.cool()
+		}
+	}
+	for id, ref := range a.slabs {
+		if ref.rec != nil {
+			a.cacheOf(ref.rec.owner).evict(uint32(id), ref.rec)
+		}
+	}
+	for _, b := range slices.Clone(a.user.order) {
+		for i := a.user.blocks[b].first; i != 0; {
+			c := a.table.at(i)
+			if c.kind == chunkHole {
+				i = c.next
+				continue
+			}
+			a.addrs.set(a.user.address(c), 1, 0)
+			a.live -= int(c.size) << granuleShift
+			a.frees++
+			if c.kind == chunkLarge {
+				a.user.freeBlock(i, c)
+				break
+			}
+			a.user.free(i)
+			i = a.user.blocks[b].first
+		}
+	}
+	a.user.keepAll = false
+	a.epoch++
+	a.after()
+}
+
+// Trim gives back to the source what a holds and does not need: empty slabs,
+// empty blocks whatever Retain says, and the records that described them. Where
+// a block stays and the source can do so, the pages of large holes in it are
+// given back too. It returns the bytes of the blocks that were released, and
+// takes time in proportion to the number of blocks and holes.
+func (a *Allocator) Trim() (released int) {
+	if a.closed {
+		return 0
+	}
+	held := a.user.held + a.meta.held
+	_ = a.trim() // what was refused is counted in Stats
+	a.after()
+	return held - a.user.held - a.meta.held
+}
+
+// mostlyEmpty tells whether so little of many blocks is live that giving blocks
+// back counts for more than having slabs at hand.
+func (a *Allocator) mostlyEmpty() bool {
+	return a.user.held > 16*a.cfg.BlockSize && a.live < a.user.held/8
+}
+
+// dropSpares gives the empty slabs back that classes and pools keep.
+func (a *Allocator) dropSpares() {
+	for i := range a.classes {
+		a.classes[i].dropSpare()
+	}
+	for _, p := range a.pools {
+		if p != nil {
+			p.dropSpare()
+		}
+	}
+}
+
+func (a *Allocator) trim() error {
+	for i := range a.classes {
+		a.classes[i].trim()
+	}
+	for _, p := range a.pools {
+		if p != nil {
+			p.cool()
+			p.trim()
+		}
+	}
+	err := a.user.shrink(0, false)
+	a.user.discardHoles()
+	a.addrs.prune(a.meta.free)
+	if len(a.user.order) == 0 {
+		// The records describe nothing any more, besides themselves.
+		err = errors.Join(err, a.meta.restart())
+		a.table.init()
+		return err
+	}
+	return errors.Join(err, a.meta.shrink(0, false))
+}
+
+// Close gives everything back to the sources. Memory that was allocated must not
+// be used any more. A second call does nothing, unless a source refused to take
+// a block back the first time, which is the error; then it tries those again.
+func (a *Allocator) Close() error {
+	if a.closed && a.user.held+a.meta.held == 0 {
+		return nil
+	}
+	a.Reset()
+	err := a.trim()
+	a.closed = true
+	return err
+}
