@@ -33,7 +33,7 @@ type (
 	// Handle is the shape of an arena's handle: tied to T, without a pointer to it.
 	Handle[T any] struct {
 		_          [0]*T
-		index, gen uint32
+		Index, Gen uint32
 	}
 
 	Node struct {

@@ -8,7 +8,7 @@ import (
 	"github.com/vita-go/deblockator/typed"
 )
 
-type Texture struct{ pixels []byte }
+type Texture struct{ Pixels []byte }
 
 type Monster struct {
 	HP     int32

@@ -1,0 +1,71 @@
+package arena_test
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/metrics"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/arena"
+)
+
+// gcCPU returns the processor seconds that the collector has used so far.
+func gcCPU() float64 {
+	s := []metrics.Sample{{Name: "/cpu/classes/gc/total:cpu-seconds"}}
+	metrics.Read(s)
+	return s[0].Value.Float64()
+}
+
+// BenchmarkGC measures one collection with ten million live objects of 64 bytes
+// with links. One op is one cycle. It reports what the Go heap has in use as
+// well, and what the arena holds for each byte of its objects.
+func BenchmarkGC(b *testing.B) {
+	n := 10_000_000
+	if testing.Short() {
+		n = 1_000_000
+	}
+	cycles := func(b *testing.B) {
+		runtime.GC()
+		b.ResetTimer()
+		cpu, start := gcCPU(), time.Now()
+		for range b.N {
+			runtime.GC()
+		}
+		wall := time.Since(start)
+		b.StopTimer()
+		b.ReportMetric(float64(wall.Microseconds())/1000/float64(b.N), "ms/cycle")
+		b.ReportMetric((gcCPU()-cpu)*1000/float64(b.N), "cpu-ms/cycle")
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		b.ReportMetric(float64(m.HeapInuse)/(1<<20), "heap-MiB")
+	}
+	b.Run(fmt.Sprintf("impl=arena/live=%d", n), func(b *testing.B) {
+		var a arena.Arena[record]
+		var last arena.Handle[record]
+		for i := range n {
+			h, err := a.Insert(record{id: uint64(i), next: last})
+			require.NoError(b, err)
+			last = h
+		}
+		cycles(b)
+		b.ReportMetric(float64(a.Allocator().Stats().Held)/float64(n*64), "held/live")
+		p, ok := a.Get(last)
+		require.True(b, ok)
+		require.Equal(b, uint64(n-1), p.id)
+		require.NoError(b, a.Close())
+	})
+	b.Run(fmt.Sprintf("impl=pointers/live=%d", n), func(b *testing.B) {
+		all := make([]*linked, n)
+		for i := range all {
+			all[i] = &linked{id: uint64(i)}
+			if i > 0 {
+				all[i].next = all[i-1]
+			}
+		}
+		cycles(b)
+		runtime.KeepAlive(all)
+	})
+}

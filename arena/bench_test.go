@@ -1,0 +1,399 @@
+package arena_test
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/vita-go/deblockator/arena"
+)
+
+// The benchmarks compare an arena with what a program would do without one, and
+// with the limit: the least code that could do the job by hand, with no check of
+// anything. Names are impl=/live= for benchstat -col /impl. Ratios within one run
+// are what counts.
+
+// record has 64 bytes, as most examples of the field.
+type record struct {
+	id   uint64
+	next arena.Handle[record]
+	data [6]uint64
+}
+
+func filled(id uint64) record {
+	return record{id: id, data: [6]uint64{id, id, id, id, id, id}}
+}
+
+// linked is record as a program without an arena has it.
+type linked struct {
+	id   uint64
+	next *linked
+	data [6]uint64
+}
+
+func (r *record) fill(id uint64) {
+	r.id = id
+	r.data = [6]uint64{id, id, id, id, id, id}
+}
+
+// random is xorshift64: fast, so that it is not what is measured.
+type random uint64
+
+func (r *random) below(n int) int {
+	x := uint64(*r)
+	x ^= x << 13
+	x ^= x >> 7
+	x ^= x << 17
+	*r = random(x)
+	return int(uint64(uint32(x>>32)) * uint64(n) >> 32)
+}
+
+// freeList is the limit: objects in one slice, the free ones linked by index.
+type freeList struct {
+	items []record
+	next  []uint32
+	head  uint32
+}
+
+const none = ^uint32(0)
+
+func (f *freeList) alloc() uint32 {
+	i := f.head
+	if i == none {
+		i = uint32(len(f.items))
+		f.items = append(f.items, record{})
+		f.next = append(f.next, none)
+		return i
+	}
+	f.head = f.next[i]
+	f.items[i] = record{}
+	return i
+}
+
+func (f *freeList) insert(v record) uint32 {
+	i := f.head
+	if i == none {
+		f.items = append(f.items, v)
+		f.next = append(f.next, none)
+		return uint32(len(f.items) - 1)
+	}
+	f.head = f.next[i]
+	f.items[i] = v
+	return i
+}
+
+func (f *freeList) free(i uint32) {
+	f.next[i] = f.head
+	f.head = i
+}
+
+// BenchmarkPair replaces a random one of the live objects: it looks at the
+// object, frees it, makes another and fills it in.
+func BenchmarkPair(b *testing.B) {
+	const live = 10_000
+	run := func(name string, f func(b *testing.B)) {
+		b.Run(fmt.Sprintf("impl=%s/live=%d", name, live), f)
+	}
+	run("limit", func(b *testing.B) {
+		f := &freeList{head: none}
+		at := make([]uint32, live)
+		for k := range at {
+			at[k] = f.alloc()
+			f.items[at[k]].fill(uint64(k))
+		}
+		r := random(1)
+		b.ResetTimer()
+		for range b.N {
+			k := r.below(live)
+			if f.items[at[k]].id != uint64(k) {
+				b.Fatal("lost", k)
+			}
+			f.free(at[k])
+			i := f.alloc()
+			f.items[i].fill(uint64(k))
+			at[k] = i
+		}
+	})
+	run("arena", func(b *testing.B) {
+		var a arena.Arena[record]
+		defer a.Close()
+		at := make([]*record, live)
+		for k := range at {
+			at[k] = arena.Must(a.Alloc())
+			at[k].fill(uint64(k))
+		}
+		r := random(1)
+		b.ResetTimer()
+		for range b.N {
+			k := r.below(live)
+			if at[k].id != uint64(k) {
+				b.Fatal("lost", k)
+			}
+			a.Free(at[k])
+			p, err := a.Alloc()
+			if err != nil {
+				b.Fatal(err)
+			}
+			p.fill(uint64(k))
+			at[k] = p
+		}
+	})
+	run("limit-insert", func(b *testing.B) {
+		f := &freeList{head: none}
+		at := make([]uint32, live)
+		for k := range at {
+			at[k] = f.alloc()
+			f.items[at[k]].fill(uint64(k))
+		}
+		r := random(1)
+		b.ResetTimer()
+		for range b.N {
+			k := r.below(live)
+			if f.items[at[k]].id != uint64(k) {
+				b.Fatal("lost", k)
+			}
+			f.free(at[k])
+			at[k] = f.insert(filled(uint64(k)))
+		}
+	})
+	run("handles", func(b *testing.B) {
+		var a arena.Arena[record]
+		defer a.Close()
+		at := make([]arena.Handle[record], live)
+		for k := range at {
+			at[k] = arena.Must(a.Insert(filled(uint64(k))))
+		}
+		r := random(1)
+		b.ResetTimer()
+		for range b.N {
+			k := r.below(live)
+			if p, ok := a.Get(at[k]); !ok || p.id != uint64(k) {
+				b.Fatal("lost", k)
+			}
+			if !a.Remove(at[k]) {
+				b.Fatal("lost", k)
+			}
+			h, err := a.Insert(filled(uint64(k)))
+			if err != nil {
+				b.Fatal(err)
+			}
+			at[k] = h
+		}
+	})
+	run("new", func(b *testing.B) {
+		at := make([]*record, live)
+		for k := range at {
+			at[k] = new(record)
+			at[k].fill(uint64(k))
+		}
+		r := random(1)
+		b.ResetTimer()
+		for range b.N {
+			k := r.below(live)
+			if at[k].id != uint64(k) {
+				b.Fatal("lost", k)
+			}
+			p := new(record)
+			p.fill(uint64(k))
+			at[k] = p
+		}
+	})
+	run("new-linked", func(b *testing.B) {
+		at := make([]*linked, live)
+		for k := range at {
+			at[k] = &linked{id: uint64(k)}
+		}
+		r := random(1)
+		b.ResetTimer()
+		for range b.N {
+			k := r.below(live)
+			if at[k].id != uint64(k) {
+				b.Fatal("lost", k)
+			}
+			p := &linked{id: uint64(k), next: at[(k+1)%live]}
+			for i := range p.data {
+				p.data[i] = uint64(k)
+			}
+			p.next = nil
+			at[k] = p
+		}
+	})
+}
+
+// BenchmarkGet reads a field of each object by its handle, against an index into
+// a slice.
+func BenchmarkGet(b *testing.B) {
+	const live = 1 << 20
+	var a arena.Arena[record]
+	defer a.Close()
+	items := make([]record, live)
+	hs := make([]arena.Handle[record], live)
+	at := make([]uint32, live)
+	for k := range hs {
+		hs[k] = arena.Must(a.Insert(record{id: uint64(k)}))
+		items[k].id = uint64(k)
+		at[k] = uint32(k)
+	}
+	for _, order := range []string{"sequential", "random"} {
+		if order == "random" {
+			r := random(1)
+			for k := live - 1; k > 0; k-- {
+				j := r.below(k + 1)
+				hs[k], hs[j] = hs[j], hs[k]
+				at[k], at[j] = at[j], at[k]
+			}
+		}
+		b.Run(fmt.Sprintf("impl=limit/order=%s/live=%d", order, live), func(b *testing.B) {
+			sum := uint64(0)
+			for n := range b.N {
+				sum += items[at[n%live]].id
+			}
+			sink = sum
+		})
+		b.Run(fmt.Sprintf("impl=arena/order=%s/live=%d", order, live), func(b *testing.B) {
+			sum, found := uint64(0), 0
+			for n := range b.N {
+				if p, ok := a.Get(hs[n%live]); ok {
+					sum += p.id
+					found++
+				}
+			}
+			if sink = sum; found != b.N {
+				b.Fatal("lost some")
+			}
+		})
+	}
+	runtime.KeepAlive(items)
+}
+
+var sink uint64
+
+// BenchmarkIterate goes over all live objects; one op is all of them.
+func BenchmarkIterate(b *testing.B) {
+	const slots = 1 << 20
+	items := make([]record, slots)
+	for k := range items {
+		items[k].id = uint64(k)
+	}
+	perLive := func(b *testing.B, live int) {
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(live), "ns/live")
+	}
+	b.Run(fmt.Sprintf("impl=limit/slots=%d/live=100%%", slots), func(b *testing.B) {
+		for range b.N {
+			sum := uint64(0)
+			for i := range items {
+				sum += items[i].id
+			}
+			sink = sum
+		}
+		perLive(b, slots)
+	})
+	for _, percent := range []int{100, 10} {
+		var a arena.Arena[record]
+		hs := arena.Must(a.InsertN(items, nil))
+		r := random(1)
+		for _, h := range hs {
+			if r.below(100) >= percent {
+				a.Remove(h)
+			}
+		}
+		live := a.Len()
+		b.Run(fmt.Sprintf("impl=all/slots=%d/live=%d%%", slots, percent), func(b *testing.B) {
+			for range b.N {
+				sum := uint64(0)
+				for _, p := range a.All() {
+					sum += p.id
+				}
+				sink = sum
+			}
+			perLive(b, live)
+		})
+		b.Run(fmt.Sprintf("impl=chunks/slots=%d/live=%d%%", slots, percent), func(b *testing.B) {
+			for range b.N {
+				sum := uint64(0)
+				for c := range a.Chunks() {
+					for i := range c {
+						sum += c[i].id
+					}
+				}
+				sink = sum
+			}
+			perLive(b, live)
+		})
+		if err := a.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// body is what the benchmarks of entity systems create: two components of two
+// float64 each.
+type body struct{ x, y, vx, vy float64 }
+
+func bodyAt(x float64) body { return body{x: x, y: -x, vx: 1, vy: 1} }
+
+// BenchmarkSpawn makes 1024 objects, one by one or at once, and frees them
+// outside the clock, which is its own: the benchmark's would be stopped and
+// started with a look at all memory in between.
+func BenchmarkSpawn(b *testing.B) {
+	const n = 1024
+	run := func(impl string, spawn func(b *testing.B), clean func()) {
+		b.Run(fmt.Sprintf("impl=%s/n=%d", impl, n), func(b *testing.B) {
+			var clock time.Duration
+			for range b.N {
+				start := time.Now()
+				spawn(b)
+				clock += time.Since(start)
+				clean()
+			}
+			b.ReportMetric(float64(clock.Nanoseconds())/float64(b.N)/n, "ns/object")
+		})
+	}
+	var a arena.Arena[body]
+	defer a.Close()
+	hs := make([]arena.Handle[body], 0, n)
+	remove := func() {
+		for _, h := range hs {
+			a.Remove(h)
+		}
+		hs = hs[:0]
+	}
+	run("insert", func(b *testing.B) {
+		for i := range n {
+			h, err := a.Insert(bodyAt(float64(i)))
+			if err != nil {
+				b.Fatal(err)
+			}
+			hs = append(hs, h)
+		}
+	}, remove)
+	ps := make([]*body, n)
+	run("alloc", func(b *testing.B) {
+		for i := range ps {
+			p, err := a.Alloc()
+			if err != nil {
+				b.Fatal(err)
+			}
+			*p = bodyAt(float64(i))
+			ps[i] = p
+		}
+	}, func() {
+		for _, p := range ps {
+			a.Free(p)
+		}
+	})
+	vs := make([]body, n)
+	run("insertN", func(b *testing.B) {
+		var err error
+		if hs, err = a.InsertN(vs, hs); err != nil {
+			b.Fatal(err)
+		}
+	}, remove)
+	run("slice", func(*testing.B) {
+		vs = vs[:0]
+		for i := range n {
+			vs = append(vs, bodyAt(float64(i)))
+		}
+	}, func() {})
+}

@@ -1,0 +1,26 @@
+package arena
+
+import (
+	"reflect"
+	"unsafe"
+
+	"github.com/vita-go/deblockator/slab"
+)
+
+// LastGeneration is the last generation of a slot.
+const LastGeneration = ^uint32(0)
+
+// Pool returns the pool that a is the shell of.
+func Pool[T any](a *Arena[T]) *slab.Pool { return &a.pool }
+
+// SetGeneration gives the slot that h names, live or not, another generation,
+// and returns the handle with it. It goes through reflection, for what tests of
+// package slab may touch is out of reach here.
+func SetGeneration[T any](a *Arena[T], h Handle[T], gen uint32) Handle[T] {
+	const slotBits = 12
+	index := uint32(h.Bits())
+	gens := reflect.ValueOf(&a.pool).Elem().FieldByName("dir").Index(int(index >> slotBits)).FieldByName("gens")
+	slot := uintptr(index & (1<<slotBits - 1))
+	*(*uint32)(unsafe.Add(gens.UnsafePointer(), slot*4)) = gen
+	return HandleFromBits[T](uint64(gen)<<32 | uint64(index))
+}

@@ -1,0 +1,357 @@
+package arena_test
+
+import (
+	"math/rand/v2"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/arena"
+	"github.com/vita-go/deblockator/blocksrc"
+	"github.com/vita-go/deblockator/slab"
+)
+
+func generationOf[T any](h arena.Handle[T]) uint32 { return uint32(h.Bits() >> 32) }
+
+func TestHandle(t *testing.T) {
+	a := newArena[enemy](t, nil)
+	var zero arena.Handle[enemy]
+	assert.True(t, zero.IsZero())
+	assert.Zero(t, zero.Bits())
+	assert.Equal(t, zero, arena.HandleFromBits[enemy](0))
+	assert.Equal(t, uintptr(8), unsafe.Sizeof(zero))
+	_, ok := a.Get(zero)
+	assert.False(t, ok)
+	assert.False(t, a.Remove(zero))
+
+	byHandle := map[arena.Handle[enemy]]int32{} // it is a key
+	for i := range int32(1000) {
+		h := arena.Must(a.Insert(enemy{HP: i}))
+		require.False(t, h.IsZero())
+		require.Zero(t, byHandle[h])
+		byHandle[h] = i
+		_, ok := a.Get(zero)
+		require.False(t, ok)
+	}
+	for h, hp := range byHandle {
+		g := arena.HandleFromBits[enemy](h.Bits())
+		require.Equal(t, h, g)
+		p, ok := a.Get(g)
+		require.True(t, ok)
+		require.Equal(t, hp, p.HP)
+		require.Equal(t, h, a.Handle(p))
+	}
+}
+
+// A handle may be part of the type that it names.
+func TestHandlesInObjects(t *testing.T) {
+	a := newArena[enemy](t, nil)
+	first := arena.Must(a.Insert(enemy{HP: 1}))
+	last := first
+	for i := range int32(100) {
+		last = arena.Must(a.Insert(enemy{HP: i + 2, Target: last}))
+	}
+	n := int32(101)
+	for h := last; !h.IsZero(); n-- {
+		e, ok := a.Get(h)
+		require.True(t, ok)
+		require.Equal(t, n, e.HP)
+		h = e.Target
+	}
+	assert.Zero(t, n)
+}
+
+// Pointers and handles are two ways to the same slots.
+func TestPointersAndHandles(t *testing.T) {
+	a := newArena[enemy](t, nil)
+	p := arena.Must(a.Alloc())
+	h := a.Handle(p)
+	assert.Equal(t, h, a.Handle(p), "asking changes nothing")
+	q, ok := a.Get(h)
+	require.True(t, ok)
+	assert.Equal(t, addressOf(p), addressOf(q))
+	a.Free(p)
+	_, ok = a.Get(h)
+	assert.False(t, ok)
+
+	h = arena.Must(a.Insert(enemy{HP: 5}))
+	p, ok = a.Get(h)
+	require.True(t, ok)
+	p.HP++
+	require.True(t, a.Remove(h))
+	misused(t, a.Allocator(), slab.DoubleFree, func() { a.Free(p) })
+	assert.False(t, a.Remove(h))
+	assert.Zero(t, a.Len())
+}
+
+// However often a slot is used again, no handle of an earlier object works.
+func TestStaleHandles(t *testing.T) {
+	a := newArena[enemy](t, nil)
+	other := arena.Must(a.Alloc())
+	var stale []arena.Handle[enemy]
+	var at *enemy
+	for i := range 2000 {
+		h := arena.Must(a.Insert(enemy{HP: int32(i)}))
+		p, ok := a.Get(h)
+		require.True(t, ok)
+		if at != nil {
+			require.Equal(t, at, p, "the slot is used again")
+		}
+		at = p
+		stale = append(stale, h)
+		switch i % 3 {
+		case 0:
+			require.True(t, a.Remove(h))
+		case 1:
+			a.Free(p)
+		default: // not by way of the slot freed last
+			a.Free(p)
+			a.Free(other)
+			p, other = arena.Must(a.Alloc()), arena.Must(a.Alloc())
+			if p == at {
+				a.Free(p)
+			} else {
+				a.Free(other)
+				other = p
+			}
+		}
+	}
+	h := arena.Must(a.Insert(enemy{}))
+	for _, s := range stale {
+		_, ok := a.Get(s)
+		require.False(t, ok)
+		require.False(t, a.Remove(s))
+	}
+	_, ok := a.Get(h)
+	assert.True(t, ok)
+}
+
+// Handles from before name nothing, whatever became of the slabs, and keep
+// naming nothing when new slabs lie where the old ones were.
+func TestStaleHandlesAfterTheSlab(t *testing.T) {
+	for name, end := range map[string]func(a *arena.Arena[page]){
+		"Remove": func(a *arena.Arena[page]) {
+			for h := range a.All() {
+				a.Remove(h)
+			}
+		},
+		"Trim": func(a *arena.Arena[page]) {
+			for _, p := range a.All() {
+				a.Free(p)
+			}
+			a.Allocator().Trim()
+		},
+		"Reset":           func(a *arena.Arena[page]) { a.Reset() },
+		"Reset, Trim":     func(a *arena.Arena[page]) { a.Reset(); a.Allocator().Trim() },
+		"Allocator.Reset": func(a *arena.Arena[page]) { a.Allocator().Reset() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			al, _ := newAllocator(t, blocksrc.NewBuffer(make([]byte, 2<<20)))
+			a := newArena[page](t, al)
+			var stale []arena.Handle[page]
+			for range 30 {
+				n := 3 + len(stale)%50
+				for i := range n {
+					h := arena.Must(a.Insert(page{}))
+					stale = append(stale, h)
+					if i%4 == 0 {
+						require.True(t, a.Remove(h))
+					}
+				}
+				end(a)
+				require.Zero(t, a.Len())
+				for _, h := range stale {
+					_, ok := a.Get(h)
+					require.False(t, ok)
+				}
+				_, err := a.InsertN(make([]page, n), nil)
+				require.NoError(t, err)
+				for _, h := range stale {
+					_, ok := a.Get(h)
+					require.False(t, ok, "%x", h.Bits())
+				}
+				end(a)
+			}
+		})
+	}
+}
+
+// Bits that nobody gave out are never worse than a live object.
+func TestForgedHandles(t *testing.T) {
+	a := newArena[[500]byte](t, nil)
+	hs := arena.Must(a.InsertN(make([][500]byte, 300), nil))
+	live := map[arena.Handle[[500]byte]]bool{}
+	for i, h := range hs {
+		live[h] = true
+		if i%3 == 0 {
+			require.True(t, a.Remove(h))
+			delete(live, h)
+		}
+	}
+	try := func(bits uint64) {
+		h := arena.HandleFromBits[[500]byte](bits)
+		p, ok := a.Get(h)
+		if ok != live[h] {
+			t.Fatalf("%x: %t, but live: %t", bits, ok, live[h])
+		}
+		if ok && a.Handle(p) != h || !ok && (p != nil || a.Remove(h)) {
+			t.Fatalf("%x: %p", bits, p)
+		}
+	}
+	for _, h := range hs {
+		for bit := range 64 {
+			try(h.Bits() ^ 1<<bit)
+		}
+		for d := uint64(1); d < 1<<63; d *= 2 {
+			try(h.Bits() + d)
+			try(h.Bits() - d)
+		}
+		for gen := range uint64(4) {
+			try(h.Bits()&(1<<32-1) | gen<<32)
+			try(h.Bits() | (1<<32-1-gen)<<32)
+		}
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range fewer(200_000, 5000) {
+		try(rng.Uint64())
+		try(rng.Uint64() & 0xFFFF_FFFF_0000_1FFF) // places that there are
+	}
+	assert.Equal(t, len(live), a.Len())
+}
+
+// Arenas start at different generations: in pairs with the same history, no
+// handle of one is good for the other. One of 10^4 pairs would agree by chance
+// every 10^5 runs.
+func TestHandlesOfAnotherArena(t *testing.T) {
+	al, _ := newAllocator(t, nil)
+	for range fewer(10_000, 300) {
+		a, b := newArena[enemy](t, al), newArena[enemy](t, al)
+		h, g := arena.Must(a.Insert(enemy{HP: 1})), arena.Must(b.Insert(enemy{HP: 2}))
+		require.Equal(t, uint32(h.Bits()), uint32(g.Bits()), "the histories are the same")
+		_, ok := a.Get(g)
+		require.False(t, ok)
+		_, ok = b.Get(h)
+		require.False(t, ok)
+		require.False(t, a.Remove(g))
+		require.False(t, b.Remove(h))
+		require.NoError(t, a.Close())
+		require.NoError(t, b.Close())
+	}
+}
+
+// Where arenas start is spread evenly, in high bits and in low ones, and leaves
+// each slot at least 2^30 lives.
+func TestStartGenerations(t *testing.T) {
+	al, _ := newAllocator(t, nil)
+	n := fewer(8192, 512)
+	counts := [3][16]int{}
+	for range n {
+		a := newArena[uint64](t, al)
+		gen := generationOf(arena.Must(a.Insert(1)))
+		require.NotZero(t, gen&1)
+		require.Less(t, gen, uint32(1<<31))
+		counts[0][gen>>27]++
+		counts[1][gen>>14&15]++
+		counts[2][gen>>1&15]++
+		require.NoError(t, a.Close())
+	}
+	for _, c := range counts {
+		// 15 degrees of freedom: above 65 with a chance of 4 in 10^8.
+		chi, want := 0.0, float64(n)/16
+		for _, got := range c {
+			chi += (float64(got) - want) * (float64(got) - want) / want
+		}
+		assert.Less(t, chi, 65.0, "%v", c)
+	}
+}
+
+// At the end of its generations a slot is retired: never used again, not
+// visited, and counted.
+func TestSlotsRetire(t *testing.T) {
+	for name, free := range map[string]func(a *arena.Arena[enemy], h arena.Handle[enemy]){
+		"Remove": func(a *arena.Arena[enemy], h arena.Handle[enemy]) { a.Remove(h) },
+		"Free": func(a *arena.Arena[enemy], h arena.Handle[enemy]) {
+			p, _ := a.Get(h)
+			a.Free(p)
+		},
+		"Reset": func(a *arena.Arena[enemy], _ arena.Handle[enemy]) { a.Reset() },
+		"All": func(a *arena.Arena[enemy], h arena.Handle[enemy]) {
+			for g := range a.All() {
+				if g == h {
+					a.Remove(g)
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newArena[enemy](t, nil)
+			hs := arena.Must(a.InsertN(make([]enemy, 200), nil))
+			h := arena.SetGeneration(a, hs[70], arena.LastGeneration-2)
+			p, ok := a.Get(h)
+			require.True(t, ok)
+			a.Free(p)
+			h = arena.Must(a.Insert(enemy{HP: 9}))
+			require.Equal(t, uint32(arena.LastGeneration), generationOf(h), "one life is left")
+			require.Zero(t, a.Stats().Retired)
+			free(a, h)
+			require.Equal(t, 1, a.Stats().Retired)
+			require.Equal(t, 1, a.Allocator().Stats().Retired)
+			require.NoError(t, a.Allocator().Check())
+			for range 1000 {
+				q := arena.Must(a.Alloc())
+				require.NotEqual(t, p, q)
+			}
+			n := 0
+			for g, q := range a.All() {
+				require.NotEqual(t, p, q)
+				require.NotEqual(t, h, g)
+				n++
+			}
+			require.Equal(t, a.Len(), n)
+			for run := range a.Chunks() {
+				n -= len(run)
+				require.GreaterOrEqual(t, addressOf(p)-addressOf(&run[0]), unsafe.Sizeof(*p)*uintptr(len(run)))
+			}
+			require.Zero(t, n)
+			for gen := uint64(0); gen < 1<<32; gen += 1<<32/1024 - 1 {
+				_, ok := a.Get(arena.HandleFromBits[enemy](gen<<32 | h.Bits()&(1<<32-1)))
+				require.False(t, ok)
+			}
+			misused(t, a.Allocator(), slab.DoubleFree, func() { a.Free(p) })
+			misused(t, a.Allocator(), slab.DoubleFree, func() { a.Handle(p) })
+			assert.False(t, a.Owns(p))
+		})
+	}
+}
+
+// When all slots of a slab are retired, its memory goes back, and its handles
+// stay stale.
+func TestSlabsRetire(t *testing.T) {
+	a := newArena[[20_000]byte](t, nil)
+	require.NoError(t, a.Reserve(1))
+	slots := a.Stats().Free
+	for round := range 3 {
+		var hs []arena.Handle[[20_000]byte]
+		for range slots {
+			h := arena.Must(a.Insert([20_000]byte{}))
+			hs = append(hs, arena.SetGeneration(a, h, arena.LastGeneration))
+		}
+		for h := range a.All() {
+			require.Contains(t, hs, h)
+			require.True(t, a.Remove(h))
+		}
+		assert.Zero(t, a.Len())
+		assert.Zero(t, a.Stats().Slabs)
+		assert.Zero(t, a.Stats().Free)
+		assert.Equal(t, (round+1)*slots, a.Stats().Retired)
+		require.NoError(t, a.Allocator().Check())
+		for _, h := range hs {
+			_, ok := a.Get(h)
+			require.False(t, ok)
+		}
+	}
+	a.Allocator().Trim()
+	assert.Zero(t, a.Allocator().Stats().Held)
+}

@@ -1,0 +1,114 @@
+package slab_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/slab"
+)
+
+// The benchmarks follow workloads of the field: larson (mimalloc-bench), glibc's
+// inverse-square sizes, hysteresis at a block's edge. Names are impl=/live= for
+// benchstat -col /impl. Ratios within one run are what counts.
+
+type random uint64
+
+func (r *random) next() uint32 {
+	x := uint64(*r)
+	x ^= x << 13
+	x ^= x >> 7
+	x ^= x << 17
+	*r = random(x)
+	return uint32(x >> 32)
+}
+
+func (r *random) below(n int) int { return int(uint64(r.next()) * uint64(n) >> 32) }
+
+var lives = []int{1_000, 50_000, 1_000_000}
+
+// BenchmarkLarson replaces a random one of the live allocations by one of 8 to
+// 999 bytes and writes its first and its last byte.
+func BenchmarkLarson(b *testing.B) {
+	run := func(b *testing.B, live int, alloc func(n int) []byte, free func([]byte)) {
+		at := make([][]byte, live)
+		r := random(1)
+		replace := func(k int) {
+			if at[k] != nil {
+				free(at[k])
+			}
+			n := 8 + r.below(992)
+			p := alloc(n)
+			p[0], p[n-1] = 1, 1
+			at[k] = p
+		}
+		for k := range at {
+			replace(k)
+		}
+		for range 2 * live { // to the steady state
+			replace(r.below(live))
+		}
+		b.ResetTimer()
+		for range b.N {
+			replace(r.below(live))
+		}
+	}
+	for _, live := range lives {
+		for _, zeroed := range []bool{true, false} {
+			name := map[bool]string{true: "slab", false: "slab-uninitialized"}[zeroed]
+			b.Run(fmt.Sprintf("impl=%s/live=%d", name, live), func(b *testing.B) {
+				a, err := slab.New(slab.Config{})
+				require.NoError(b, err)
+				defer a.Close()
+				alloc := a.AllocUninitialized
+				if zeroed {
+					alloc = a.Alloc
+				}
+				run(b, live, func(n int) []byte {
+					p, err := alloc(n, 8)
+					if err != nil {
+						b.Fatal(err)
+					}
+					return p
+				}, a.Free)
+			})
+		}
+		b.Run(fmt.Sprintf("impl=make/live=%d", live), func(b *testing.B) {
+			run(b, live, func(n int) []byte { return make([]byte, n) }, func([]byte) {})
+		})
+	}
+}
+
+// BenchmarkHeld reports what is held for each byte that was asked for, with all
+// records: inverse-square sizes at 64 MiB live, after each was replaced twice.
+func BenchmarkHeld(b *testing.B) {
+	b.Run("impl=slab/sizes=inverse-square/live=64MiB", func(b *testing.B) {
+		for range b.N {
+			a, err := slab.New(slab.Config{})
+			require.NoError(b, err)
+			r := rand.New(rand.NewPCG(1, 1))
+			var at [][]byte
+			asked := 0
+			for asked < 64<<20 {
+				n := inverseSquare(r, 4, 32768)
+				p, err := a.AllocUninitialized(n, 1)
+				require.NoError(b, err)
+				at = append(at, p)
+				asked += n
+			}
+			for range 2 * len(at) {
+				k := r.IntN(len(at))
+				n := inverseSquare(r, 4, 32768)
+				asked += n - len(at[k])
+				a.Free(at[k])
+				p, err := a.AllocUninitialized(n, 1)
+				require.NoError(b, err)
+				at[k] = p
+			}
+			b.ReportMetric(float64(a.Stats().Held)/float64(asked), "held/live")
+			require.NoError(b, a.Close())
+		}
+	})
+}

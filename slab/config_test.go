@@ -1,0 +1,197 @@
+package slab_test
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/blocksrc"
+	"github.com/vita-go/deblockator/slab"
+)
+
+// TestConfigInvalid: a field that makes no sense, by itself or beside another,
+// is an error that names it. S17 of the ancestor: there it was undefined.
+func TestConfigInvalid(t *testing.T) {
+	type Config = slab.Config
+	beyond := func(n int) int { return min(maxBlockBytes, math.MaxInt-n) + n } // n more than a block can have
+	for i, c := range []struct {
+		field string
+		cfg   Config
+	}{
+		{"BlockSize", Config{BlockSize: -1}},
+		{"BlockSize", Config{BlockSize: math.MinInt}},
+		{"BlockSize", Config{BlockSize: 1}},
+		{"BlockSize", Config{BlockSize: 16}},
+		{"BlockSize", Config{BlockSize: 4095}},
+		{"BlockSize", Config{BlockSize: math.MaxInt}},
+		{"BlockSize", Config{BlockSize: beyond(1)}},
+		{"BlockSize", Config{BlockSize: 8192, MaxBlockSize: 8191}},
+		{"BlockSize", Config{BlockSize: 1 << 20, MaxBlockSize: 64 << 10}},
+		{"MaxBlockSize", Config{MaxBlockSize: -1}},
+		{"MaxBlockSize", Config{MaxBlockSize: math.MinInt}},
+		{"MaxBlockSize", Config{MaxBlockSize: math.MaxInt}},
+		{"MaxBlockSize", Config{MaxBlockSize: 1}},
+		{"MaxBlockSize", Config{MaxBlockSize: 4095}},
+		{"BlockAlign", Config{BlockAlign: -1}},
+		{"BlockAlign", Config{BlockAlign: -4096}},
+		{"BlockAlign", Config{BlockAlign: math.MinInt}},
+		{"BlockAlign", Config{BlockAlign: 3}},
+		{"BlockAlign", Config{BlockAlign: 4095}},
+		{"BlockAlign", Config{BlockAlign: 4097}},
+		{"BlockAlign", Config{BlockAlign: 48}},
+		{"LargeSize", Config{LargeSize: -1}},
+		{"LargeSize", Config{LargeSize: 1}},
+		{"LargeSize", Config{LargeSize: smallMax}},
+		{"LargeSize", Config{LargeSize: math.MaxInt}},
+		{"LargeSize", Config{LargeSize: 64<<10 + 1, MaxBlockSize: 64 << 10}},
+		{"LargeAlign", Config{LargeAlign: -1}},
+		{"LargeAlign", Config{LargeAlign: math.MinInt}},
+		{"LargeAlign", Config{LargeAlign: 6}},
+		{"LargeAlign", Config{LargeAlign: 4097}},
+		{"LargeAlign", Config{LargeAlign: math.MaxInt}},
+		{"BlockAlign", Config{BlockAlign: math.MaxInt}},
+	} {
+		t.Run(fmt.Sprintf("%s %d", c.field, i), func(t *testing.T) {
+			a, err := slab.New(c.cfg)
+			require.ErrorIs(t, err, slab.ErrInvalid, "%+v", c.cfg)
+			assert.Nil(t, a)
+			assert.Contains(t, err.Error(), "Config."+c.field)
+			assert.True(t, strings.HasPrefix(err.Error(), "slab: "), err.Error())
+		})
+	}
+}
+
+// TestConfigValid: what is no contradiction works, at the limits too.
+func TestConfigValid(t *testing.T) {
+	type Config = slab.Config
+	for i, cfg := range []Config{
+		{},
+		{BlockSize: 4096},
+		{BlockSize: 4096, MaxBlockSize: 4096},
+		{BlockSize: 5001, MaxBlockSize: 5001},
+		{BlockSize: 4097, MaxBlockSize: 1 << 20},
+		{MaxBlockSize: 4096},
+		{MaxBlockSize: 5000},
+		{BlockSize: 4 << 20},
+		{BlockSize: 4096, LargeSize: smallMax + 1},
+		{BlockSize: 4096, MaxBlockSize: 4096, LargeSize: 4096},
+		{LargeSize: 1 << 20},
+		{LargeSize: 4 << 20},
+		{LargeSize: maxBlockBytes},
+		{MaxBlockSize: maxBlockBytes},
+		{MaxBlockSize: maxBlockBytes, LargeSize: maxBlockBytes},
+		{BlockAlign: 1}, {BlockAlign: 2}, {BlockAlign: 16}, {BlockAlign: 1 << 16},
+		{LargeAlign: 1}, {LargeAlign: 8}, {LargeAlign: 1 << 16},
+		{Retain: -1}, {Retain: math.MinInt}, {Retain: 1}, {Retain: math.MaxInt},
+		{Name: "a name\nof two lines"},
+	} {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			src := newFaultySource(blocksrc.Limit(new(blocksrc.GoHeap), 32<<20), 32<<20)
+			m := newModel(t, cfg, src, src)
+			for _, size := range []int{1, 8, 100, smallMax, smallMax + 1, 4096, 5000, 70_000, 600_000} {
+				for _, align := range []int{0, 1, 8, 4096, 1 << 16} {
+					require.True(t, m.alloc(size, align, true), "Alloc(%d, %d)", size, align)
+				}
+			}
+			require.True(t, m.realloc(5, 30_000))
+			require.True(t, m.newPool(24, 8))
+			require.True(t, m.take(m.pools[0], 2))
+			m.check()
+			assert.Equal(t, cfg.Name, m.a.Stats().Name)
+			m.finish()
+		})
+	}
+}
+
+// TestConfigBlockSizes: blocks start at BlockSize, double, and stop at
+// MaxBlockSize; each starts at a multiple of BlockAlign.
+func TestConfigBlockSizes(t *testing.T) {
+	src := newFaultySource(new(blocksrc.GoHeap), math.MaxInt)
+	m := newModel(t, slab.Config{BlockSize: 16 << 10, MaxBlockSize: 128 << 10, BlockAlign: 32 << 10, LargeSize: 32 << 10}, src, src)
+	var sizes []int
+	seen := make(map[uintptr]bool)
+	for len(sizes) < 8 {
+		require.True(t, m.alloc(3000, 0, false))
+		for b := range m.a.Blocks() {
+			if !seen[b.Addr] {
+				seen[b.Addr] = true
+				sizes = append(sizes, b.Size)
+				assert.Zero(t, b.Addr%(32<<10))
+				assert.False(t, b.Large)
+			}
+		}
+	}
+	// Each is as large as all before it.
+	assert.Equal(t, []int{16 << 10, 16 << 10, 32 << 10, 64 << 10, 128 << 10, 128 << 10, 128 << 10, 128 << 10}, sizes)
+	m.finish()
+}
+
+// TestConfigLarge: from LargeSize on a request has a block of its own, at a
+// multiple of LargeAlign, that goes back with it; below it has not.
+func TestConfigLarge(t *testing.T) {
+	src := newFaultySource(new(blocksrc.GoHeap), math.MaxInt)
+	m := newModel(t, slab.Config{BlockSize: 64 << 10, MaxBlockSize: 64 << 10, LargeSize: 10_000, LargeAlign: 8192, Retain: -1}, src, src)
+	large := func() (n int) {
+		for b := range m.a.Blocks() {
+			if b.Large {
+				n++
+				assert.Zero(t, b.Addr%8192)
+			}
+		}
+		return n
+	}
+	require.True(t, m.alloc(9999, 0, true))
+	require.Zero(t, large())
+	held := m.held()
+	for i := 1; i <= 5; i++ {
+		require.True(t, m.alloc(10_000, 0, true))
+		require.Equal(t, i, large())
+	}
+	for range 5 {
+		m.free(1, false)
+	}
+	require.Equal(t, held, m.held())
+	m.finish()
+}
+
+// TestConfigRetain: what stays when everything is freed.
+func TestConfigRetain(t *testing.T) {
+	const block, n = 16 << 10, 10
+	for _, c := range []struct{ retain, empty int }{
+		{-1, 0}, {0, block}, {1, 0}, {block - 1, 0}, {block, block}, {3*block + 5, 3 * block}, {math.MaxInt, n * block},
+	} {
+		src := newFaultySource(new(blocksrc.GoHeap), math.MaxInt)
+		m := newModel(t, slab.Config{BlockSize: block, MaxBlockSize: block, LargeSize: block, Retain: c.retain}, src, newFaultySource(new(blocksrc.GoHeap), math.MaxInt))
+		for range n {
+			require.True(t, m.alloc(block-window, 0, true))
+		}
+		require.Equal(t, n*block, m.src.held())
+		for range n {
+			m.free(0, false)
+		}
+		assert.Equal(t, c.empty, m.src.held(), "Retain %d", c.retain)
+		assert.Equal(t, c.empty, m.a.Stats().EmptyBlocks, "Retain %d", c.retain)
+		m.finish()
+	}
+}
+
+// TestConfigMetaSource: nothing but the user's memory comes from Source, nothing
+// but records from MetaSource.
+func TestConfigMetaSource(t *testing.T) {
+	src, meta := newBufferSource(1<<20), newBufferSource(1<<20)
+	m := newModel(t, slab.Config{}, src, meta)
+	for i := range 200 {
+		require.True(t, m.alloc(i*7%2000+1, 0, true))
+	}
+	s := m.a.Stats()
+	assert.Equal(t, s.Held-s.Meta, src.held())
+	assert.Equal(t, s.Meta, meta.held())
+	assert.Positive(t, s.Meta)
+	assert.Equal(t, s.Blocks, src.counting.Counts().Live)
+	assert.Equal(t, s.MetaBlocks, meta.counting.Counts().Live)
+	m.finish()
+}

@@ -1,0 +1,87 @@
+package slab
+
+import (
+	"unsafe"
+
+	"github.com/vita-go/deblockator/blocksrc"
+)
+
+// SlabCheck is set in the build that checks itself, where tests do less.
+const SlabCheck = invariants
+
+// PauseChecks stops the checks that the slabcheck build does by itself.
+func (a *Allocator) PauseChecks() { a.unchecked = maxInt }
+
+// Internals that a test cannot do without.
+const (
+	Granule   = granule
+	Window    = window
+	SmallMax  = smallMax
+	MaxSlots  = maxSlots
+	BinLevels = binLevels
+	BinSteps  = binSteps
+	BinScan   = binScan
+)
+
+// MaxBlockBytes is the most that a block can have.
+func MaxBlockBytes() uint64 { return maxBlockBytes }
+
+// BinOf is the bin of a hole.
+func BinOf(size uint32) (level, step uint32) { return binOf(size) }
+
+// BinAbove is the lowest bin all of whose holes will do.
+func BinAbove(size uint32) (level, step uint32, ok bool) { return binAbove(size) }
+
+// SetGen sets the generation of the live slot that h names, as if it had been
+// reused so often, and returns its new handle.
+func (p *Pool) SetGen(h Handle, gen uint32) Handle {
+	*p.dir[h.index>>slotShift].gen(h.index % maxSlots) = gen
+	h.gen = gen
+	return h
+}
+
+// LastGen is the generation after which a slot is retired.
+const LastGen = lastGen
+
+// Index is a heap of one block with no allocator around it: its chunks start at
+// one granule, where an allocator puts small requests into slabs.
+type Index struct {
+	table chunkTable
+	heap  heap
+}
+
+// NewIndex returns an index with a hole of so many granules.
+func NewIndex(granules uint32) *Index {
+	x := &Index{}
+	x.table.init()
+	size := int(granules) * granule
+	x.heap = heap{
+		table: &x.table, src: blocksrc.Limit(&blocksrc.GoHeap{}, size), align: granule,
+		minSize: size, maxSize: size, onGrow: func() {},
+	}
+	return x
+}
+
+// Alloc returns the number of a chunk, 0 if no hole was found for it.
+func (x *Index) Alloc(granules uint32, align uintptr) uint32 {
+	for x.table.spare < chunkReserve {
+		x.table.addPage(unsafe.Pointer(new([chunkPage]chunk)), 0)
+	}
+	i, err := x.heap.alloc(granules, align, chunkLive)
+	if err != nil {
+		return 0
+	}
+	return i
+}
+
+// Free gives a chunk back.
+func (x *Index) Free(i uint32) { x.heap.free(i) }
+
+// Extent returns where a chunk is, in granules.
+func (x *Index) Extent(i uint32) (off, size uint32) {
+	c := x.table.at(i)
+	return c.off, c.size
+}
+
+// Holes returns the number of holes.
+func (x *Index) Holes() int { return x.heap.holes }

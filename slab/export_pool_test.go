@@ -1,0 +1,56 @@
+package slab
+
+import "unsafe"
+
+// The door of the tests to what a Pool keeps to itself. Generations cannot be
+// brought to their end by use: that takes 2^31 frees of one slot.
+
+const (
+	PoolLastGen  = lastGen
+	PoolMaxSlots = maxSlots
+	PoolMaxSeq   = maxSeq
+)
+
+// Index returns the place and the slot that h names.
+func (h Handle) Index() (place, slot uint32) { return h.index >> slotShift, h.index % maxSlots }
+
+// Gen returns the generation of h.
+func (h Handle) Gen() uint32 { return h.gen }
+
+// RawHandle returns a handle that HandleFromBits might refuse to make.
+func RawHandle(place, slot, gen uint32) Handle { return Handle{place<<slotShift | slot, gen} }
+
+// SetGeneration gives the slot that h names, live or not, another generation,
+// and returns the handle with it.
+func (p *Pool) SetGeneration(h Handle, gen uint32) Handle {
+	place, slot := h.Index()
+	*p.dir[place].gen(slot) = gen
+	return Handle{h.index, gen}
+}
+
+// Generation returns the present generation of the slot that h names.
+func (p *Pool) Generation(h Handle) uint32 {
+	place, slot := h.Index()
+	return *p.dir[place].gen(slot)
+}
+
+// Places returns how many places the pool ever had, and how many wait for a slab.
+func (p *Pool) Places() (all, vacant int) { return len(p.dir), len(p.vacantSeqs) }
+
+// IsHot tells whether a slot is kept aside.
+func (p *Pool) IsHot() bool { return p.hot != nil }
+
+// Into tells whether the pool still has a pointer to memory in [addr, addr+n)
+// that the collector could follow.
+func (p *Pool) Into(addr uintptr, n int) bool {
+	in := func(q unsafe.Pointer) bool { return uintptr(q)-addr < uintptr(n) }
+	if in(p.hot) || in(unsafe.Pointer(p.hotGen)) {
+		return true
+	}
+	for _, e := range p.dir[:cap(p.dir)] {
+		if in(e.base) || in(e.gens) {
+			return true
+		}
+	}
+	return false
+}

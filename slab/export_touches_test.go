@@ -1,0 +1,10 @@
+//go:build slabcheck
+
+package slab
+
+// Touches returns how many records were visited since the last call.
+func Touches() int {
+	n := touches
+	touches = 0
+	return n
+}

@@ -1,0 +1,161 @@
+//go:build slabcheck
+
+package slab_test
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/slab"
+)
+
+// The worst case of an operation, counted in records that are visited. It is
+// the same whether there are a thousand chunks or a million (W20, S12, B21).
+
+func chunkCounts() []uint32 {
+	if testing.Short() {
+		return []uint32{1_000, 100_000}
+	}
+	return []uint32{1_000, 1_000_000}
+}
+
+// indexCases are the steps of which one is the worst. Each gets an index of
+// about n chunks, which have so many granules on average, and says what the step
+// is.
+var indexCases = []struct {
+	name     string
+	granules uint32
+	step     func(t *testing.T, x *slab.Index, n uint32) (step func())
+}{
+	{"a small chunk of one huge hole", 1, func(_ *testing.T, x *slab.Index, _ uint32) func() {
+		return func() { x.Alloc(1, 1) }
+	}},
+	{"a hole of that size", 5, func(_ *testing.T, x *slab.Index, n uint32) func() {
+		_, a := pinned(x, n, func(uint32) uint32 { return 9 })
+		freeEach(x, a)
+		return func() { x.Alloc(9, 1) }
+	}},
+	{"a bin of holes that are all too small", 129, func(t *testing.T, x *slab.Index, n uint32) func() {
+		_, a := pinned(x, n, func(uint32) uint32 { return 256 })
+		freeEach(x, a)
+		return func() { require.NotZero(t, x.Alloc(263, 1)) }
+	}},
+	{"a bin of holes that are all misaligned", 129, func(t *testing.T, x *slab.Index, n uint32) func() {
+		_, a := pinned(x, n, func(uint32) uint32 { return 256 })
+		freeEach(x, a)
+		return func() { require.NotZero(t, x.Alloc(256, 1<<16)) }
+	}},
+	{"a bin far above", 30, func(t *testing.T, x *slab.Index, n uint32) func() {
+		_, a := pinned(x, n, func(i uint32) uint32 { return 1 + i%50 })
+		freeEach(x, a)
+		return func() { require.NotZero(t, x.Alloc(101, 1)) }
+	}},
+	{"free between live chunks", 2, func(_ *testing.T, x *slab.Index, n uint32) func() {
+		_, a := pinned(x, n, func(uint32) uint32 { return 3 })
+		return func() { x.Free(a[n/3]) }
+	}},
+	{"free between holes", 2, func(_ *testing.T, x *slab.Index, n uint32) func() {
+		pins, a := pinned(x, n, func(uint32) uint32 { return 3 })
+		freeEach(x, a)
+		return func() { x.Free(pins[n/3]) }
+	}},
+}
+
+// pinned fills an index with n/2 chunks of the sizes given and as many of one
+// granule between them.
+func pinned(x *slab.Index, n uint32, size func(i uint32) uint32) (pins, chunks []uint32) {
+	for i := range n / 2 {
+		chunks = append(chunks, x.Alloc(size(i), 1))
+		pins = append(pins, x.Alloc(1, 1))
+	}
+	return pins, chunks
+}
+
+func freeEach(x *slab.Index, chunks []uint32) {
+	for _, i := range chunks {
+		x.Free(i)
+	}
+}
+
+func TestW20_StepsDoNotDependOnTheNumberOfChunks(t *testing.T) {
+	for _, tt := range indexCases {
+		var seen []int
+		for _, n := range chunkCounts() {
+			if tt.granules > 100 {
+				n /= 10 // or else they take gigabytes of address space
+			}
+			x := slab.NewIndex(n*tt.granules + 20_000)
+			step := tt.step(t, x, n)
+			slab.Touches()
+			step()
+			seen = append(seen, slab.Touches())
+		}
+		t.Logf("%s: %v records", tt.name, seen)
+		assert.Equal(t, seen[0], seen[1], tt.name)
+		assert.LessOrEqual(t, seen[1], 2*slab.BinScan+4, tt.name)
+	}
+}
+
+// The same for a random mix of everything that an allocator does, with the most
+// that any of it took.
+func TestW20_MostTouchesOfAnyOperation(t *testing.T) {
+	most := map[uint32]map[string]int{}
+	for _, n := range chunkCounts() {
+		a, _ := onCounting(t, slab.Config{})
+		a.PauseChecks()
+		top := map[string]int{}
+		most[n] = top
+		count := func(what string, f func()) {
+			blocks, slabs := a.Stats().Blocks, a.Stats().Slabs
+			slab.Touches()
+			f()
+			touches := slab.Touches()
+			if s := a.Stats(); s.Blocks != blocks || s.Slabs != slabs {
+				what += ", with a new slab or block, or one less"
+			}
+			top[what] = max(top[what], touches)
+		}
+		r := rand.New(rand.NewPCG(20, 0))
+		size := func() int { return 1 + r.IntN(64<<r.IntN(6)) }
+		var live [][]byte
+		for range n {
+			b, err := a.AllocUninitialized(size(), 0)
+			require.NoError(t, err)
+			live = append(live, b)
+		}
+		p, err := slab.NewPool(a, 40, 8)
+		require.NoError(t, err)
+		var slots []slab.Handle
+		for range 20_000 {
+			i := r.IntN(len(live))
+			count("Free", func() { a.Free(live[i]) })
+			count("Alloc", func() { live[i], err = a.AllocUninitialized(size(), 1<<r.IntN(8)) })
+			require.NoError(t, err)
+			i = r.IntN(len(live))
+			count("Realloc", func() { live[i], err = a.Realloc(live[i], size()) })
+			require.NoError(t, err)
+			if r.IntN(2) == 0 || len(slots) == 0 {
+				count("Pool.Insert", func() {
+					_, h, e := p.Insert()
+					slots, err = append(slots, h), e
+				})
+				require.NoError(t, err)
+			} else {
+				j := r.IntN(len(slots))
+				q := slotOf(p, slots[j])
+				count("Pool.Free", func() { p.Free(q) })
+				slots[j] = slots[len(slots)-1]
+				slots = slots[:len(slots)-1]
+			}
+		}
+		require.NoError(t, a.Check())
+		a.Reset()
+	}
+	t.Logf("%v", most)
+	for what, touches := range most[chunkCounts()[1]] {
+		assert.LessOrEqual(t, touches, 32, what)
+	}
+}
