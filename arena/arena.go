@@ -154,14 +154,18 @@ func (a *Arena[T]) Owns(p *T) bool { return a.pool.Owns(unsafe.Pointer(p)) }
 // InsertN stores the objects vs and returns their handles, appended to hs. It is
 // faster than as many Inserts, and stores all or, with an error, none.
 func (a *Arena[T]) InsertN(vs []T, hs []Handle[T]) ([]Handle[T], error) {
-	if err := a.Reserve(len(vs)); err != nil {
+	err := a.ready()
+	if err == nil {
+		err = a.pool.Room(len(vs))
+	}
+	if err != nil {
 		return hs, err
 	}
 	var run [64]slab.Handle
 	for len(vs) > 0 {
 		p, got, err := a.pool.TakeRun(len(vs), run[:0])
-		if err != nil { // not after Reserve
-			panic(fmt.Errorf("arena: reserved slots are not there: %w", err))
+		if err != nil {
+			panic(fmt.Errorf("arena: there is no room for what room was made for: %w", err))
 		}
 		copy(unsafe.Slice((*T)(p), len(got)), vs)
 		vs = vs[len(got):]
@@ -173,7 +177,8 @@ func (a *Arena[T]) InsertN(vs []T, hs []Handle[T]) ([]Handle[T], error) {
 }
 
 // Reserve makes sure that n more objects can be made without asking the source,
-// and so without an error. On an error nothing has changed.
+// and so without an error, and that the arena keeps room for as many as are live
+// then, until the allocator's Trim. On an error it reserves nothing.
 func (a *Arena[T]) Reserve(n int) error {
 	if err := a.ready(); err != nil {
 		return err

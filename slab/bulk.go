@@ -12,14 +12,25 @@ import (
 // and that the pool keeps room for as many as are live then, whatever is freed
 // meanwhile, until the allocator's Trim. On an error it reserves nothing.
 func (p *Pool) Reserve(n int) error {
+	err := p.Room(n)
+	if err == nil {
+		p.reserved = max(p.reserved, p.Len()+n)
+	}
+	return err
+}
+
+// Room makes sure that n more slots can be taken now without asking the source.
+// It promises nothing for later, once a slot was freed. On an error it has made
+// none.
+func (p *Pool) Room(n int) error {
 	if err := p.state(); err != nil {
 		return err
 	}
 	switch {
 	case n < 0:
-		return fmt.Errorf("%w: Reserve(%d)", ErrInvalid, n)
+		return fmt.Errorf("%w: room for %d", ErrInvalid, n)
 	case uint64(n) > 1<<32-1 || uint64(n) > maxBlockBytes/uint64(p.stride)*maxSeq:
-		return fmt.Errorf("%w: Reserve(%d)", ErrTooLarge, n)
+		return fmt.Errorf("%w: room for %d", ErrTooLarge, n)
 	}
 	p.cool() // now, for it may give a slab back
 	n += p.Len()
@@ -36,7 +47,6 @@ func (p *Pool) Reserve(n int) error {
 		}
 		made = append(made, id)
 	}
-	p.reserved = max(p.reserved, n)
 	p.a.after()
 	return nil
 }
@@ -55,7 +65,7 @@ func (p *Pool) lost() (n int) {
 
 // TakeRun takes up to n slots that lie one behind the other and returns the
 // first of them and the handles of all, appended to hs. It takes at least one if
-// n is not 0. Reserve beforehand makes it infallible.
+// n is not 0. Room beforehand makes it infallible.
 func (p *Pool) TakeRun(n int, hs []Handle) (unsafe.Pointer, []Handle, error) {
 	if err := p.state(); err != nil {
 		return nil, hs, err
@@ -87,8 +97,8 @@ func (p *Pool) Reset() {
 	if p.state() != nil {
 		return
 	}
-	p.cool()
 	p.keepEmpty = true
+	p.cool()
 	for i := range p.dir {
 		e := &p.dir[i]
 		if e.base == nil {
