@@ -23,7 +23,8 @@ type Arena[T typed.PointerFree] struct {
 }
 
 // New returns an arena on an allocator, which other arenas may share, and with
-// it its budget; nil makes one of its own. The error is a *typed.PointerError if
+// it its budget; closing the allocator is enough for all of them. nil makes one of
+// its own. The error is a *typed.PointerError if
 // T holds a Go pointer, and what slab.NewPool says otherwise.
 func New[T typed.PointerFree](a *slab.Allocator) (*Arena[T], error) {
 	r := &Arena[T]{}
@@ -114,6 +115,16 @@ func (a *Arena[T]) Insert(v T) (Handle[T], error) {
 		*p = v
 	}
 	return h, err
+}
+
+// AllocHandle is Alloc that returns the object's handle as well, for objects that
+// are linked to others as soon as they are made.
+func (a *Arena[T]) AllocHandle() (*T, Handle[T], error) {
+	p, h, err := a.insert()
+	if err == nil {
+		clear(unsafe.Slice(p, 1))
+	}
+	return p, h, err
 }
 
 func (a *Arena[T]) insert() (*T, Handle[T], error) {

@@ -355,3 +355,22 @@ func TestSlabsRetire(t *testing.T) {
 	a.Allocator().Trim()
 	assert.Zero(t, a.Allocator().Stats().Held)
 }
+
+// AllocHandle gives both names of one object, zero even where one was before.
+func TestAllocHandle(t *testing.T) {
+	var a arena.Arena[record]
+	for range 3 {
+		p, h, err := a.AllocHandle()
+		require.NoError(t, err)
+		require.Equal(t, record{}, *p)
+		require.Equal(t, h, a.Handle(p))
+		p.fill(7)
+		q, ok := a.Get(h)
+		require.True(t, ok)
+		require.Same(t, p, q)
+		require.True(t, a.Remove(h))
+	}
+	require.NoError(t, a.Close())
+	_, _, err := a.AllocHandle()
+	require.ErrorIs(t, err, slab.ErrClosed)
+}
