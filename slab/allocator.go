@@ -113,7 +113,7 @@ func (a *Allocator) alloc(size, align int) (b []byte, dirty uintptr, err error) 
 		return []byte{}, 0, nil
 	}
 	b, dirty, err = a.allocAny(size, align)
-	if err != nil && a.live == 0 && errors.Is(err, blocksrc.ErrExhausted) && a.Trim() > 0 {
+	if err != nil && a.live == 0 && errors.Is(err, blocksrc.ErrExhausted) && a.trimmed() > 0 {
 		// Nothing is live, so what is in the way is records of what was.
 		b, dirty, err = a.allocAny(size, align)
 	}

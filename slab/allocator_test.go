@@ -784,6 +784,72 @@ func TestReserveIsThere(t *testing.T) {
 	}
 }
 
+// TestReserveSurvivesRefusals: what is reserved is there although something else
+// was refused meanwhile, and gave back what it could for that.
+func TestReserveSurvivesRefusals(t *testing.T) {
+	for _, live := range []int{0, 1} {
+		for _, size := range []int{24, 3000, 66_000} {
+			const budget = 4 << 20
+			src := newFaultySource(blocksrc.Limit(new(blocksrc.GoHeap), budget), budget)
+			m := newModel(t, slab.Config{Retain: -1}, src, src)
+			require.True(t, m.newPool(size, 1))
+			p := m.pools[0]
+			for range live {
+				require.True(t, m.take(p, 0))
+			}
+			require.True(t, m.reserve(p, 20))
+			require.False(t, m.alloc(budget, 0, true))
+			require.False(t, m.alloc(budget-4096, 0, true))
+			arm(src.acquires, 1, true)
+			for range 20 {
+				require.True(t, m.take(p, 0), "%d live slots of %d", live, size)
+			}
+			m.finish()
+		}
+	}
+}
+
+// TestScanOutlivesItsSlab: a scan whose slab went back meanwhile, empty, does not
+// look at what has become of it.
+func TestScanOutlivesItsSlab(t *testing.T) {
+	for _, how := range []string{"trim", "refusal"} {
+		t.Run(how, func(t *testing.T) {
+			const budget = 4 << 20
+			src := newFaultySource(blocksrc.Limit(new(blocksrc.GoHeap), budget), budget)
+			m := newModel(t, slab.Config{}, src, src)
+			require.True(t, m.newPool(24, 8))
+			require.True(t, m.newPool(24, 8))
+			p, other := m.pools[0], m.pools[1]
+			require.True(t, m.alloc(100, 0, true))
+			for range 150 { // three words of a bitmap
+				require.True(t, m.take(p, 0))
+			}
+			slots := m.a.Stats().Slabs
+			m.give(p, 3, true) // a gap, so that the first run is a short one
+			s := p.Scan()
+			_, n := s.NextRun()
+			require.Equal(t, 3, n)
+			for len(p.live) > 0 {
+				m.give(p, 0, true)
+			}
+			require.True(t, m.reserve(p, 0)) // so that none is hot
+			require.Zero(t, s.Refresh())
+			if how == "trim" {
+				m.trim()
+			} else {
+				require.False(t, m.alloc(budget, 0, true))
+			}
+			require.Less(t, m.a.Stats().Slabs, slots, "the slab went")
+			for range 150 { // its record is another's now
+				require.True(t, m.take(other, 0))
+			}
+			_, n = s.NextRun()
+			require.Zero(t, n)
+			m.finish()
+		})
+	}
+}
+
 // TestReserveTooMany: no number is so large that it wraps to a small one.
 func TestReserveTooMany(t *testing.T) {
 	for _, size := range []int{0, 1, 3000} {

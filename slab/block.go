@@ -206,8 +206,11 @@ func (h *heap) acquire(size, align int) (uint32, error) {
 	}
 	base := unsafe.Pointer(unsafe.SliceData(mem))
 	at, taken := h.search(uintptr(base), len(mem))
-	if !taken && h.other != nil {
-		_, taken = h.other.search(uintptr(base), len(mem))
+	for _, g := range []*heap{h, h.other} {
+		if g != nil && !taken {
+			_, taken = g.search(uintptr(base), len(mem))
+			taken = taken || g.refuses(uintptr(base), len(mem))
+		}
 	}
 	if taken {
 		// It is not given back: that could take away the block it lies on.
@@ -373,6 +376,13 @@ func (h *heap) restart() error {
 	h.bins = bins{}
 	h.holes, h.holeSize, h.empty, h.spare, h.stuck = 0, 0, 0, 0, 0
 	return h.offer()
+}
+
+// refuses tells whether n bytes at addr overlap a block that was refused.
+func (h *heap) refuses(addr uintptr, n int) bool {
+	return slices.ContainsFunc(h.refused, func(b block) bool {
+		return addr-b.addr() < uintptr(len(b.mem)) || b.addr()-addr < uintptr(n)
+	})
 }
 
 // offer gives back what was refused by restart.

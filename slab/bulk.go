@@ -126,8 +126,8 @@ func (p *Pool) Reset() {
 func (p *Pool) Close() error {
 	if p.state() == nil {
 		p.evict()
-		p.a.allocs += p.frees
-		p.a.frees += p.frees
+		p.a.allocs += p.frees - p.gone
+		p.a.frees += p.frees - p.gone
 		p.a.retired += p.retired
 		p.a.pools[p.id-numClasses] = nil
 		p.a.after()

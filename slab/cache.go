@@ -337,13 +337,12 @@ func (c *cache) evict(id uint32, s *slab) {
 	c.discard(id)
 }
 
-// trim gives all empty slabs back, reserved or not.
+// trim gives all empty slabs back, but those that are reserved.
 func (c *cache) trim() {
-	c.reserved = 0
 	for id := c.head; id != 0; {
 		s := c.a.slabs[id].rec
 		next := s.next
-		if s.used == 0 {
+		if s.used == 0 && c.slots-int(s.slots) >= c.reserved {
 			c.discard(id)
 		}
 		id = next

@@ -97,6 +97,8 @@ func (p *Pool) forget(s *slab) {
 		e.floor = max(e.floor, g+g&1)
 	}
 	*e = place{floor: e.floor}
+	p.frees++ // for scans to notice
+	p.gone++
 	if p.hot == nil {
 		p.hotGen = nil // it may point to where the slab's record was
 	}

@@ -36,6 +36,7 @@ type Pool struct {
 	size       int
 	seed       uint32   // generation of a slot in a new place
 	vacantSeqs []uint32 // places without a slab
+	gone       uint64   // slabs that went, which frees counts too
 	retired    int      // slots retired so far
 	closed     bool
 }

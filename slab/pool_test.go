@@ -287,19 +287,32 @@ func TestPoolFreeKnowsEveryAddress(t *testing.T) {
 }
 
 // Memory behind the last slot of a slab, or in a slot never handed out, is none
-// of a pool's objects.
+// of a pool's objects, whatever lies behind the last generation.
 func TestPoolFreeOfWhatNeverWas(t *testing.T) {
-	p, _ := newPool(t, 1000, 8, slab.Config{}) // 8 slots of 1000 in 8 KiB leave a tail
+	p, _ := newPool(t, 1000, 8, slab.Config{Source: new(soiled)}) // 8 slots of 1000 in 8 KiB leave a tail
 	q, _, err := p.Insert()
 	require.NoError(t, err)
 	slots, bytes := p.Stats().Free+1, p.Stats().Bytes
 	require.Less(t, slots*1000, bytes-8)
+	end := unsafe.Add(q, slots*1000)
 	poolMisuse(t, p, slab.DoubleFree, func() { p.Free(unsafe.Add(q, 1000)) })
-	poolMisuse(t, p, slab.Foreign, func() { p.Free(unsafe.Add(q, slots*1000)) })
+	poolMisuse(t, p, slab.Foreign, func() { p.Free(end) })
+	for range slots - 1 {
+		_, _, err := p.Insert()
+		require.NoError(t, err)
+	}
+	// A slot freed makes its surroundings known.
+	last := unsafe.Add(end, -1000)
+	p.Free(last)
+	r, err := p.Alloc()
+	require.NoError(t, err)
+	require.Equal(t, last, r)
+	poolMisuse(t, p, slab.Foreign, func() { p.Free(end) })
 	poolMisuse(t, p, slab.Foreign, func() { p.Free(unsafe.Add(q, bytes-8)) })
 	poolMisuse(t, p, slab.Foreign, func() { p.Free(nil) })
+	poolMisuse(t, p, slab.Foreign, func() { p.Handle(end) })
 	poolMisuse(t, p, slab.Foreign, func() { p.Handle(unsafe.Pointer(new(int))) })
-	assert.False(t, p.Owns(unsafe.Add(q, 1000)))
+	assert.False(t, p.Owns(end))
 	assert.False(t, p.Owns(unsafe.Add(q, 1)))
 	assert.False(t, p.Owns(nil))
 	assert.True(t, p.Owns(q))

@@ -140,7 +140,7 @@ func TestIdleMemoryServesBeforeAFailure(t *testing.T) {
 		a.Free(b)
 	})
 	t.Run("a block of records", func(t *testing.T) {
-		for _, live := range []int{0, 2000} {
+		for live, want := range map[int]int{0: 940 << 10, 2000: 750 << 10} {
 			a, _ := onCounting(t, slab.Config{Source: blocksrc.Limit(&blocksrc.GoHeap{}, 1<<20)})
 			a.PauseChecks()
 			b := granted(t, a, live, 0)
@@ -150,8 +150,8 @@ func TestIdleMemoryServesBeforeAFailure(t *testing.T) {
 				_, err = p.Alloc()
 			}
 			require.NoError(t, p.Close())
-			c, err := a.Alloc(850<<10, 0)
-			assert.NoError(t, err, "850 of 1024 KiB, %d bytes are live: %v", live, a.Stats())
+			c, err := a.Alloc(want, 0)
+			assert.NoError(t, err, "%d KiB of 1024, %d bytes are live: %v", want>>10, live, a.Stats())
 			freeAll(a, [][]byte{b, c})
 		}
 	})
@@ -196,4 +196,36 @@ func TestWindowsAtTheEdgesOfRegions(t *testing.T) {
 	assert.Equal(t, n, seen)
 	require.NoError(t, p.Close())
 	require.NoError(t, a.Check())
+}
+
+// What a pool has reserved is not idle: a request that is refused, by the budget
+// or by the source, does not take it away.
+func TestReservedIsNotGivenBackForOthers(t *testing.T) {
+	for _, live := range []int{0, 1, 300} {
+		src := &blocksrctest.Failing{Source: blocksrc.Limit(&blocksrc.GoHeap{}, 1<<20), On: blocksrctest.Acquires}
+		a, _ := onCounting(t, slab.Config{Source: src})
+		p, err := slab.NewPool(a, 100, 4)
+		require.NoError(t, err)
+		for range live {
+			_, err := p.Alloc()
+			require.NoError(t, err)
+		}
+		const n = 1000
+		require.NoError(t, p.Reserve(n))
+		for _, size := range []int{2 << 20, 900 << 10, 990 << 10} {
+			b, err := a.Alloc(size, 0)
+			assert.ErrorIs(t, err, blocksrc.ErrExhausted, "%d KiB, with %d live and %d reserved", size>>10, live, n)
+			a.Free(b)
+		}
+		src.At, src.Persist = src.Calls()+1, true
+		_, err = a.Alloc(500<<10, 0)
+		require.ErrorIs(t, err, blocksrc.ErrExhausted)
+		for i := range n {
+			if _, err := p.Alloc(); err != nil {
+				t.Errorf("with %d live, slot %d of %d reserved ones: %v", live, i, n, err)
+				break
+			}
+		}
+		require.NoError(t, p.Close())
+	}
 }

@@ -78,6 +78,16 @@ func (a *Allocator) Trim() (released int) {
 	if a.closed {
 		return 0
 	}
+	for _, p := range a.pools {
+		if p != nil {
+			p.reserved = 0
+		}
+	}
+	return a.trimmed()
+}
+
+// trimmed is Trim that keeps what is reserved.
+func (a *Allocator) trimmed() (released int) {
 	held := a.user.held + a.meta.held
 	_ = a.trim() // what was refused is counted in Stats
 	a.after()

@@ -28,7 +28,8 @@ type Scan struct {
 	// the index of the first, from which their handles are made.
 	Gens  unsafe.Pointer
 	Index uint32
-	// While *Frees == Seen, all of Live still are; then Refresh knows.
+	// While *Frees == Seen, all of Live still are, and where they were; then
+	// Refresh knows.
 	Frees *uint64
 	Seen  uint64
 

@@ -372,6 +372,51 @@ func TestSourceOverlapsRecords(t *testing.T) {
 	}
 }
 
+// TestSourceOverlapsStuck: memory that the source has refused to take back is not
+// its own to give. It must not be used, nor offered again once it is.
+func TestSourceOverlapsStuck(t *testing.T) {
+	src := newFaultySource(new(blocksrc.GoHeap), math.MaxInt)
+	bad := false
+	var stuck [][]byte
+	liar := &wrapped{Source: new(blocksrc.GoHeap)}
+	liar.release = func(src blocksrc.Source, mem []byte) error {
+		if bad {
+			stuck = append(stuck, mem)
+			return errors.New("not now")
+		}
+		return src.Release(mem)
+	}
+	liar.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) {
+		for _, mem := range stuck {
+			if len(mem) >= size {
+				return mem, nil
+			}
+		}
+		return src.Acquire(size, align)
+	}
+	a, err := slab.New(slab.Config{Source: src, MetaSource: liar})
+	require.NoError(t, err)
+	b, err := a.Alloc(5000, 0)
+	require.NoError(t, err)
+	a.Free(b)
+	bad = true
+	a.Trim()
+	require.NotEmpty(t, stuck)
+	_, err = a.Alloc(5000, 0)
+	if err != nil {
+		require.ErrorIs(t, err, slab.ErrBadSource)
+	}
+	require.NoError(t, a.Check())
+	bad, stuck = false, nil
+	b, err = a.Alloc(5000, 0)
+	require.NoError(t, err)
+	a.Trim() // offers the stuck ones again
+	require.NoError(t, a.Check())
+	a.Free(b)
+	require.NoError(t, a.Close())
+	require.NoError(t, src.counting.Leaks())
+}
+
 // TestSourceGivesMore: blocks may be longer than was asked for, by any number of
 // bytes, and all of them are of use.
 func TestSourceGivesMore(t *testing.T) {

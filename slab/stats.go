@@ -66,6 +66,8 @@ func (a *Allocator) Stats() Stats {
 		s.Pools++
 		s.Retired += p.retired
 		count(&p.cache)
+		s.Frees -= p.gone
+		s.Allocs -= p.gone
 		if p.hot != nil {
 			s.Allocs--
 			s.Live -= int(p.stride)
@@ -158,6 +160,6 @@ func (p *Pool) Stats() PoolStats {
 	return PoolStats{
 		Live: live, Free: p.slots - live - p.lost(), Retired: p.retired, Slabs: p.slabs,
 		Stride: int(p.stride), Bytes: p.bytes,
-		Allocs: p.frees + uint64(live), Frees: p.frees,
+		Allocs: p.frees - p.gone + uint64(live), Frees: p.frees - p.gone,
 	}
 }
