@@ -29,7 +29,7 @@ func (p *Pool) Room(n int) error {
 	switch {
 	case n < 0:
 		return fmt.Errorf("%w: room for %d", ErrInvalid, n)
-	case uint64(n) > 1<<32-1 || uint64(n) > maxBlockBytes/uint64(p.stride)*maxSeq:
+	case uint64(n) > 1<<32-1 || n > maxInt-p.Len() || uint64(n) > maxBlockBytes/uint64(p.stride)*maxSeq:
 		return fmt.Errorf("%w: room for %d", ErrTooLarge, n)
 	}
 	p.cool() // now, for it may give a slab back

@@ -141,10 +141,8 @@ func (c *cache) emptied(id uint32, s *slab) {
 		return
 	}
 	if c.a.mostlyEmpty() {
-		// One slab can keep a block of 2 MiB from going back.
-		c.discard(id)
+		// A slab can keep a block of 2 MiB from going back: this one will do.
 		c.a.dropSpares()
-		return
 	}
 	if k := c.spare; k != 0 {
 		if c.a.slabs[k].rec.slots >= s.slots {

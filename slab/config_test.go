@@ -179,6 +179,23 @@ func TestConfigRetain(t *testing.T) {
 	}
 }
 
+// TestConfigRetainLarger: of two empty blocks the larger one is kept, whichever
+// was emptied first.
+func TestConfigRetainLarger(t *testing.T) {
+	for _, first := range []int{0, 1} {
+		src, meta := newFaultySource(new(blocksrc.GoHeap), math.MaxInt), newFaultySource(new(blocksrc.GoHeap), math.MaxInt)
+		m := newModel(t, slab.Config{BlockSize: 8 << 10, LargeSize: 100_000}, src, meta)
+		require.True(t, m.alloc(6000, 0, true))
+		require.True(t, m.alloc(60_000, 0, true))
+		require.Equal(t, 2, m.a.Stats().Blocks)
+		m.free(first, false)
+		m.free(0, false)
+		require.Equal(t, 1, m.a.Stats().Blocks)
+		require.GreaterOrEqual(t, m.a.Stats().EmptyBlocks, 60_000)
+		m.finish()
+	}
+}
+
 // TestConfigMetaSource: nothing but the user's memory comes from Source, nothing
 // but records from MetaSource.
 func TestConfigMetaSource(t *testing.T) {

@@ -27,7 +27,7 @@ type Stats struct {
 	MetaBlocks  int
 	Slabs       int
 	Holes       int
-	LargestHole int // a request of this size, with align 16 or less, is served without the source
+	LargestHole int // a request of this size, with align 16 or less, need not be refused
 
 	Allocs   uint64 // since New; pools count their slots
 	Frees    uint64
@@ -38,8 +38,8 @@ type Stats struct {
 }
 
 // Stats returns the figures of this moment. It takes time in proportion to the
-// number of slabs' classes and pools, not to that of objects. A slot that a pool
-// keeps hot counts as free.
+// number of pools, blocks, and holes about as large as the largest. A slot that a
+// pool keeps hot counts as free.
 func (a *Allocator) Stats() Stats {
 	s := Stats{
 		Name: a.cfg.Name, Live: a.live, PeakLive: a.peakLive,
