@@ -865,7 +865,7 @@ func TestArenasShareABudget(t *testing.T) {
 		}
 	}
 	n := fill()
-	assert.Greater(t, n*int(unsafe.Sizeof(enemy{})), budget*3/4)
+	assert.Greater(t, n*int(unsafe.Sizeof(enemy{})), budget*2/3)
 	_, err := c.Alloc()
 	assert.ErrorIs(t, err, blocksrc.ErrExhausted)
 	_, err = d.Insert([60_000]byte{})

@@ -2,6 +2,7 @@ package arena_test
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -249,8 +250,9 @@ func TestRegionMakeSlice(t *testing.T) {
 		assert.Nil(t, v)
 	}
 	for n := range 32 {
+		// On 32 bits an allocator could address that much, and its source has not.
 		_, err := arena.MakeSlice[byte](r, math.MaxInt-n)
-		assert.ErrorIs(t, err, slab.ErrTooLarge, "%d", n)
+		assert.True(t, errors.Is(err, slab.ErrTooLarge) || errors.Is(err, blocksrc.ErrExhausted), "%d: %v", n, err)
 	}
 	_, err := arena.MakeSlice[byte](r, 2<<20)
 	assert.ErrorIs(t, err, blocksrc.ErrExhausted)
