@@ -34,7 +34,9 @@ type linked struct {
 
 func (r *record) fill(id uint64) {
 	r.id = id
-	r.data = [6]uint64{id, id, id, id, id, id}
+	for i := range r.data {
+		r.data[i] = id
+	}
 }
 
 // random is xorshift64: fast, so that it is not what is measured.

@@ -710,24 +710,40 @@ func TestExactFit(t *testing.T) {
 }
 
 // TestExhausted: a block that is kept back for the next need is given back when
-// the need is for another one and there is no room for both, and empty slabs are.
+// the need is for another one and there is no room for both, and empty slabs are,
+// whether or not anything is live.
 func TestExhausted(t *testing.T) {
 	for _, c := range []struct {
-		name       string
-		freed, ask int
+		name             string
+		live, freed, ask int
 	}{
-		{"block", 20_000, 150_000}, {"block for large", 20_000, 200_000}, {"slabs", 100, 200_000},
+		{"block", 0, 20_000, 150_000}, {"block for large", 0, 20_000, 200_000}, {"slabs", 0, 100, 200_000},
+		{"block, one is live", 100, 20_000, 120_000}, {"block for large, one is live", 100, 20_000, 150_000},
+		{"slabs, one is live", 5000, 100, 120_000}, {"a pool's slabs, one is live", 5000, -100, 120_000},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			const budget = 256 << 10
 			src := newFaultySource(blocksrc.Limit(new(blocksrc.GoHeap), budget), budget)
-			m := newModel(t, slab.Config{LargeSize: 160_000}, src, newFaultySource(new(blocksrc.GoHeap), math.MaxInt))
-			for m.alloc(c.freed, 0, false) {
+			m := newModel(t, slab.Config{LargeSize: 140_000}, src, newFaultySource(new(blocksrc.GoHeap), math.MaxInt))
+			kept := 0
+			if c.live > 0 {
+				require.True(t, m.alloc(c.live, 0, false))
+				kept = 1
 			}
-			for len(m.live) > 0 {
-				m.free(0, false)
+			if c.freed > 0 {
+				for m.alloc(c.freed, 0, false) {
+				}
+			} else {
+				require.True(t, m.newPool(-c.freed, 1))
+				for m.take(m.pools[0], 0) {
+				}
+				for p := m.pools[0]; len(p.live) > 0; {
+					m.give(p, len(p.live)-1, true)
+				}
 			}
-			require.Zero(t, m.a.Stats().Live)
+			for len(m.live) > kept {
+				m.free(len(m.live)-1, false)
+			}
 			require.True(t, m.alloc(c.ask, 0, false), "%v", m.a.Stats())
 			m.finish()
 		})

@@ -110,7 +110,7 @@ func (c *cache) give(id uint32, s *slab, slot uint32) {
 	p := s.word(slot >> 6)
 	if *p == 0 {
 		if s.summary == 0 {
-			c.push(id, s)
+			c.append(id, s)
 		}
 		s.summary |= 1 << (slot >> 6)
 	}
@@ -160,13 +160,7 @@ func (c *cache) putLast(id uint32, s *slab) {
 		return
 	}
 	c.unlink(id, s)
-	s.prev, s.next = c.tail, 0
-	if c.tail != 0 {
-		c.a.slabs[c.tail].rec.next = id
-	} else {
-		c.head = id
-	}
-	c.tail = id
+	c.append(id, s)
 }
 
 // dropSpare gives the empty slab back that is kept for the next need.
@@ -184,6 +178,19 @@ func (c *cache) push(id uint32, s *slab) {
 		c.tail = id
 	}
 	c.head = id
+}
+
+// append puts a slab at the end of the list, where one goes that was full: by the
+// time its turn comes it has several free slots, and they are taken in the order
+// of their addresses.
+func (c *cache) append(id uint32, s *slab) {
+	s.prev, s.next = c.tail, 0
+	if c.tail != 0 {
+		c.a.slabs[c.tail].rec.next = id
+	} else {
+		c.head = id
+	}
+	c.tail = id
 }
 
 func (c *cache) unlink(id uint32, s *slab) {

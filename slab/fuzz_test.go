@@ -333,6 +333,8 @@ func (m *model) poolStep(op int, t *opTape) {
 		}
 		m.give(p, i, op&1 == 0)
 		m.misuse(slab.DoubleFree, "a double free of a slot", func() { p.Free(o.start) })
+		m.take(p, 0) // it was hot and is so no more
+		m.freeGone(p, t.below(len(p.gone)))
 	case 9:
 		m.takeRun(p, t.below(70))
 	case 10:
@@ -351,8 +353,9 @@ func (m *model) poolStep(op int, t *opTape) {
 	case 13:
 		m.scan(p)
 	case 14:
-		for _, h := range p.dead {
+		for i, h := range p.dead {
 			m.stale(p, h)
+			m.freeGone(p, i)
 		}
 		m.stale(p, slab.Handle{})
 		m.stale(p, slab.HandleFromBits(uint64(t.word())<<32|uint64(t.word())<<(t.byte()%17)))

@@ -143,6 +143,7 @@ type modelPool struct {
 	size, align, stride int
 	live                []*modelObject
 	dead                []slab.Handle
+	gone                []unsafe.Pointer // where some of the dead were
 }
 
 // model is an allocator and what must be true of it.
@@ -613,9 +614,31 @@ func (m *model) newPool(size, align int) bool {
 func (p *modelPool) died(o *modelObject) {
 	if len(p.dead) < 256 {
 		p.dead = append(p.dead, o.handle)
+		p.gone = append(p.gone, o.start)
 		return
 	}
-	p.dead[int(o.stamp)%len(p.dead)] = o.handle
+	i := int(o.stamp) % len(p.dead)
+	p.dead[i], p.gone[i] = o.handle, o.start
+}
+
+// freeGone frees where a slot was that died some time ago, if nothing is there.
+func (m *model) freeGone(p *modelPool, i int) {
+	m.t.Helper()
+	q := p.gone[i]
+	if _, live := m.find(uintptr(q)); live {
+		return
+	}
+	before := p.Stats()
+	defer func() {
+		e, ok := recover().(*slab.MisuseError)
+		if !ok || e.Misuse != slab.DoubleFree && e.Misuse != slab.Foreign && e.Misuse != slab.Interior {
+			m.fatalf("a free of a slot that died some time ago: %v", e)
+		}
+		if after := p.Stats(); after != before {
+			m.fatalf("a misuse changed %+v to %+v", before, after)
+		}
+	}()
+	p.Free(q)
 }
 
 // enterSlot makes the slot at q a live object.
