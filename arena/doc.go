@@ -47,7 +47,8 @@
 //	… with a handle of another arena of T    false, but for a chance of one in 2^30
 //	Free of an object that was freed and     frees the new owner's object; the owner's
 //	  whose slot was reused since            own Free is then the one that panics
-//	use of a *T after Free                   whatever is there now; with the build tag
+//	use of a *T after Free                   whatever is there now, or a fault once the
+//	                                         block has gone back; with the build tag
 //	                                         slabcheck, bytes of 0xDF until it is reused
 //
 // The panics carry a *slab.MisuseError, and nothing has changed when they occur.
