@@ -745,8 +745,11 @@ func (m *model) stale(p *modelPool, h slab.Handle) {
 
 func (m *model) reserve(p *modelPool, n int) bool {
 	m.t.Helper()
-	before := m.state()
+	before, slabs := m.state(), p.Stats().Slabs
 	if err := p.Reserve(n); err != nil {
+		if p.Stats().Slabs > slabs {
+			m.fatalf("Reserve(%d) was refused and has made slabs", n)
+		}
 		if n < 0 {
 			require.ErrorIs(m.t, err, slab.ErrInvalid)
 			m.sameState(before.Stats, "Reserve")
