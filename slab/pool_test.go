@@ -153,6 +153,9 @@ func poolShape(t *testing.T, p *slab.Pool, size, align, n int) {
 	qs := make([]unsafe.Pointer, n)
 	hs := make([]slab.Handle, n)
 	for round := range 3 {
+		// Something that keeps slabs from being aligned by luck.
+		_, err := p.Allocator().AllocUninitialized(1100, 1)
+		require.NoError(t, err)
 		for i := range qs {
 			var err error
 			switch {
