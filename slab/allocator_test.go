@@ -279,6 +279,15 @@ func TestReallocInPlace(t *testing.T) {
 	require.True(t, m.realloc(2, 52))
 	require.NotEqual(t, slot, m.live[2].addr(), "half of it would be wasted")
 
+	// No slot is aligned so far, so there is nothing to be won by moving.
+	require.True(t, m.alloc(100, 4096, true))
+	over := m.live[3].addr()
+	for _, size := range []int{200, 1024, 50, 512} {
+		require.True(t, m.realloc(3, size))
+		require.Equal(t, over, m.live[3].addr(), "to %d", size)
+	}
+	m.free(3, false)
+
 	require.True(t, m.alloc(1<<20, 0, true))
 	large := m.live[3].addr()
 	for _, size := range []int{1<<20 - 1, 1<<19 + 1, 1 << 20} {

@@ -80,7 +80,6 @@
 //     freed last is kept hot, and it writes into free memory.
 //   - A stack of the slots freed last instead of one: its counter is read and
 //     written by each operation, and waiting for that costs more than it saves.
-//
 //   - A slab that was full first on its class's list: its one free slot is on a
 //     page that is cold. Last, it has several by its turn: 25 % less time for a mix
 //     of 8 to 999 bytes with a thousand live, 10 % with a million.

@@ -73,7 +73,7 @@ func (t *opTape) align() int {
 	case k < 250:
 		return 1 << (12 + k%7)
 	}
-	return []int{3, -1, math.MinInt, math.MaxInt, math.MaxInt/2 + 1, math.MaxInt/4 + 1}[k-250]
+	return []int{3, -1, math.MinInt, math.MaxInt, math.MaxInt/2 + 1, 24}[k-250]
 }
 
 // zeroedMem is for one model at a time: making it costs more than most tapes.
@@ -352,6 +352,13 @@ func (m *model) poolStep(op int, t *opTape) {
 		}
 	case 13:
 		m.scan(p)
+	case 15:
+		n := t.below(40)
+		m.scanWith(p, func() {
+			if n--; n >= 0 && len(*t) > 0 {
+				m.step(t)
+			}
+		})
 	case 14:
 		for i, h := range p.dead {
 			m.stale(p, h)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math"
+	"math/bits"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -783,6 +784,33 @@ func (m *model) scan(p *modelPool) {
 	for _, o := range p.live {
 		if !found[o.addr()] {
 			m.fatalf("a scan does not find slot %#x", o.addr())
+		}
+	}
+}
+
+// scanWith walks over a pool as Arena.All does and calls change after each slot,
+// which may do what it likes. What is live at its turn is visited, once.
+func (m *model) scanWith(p *modelPool, change func()) {
+	m.t.Helper()
+	before := slices.Clone(p.live)
+	visited := make(map[*modelObject]bool)
+	for s := p.Scan(); s.Next(); {
+		for live := s.Live; live != 0; live &= live - 1 {
+			q := unsafe.Add(s.Base, bits.TrailingZeros64(live)*p.stride)
+			at, ok := m.find(uintptr(q))
+			if !ok || !slices.Contains(p.live, m.byAddr[at]) || visited[m.byAddr[at]] {
+				m.fatalf("a scan visits %#x, which is dead, another's, or was visited before", q)
+			}
+			visited[m.byAddr[at]] = true
+			change()
+			if *s.Frees != s.Seen {
+				live &= s.Refresh()
+			}
+		}
+	}
+	for _, o := range before {
+		if !visited[o] && slices.Contains(p.live, o) {
+			m.fatalf("a scan has not visited %#x, which was live all the time", o.addr())
 		}
 	}
 }

@@ -65,7 +65,7 @@ func (a *Allocator) resize(v entry, b []byte, size int) []byte {
 	}
 	i := v.number()
 	c := a.table.at(i)
-	if size <= smallMax/2 {
+	if _, slot := smallClass(size, 1<<c.align); slot && size <= smallMax/2 {
 		return nil // to a slab
 	}
 	if c.kind == chunkLarge {
