@@ -834,6 +834,22 @@ func TestReserveSurvivesRefusals(t *testing.T) {
 	}
 }
 
+// TestReserveRefusedKeepsRoom: a reservation that is refused does not cost an
+// earlier one its room, whatever it has given back in its need.
+func TestReserveRefusedKeepsRoom(t *testing.T) {
+	src := newBufferSource(300 << 10)
+	m := newModel(t, slab.Config{BlockSize: 8 << 10}, src, newFaultySource(new(blocksrc.GoHeap), math.MaxInt))
+	require.True(t, m.newPool(66_000, 1))
+	p := m.pools[0]
+	require.True(t, m.take(p, 0))
+	m.give(p, 0, true)
+	require.True(t, m.reserve(p, 3))
+	require.True(t, m.takeRun(p, 3))
+	require.False(t, m.reserve(p, 3))
+	m.check() // what is live and what is free are three still
+	m.finish()
+}
+
 // TestScanOutlivesItsSlab: a scan whose slab went back meanwhile, empty, does not
 // look at what has become of it.
 func TestScanOutlivesItsSlab(t *testing.T) {

@@ -34,6 +34,11 @@ func (p *Pool) Room(n int) error {
 	}
 	p.cool() // now, for it may give a slab back
 	n += p.Len()
+	// What is free stays while this grows, or a refusal would give it back for
+	// slabs that are given back then.
+	reserved := p.reserved
+	p.reserved = maxInt
+	defer func() { p.reserved = reserved }()
 	var made []uint32
 	for p.slots-p.lost() < n {
 		id, err := p.growBy(n - (p.slots - p.lost()))

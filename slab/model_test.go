@@ -142,6 +142,7 @@ func isZero(b []byte) bool {
 type modelPool struct {
 	*slab.Pool
 	size, align, stride int
+	reserved            int // slots that there must be, live or free
 	live                []*modelObject
 	dead                []slab.Handle
 	gone                []unsafe.Pointer // where some of the dead were
@@ -157,6 +158,7 @@ type model struct {
 	pools     []*modelPool
 	byAddr    []*modelObject // all live ones, to see overlaps
 	stamp     uint32
+	done      []string // what has been done, if it is known by name
 }
 
 // newModel returns an allocator on src, whose records are in meta.
@@ -175,6 +177,9 @@ func (m *model) fatalf(format string, args ...any) {
 	m.t.Logf("config: block %d to %d, large %d, align %d and %d, retain %d", m.cfg.BlockSize, m.cfg.MaxBlockSize,
 		m.cfg.LargeSize, m.cfg.BlockAlign, m.cfg.LargeAlign, m.cfg.Retain)
 	m.t.Logf("%v", m.a.Stats())
+	if m.done != nil {
+		m.t.Logf("after %q", m.done)
+	}
 	m.t.Fatalf(format, args...)
 }
 
@@ -240,6 +245,9 @@ func (m *model) totals() {
 		slots += len(p.live)
 		if p.Len() != len(p.live) {
 			m.fatalf("pool has %d live slots, should have %d", p.Len(), len(p.live))
+		}
+		if s := p.Stats(); s.Live+s.Free < p.reserved {
+			m.fatalf("pool has %d live slots and %d free ones, but %d are reserved", s.Live, s.Free, p.reserved)
 		}
 	}
 	if s.Live != live {
@@ -561,7 +569,7 @@ func (m *model) reset() {
 		for _, o := range p.live {
 			p.died(o)
 		}
-		p.live = nil
+		p.live, p.reserved = nil, 0
 	}
 	m.a.Reset()
 	if s := m.a.Stats(); s.Live != 0 {
@@ -574,6 +582,9 @@ func (m *model) trim() {
 	before := m.a.Stats()
 	held := m.held()
 	n := m.a.Trim()
+	for _, p := range m.pools {
+		p.reserved = 0
+	}
 	if got := held - m.held(); got != n {
 		m.fatalf("Trim says %d, the sources got %d", n, got)
 	}
@@ -762,6 +773,7 @@ func (m *model) reserve(p *modelPool, n int) bool {
 	if free := p.Stats().Free; free < n {
 		m.fatalf("Reserve(%d) leaves %d free slots", n, free)
 	}
+	p.reserved = max(p.reserved, len(p.live)+n)
 	return true
 }
 
@@ -795,8 +807,9 @@ func (m *model) scanWith(p *modelPool, change func()) {
 	before := slices.Clone(p.live)
 	visited := make(map[*modelObject]bool)
 	for s := p.Scan(); s.Next(); {
-		for live := s.Live; live != 0; live &= live - 1 {
+		for live := s.Live; live != 0; {
 			q := unsafe.Add(s.Base, bits.TrailingZeros64(live)*p.stride)
+			live &= live - 1
 			at, ok := m.find(uintptr(q))
 			if !ok || !slices.Contains(p.live, m.byAddr[at]) || visited[m.byAddr[at]] {
 				m.fatalf("a scan visits %#x, which is dead, another's, or was visited before", q)
