@@ -828,6 +828,62 @@ func TestReserve(t *testing.T) {
 	}
 }
 
+// Room that was reserved outlasts what is stored in it, up to the next Trim.
+func TestReserveLasts(t *testing.T) {
+	al, src := newAllocator(t, nil)
+	a := newArena[[3000]byte](t, al)
+	first := arena.Must(a.Insert([3000]byte{}))
+	const n = 200
+	require.NoError(t, a.Reserve(n))
+	acquires := src.Counts().Acquires
+	for round := range 30 {
+		var hs []arena.Handle[[3000]byte]
+		for range 1 + round*7%n {
+			hs = append(hs, arena.Must(a.Insert([3000]byte{})))
+		}
+		for _, h := range hs {
+			require.True(t, a.Remove(h))
+		}
+		require.GreaterOrEqual(t, a.Stats().Free, n, "round %d", round)
+	}
+	require.True(t, a.Remove(first))
+	require.GreaterOrEqual(t, a.Stats().Free, n+1)
+	require.Equal(t, acquires, src.Counts().Acquires)
+	al.Trim()
+	require.Zero(t, al.Stats().Held)
+}
+
+// What one arena keeps for its next need goes to another that needs it now.
+func TestArenasYieldWhatTheyKeep(t *testing.T) {
+	if !slow {
+		t.Run("2 bytes", yields[uint16])
+	}
+	t.Run("24 bytes", yields[enemy])
+	t.Run("1000 bytes", yields[[1000]byte])
+	t.Run("20000 bytes", yields[[20_000]byte])
+}
+
+func yields[T any](t *testing.T) {
+	al, _ := newAllocator(t, blocksrc.Limit(new(blocksrc.GoHeap), 512<<10))
+	a, b := newArena[T](t, al), newArena[[300_000]byte](t, al)
+	var hs []arena.Handle[T]
+	var zero T
+	for {
+		h, err := a.Insert(zero)
+		if err != nil {
+			break
+		}
+		hs = append(hs, h)
+	}
+	_, err := b.Alloc()
+	require.ErrorIs(t, err, blocksrc.ErrExhausted)
+	for _, h := range hs {
+		require.True(t, a.Remove(h))
+	}
+	_, err = b.Alloc()
+	assert.NoError(t, err, "after %d of %T", len(hs), zero)
+}
+
 // A number of objects that no memory could hold is refused before anything is
 // asked for, whatever is live already.
 func TestReserveTooMany(t *testing.T) {

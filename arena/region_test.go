@@ -254,7 +254,11 @@ func TestRegionMakeSlice(t *testing.T) {
 		_, err := arena.MakeSlice[byte](r, math.MaxInt-n)
 		assert.True(t, errors.Is(err, slab.ErrTooLarge) || errors.Is(err, blocksrc.ErrExhausted), "%d: %v", n, err)
 	}
-	_, err := arena.MakeSlice[byte](r, 2<<20)
+	// A product that comes out as nothing.
+	u, err := arena.MakeSlice[[16]byte](r, math.MaxInt/8+1)
+	assert.ErrorIs(t, err, slab.ErrTooLarge)
+	assert.Nil(t, u)
+	_, err = arena.MakeSlice[byte](r, 2<<20)
 	assert.ErrorIs(t, err, blocksrc.ErrExhausted)
 	assert.Zero(t, r.Held())
 

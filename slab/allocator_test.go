@@ -729,6 +729,7 @@ func TestExhausted(t *testing.T) {
 		{"block", 0, 20_000, 150_000}, {"block for large", 0, 20_000, 200_000}, {"slabs", 0, 100, 200_000},
 		{"block, one is live", 100, 20_000, 120_000}, {"block for large, one is live", 100, 20_000, 150_000},
 		{"slabs, one is live", 5000, 100, 120_000}, {"a pool's slabs, one is live", 5000, -100, 120_000},
+		{"a pool's last slot", 0, -150_000, 150_000}, {"a pool's last slot, one is live", 5000, -150_000, 120_000},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			const budget = 256 << 10
@@ -757,6 +758,30 @@ func TestExhausted(t *testing.T) {
 			m.finish()
 		})
 	}
+}
+
+// TestExhaustedByRecords: where nothing is live any more, records of what was do
+// not stand in the way, though they came from the same source.
+func TestExhaustedByRecords(t *testing.T) {
+	const budget = 512 << 10
+	src := newFaultySource(blocksrc.Limit(new(blocksrc.GoHeap), budget), budget)
+	m := newModel(t, slab.Config{BlockSize: 4096, MaxBlockSize: 4096}, src, src)
+	require.True(t, m.newPool(1, 1)) // slots that are smaller than what is known of them
+	p := m.pools[0]
+	for i := 0; m.take(p, 1); i++ {
+		if i%200 == 0 && !m.alloc(1025, 0, false) {
+			break
+		}
+	}
+	require.Greater(t, m.a.Stats().Meta, budget/2)
+	for len(p.live) > 0 {
+		m.give(p, len(p.live)-1, true)
+	}
+	for len(m.live) > 0 {
+		m.free(len(m.live)-1, false)
+	}
+	require.True(t, m.alloc(budget-40<<10, 0, false), "%v", m.a.Stats())
+	m.finish()
 }
 
 // TestAlignedBlock: a block made for an aligned request holds it, also where the

@@ -10,7 +10,7 @@ import (
 
 // Reserve makes sure that n more slots can be taken without asking the source,
 // and that the pool keeps room for as many as are live then, whatever is freed
-// meanwhile, until the allocator's Trim. On an error it reserves nothing.
+// meanwhile, until the allocator's Trim or Reset. On an error it reserves nothing.
 func (p *Pool) Reserve(n int) error {
 	err := p.Room(n)
 	if err == nil {

@@ -18,6 +18,11 @@ func (a *Allocator) reclaim(err error) bool {
 		return false
 	}
 	vacant, held := len(a.vacantSlabs), a.user.held+a.meta.held
+	for _, p := range a.pools {
+		if p != nil {
+			p.cool() // a slot that is only hot keeps its slab
+		}
+	}
 	a.dropSpares()
 	_, _ = a.user.shrink(0, false), a.meta.shrink(0, false)
 	return len(a.vacantSlabs) > vacant || a.user.held+a.meta.held < held
@@ -39,6 +44,7 @@ func (a *Allocator) Reset() {
 	for _, p := range a.pools {
 		if p != nil {
 			p.cool()
+			p.reserved = 0
 		}
 	}
 	for id, ref := range a.slabs {
