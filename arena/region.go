@@ -15,7 +15,7 @@ import (
 // Rewind. It is for values that die at the same time: the scratch memory of a
 // frame, the tree of a parse. Making a value costs an addition and its clearing.
 //
-// A Region must not be copied, and is not goroutine-safe.
+// A Region is made by NewRegion, must not be copied, and is not goroutine-safe.
 type Region struct {
 	_ noCopy
 	a *slab.Allocator

@@ -111,6 +111,9 @@ func (c *cache) give(id uint32, s *slab, slot uint32) {
 	if *p == 0 {
 		if s.summary == 0 {
 			c.append(id, s)
+			if k := c.spare; k != 0 { // the empty one stays last
+				c.putLast(k, c.a.slabs[k].rec)
+			}
 		}
 		s.summary |= 1 << (slot >> 6)
 	}
