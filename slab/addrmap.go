@@ -36,11 +36,15 @@ func (e entry) number() uint32 { return uint32(e >> 1) }
 
 // region is a place in the hash table.
 type region struct {
-	key  uintptr        // address >> regionShift
-	leaf unsafe.Pointer // nil: this place is empty
+	key  uintptr        // of the region, 0 if this place is empty
+	leaf unsafe.Pointer // 1024 entries
 	at   uint32         // the chunk that the leaf lies in
 	used int32          // entries in the leaf
 }
+
+// keyOf returns what stands for the region of addr in the table: never 0, for
+// there may be memory of ours at the bottom of the address space.
+func keyOf(addr uintptr) uintptr { return addr>>regionShift + 1 }
 
 type addrMap struct {
 	table  []region // a power of two, at most half full; linear probing
@@ -54,22 +58,20 @@ func (m *addrMap) init() {
 	m.leaves = 0
 }
 
-func (m *addrMap) place(key uintptr) uint32 {
-	// Fibonacci hashing: neighbouring regions land far apart.
-	return uint32(key) * 0x9E3779B9 >> m.shift
-}
+// place returns where in the table to look for a key first. Fibonacci hashing:
+// neighbouring regions land far apart.
+func (m *addrMap) place(key uintptr) uint32 { return uint32(key) * 0x9E3779B9 >> (m.shift & 31) }
 
 // find returns the region of addr, nil if it has none.
 func (m *addrMap) find(addr uintptr) *region {
-	key := addr >> regionShift
+	key := keyOf(addr)
 	mask := uint32(len(m.table) - 1)
 	for i := m.place(key); ; i++ {
 		touch()
-		r := &m.table[i&mask]
-		if r.key == key && r.leaf != nil {
+		switch r := &m.table[i&mask]; r.key {
+		case key:
 			return r
-		}
-		if r.leaf == nil {
+		case 0:
 			return nil
 		}
 	}
@@ -81,6 +83,15 @@ func (r *region) entry(addr uintptr) *entry {
 
 // lookup returns the entry of the window that addr lies in.
 func (m *addrMap) lookup(addr uintptr) entry {
+	if r := &m.table[m.place(keyOf(addr))]; r.key == keyOf(addr) {
+		touch()
+		return *r.entry(addr)
+	}
+	return m.probe(addr)
+}
+
+// probe is lookup for a region that is not at the first place.
+func (m *addrMap) probe(addr uintptr) entry {
 	if r := m.find(addr); r != nil {
 		return *r.entry(addr)
 	}
@@ -111,25 +122,25 @@ func (m *addrMap) set(addr, size uintptr, e entry) {
 	}
 }
 
-// insert adds a region whose leaf, all zero, lies in chunk at.
-func (m *addrMap) insert(key uintptr, leaf unsafe.Pointer, at uint32) {
+// insert adds a region with a key that is new.
+func (m *addrMap) insert(r region) {
 	if m.leaves*2 >= len(m.table) {
 		old := m.table
 		m.table = make([]region, len(old)*2)
 		m.shift--
 		for _, r := range old {
-			if r.leaf != nil {
+			if r.key != 0 {
 				m.add(r)
 			}
 		}
 	}
 	m.leaves++
-	m.add(region{key: key, leaf: leaf, at: at})
+	m.add(r)
 }
 
 func (m *addrMap) add(r region) {
 	i := m.place(r.key)
-	for m.table[i&uint32(len(m.table)-1)].leaf != nil {
+	for m.table[i&uint32(len(m.table)-1)].key != 0 {
 		i++
 	}
 	m.table[i&uint32(len(m.table)-1)] = r
@@ -142,12 +153,11 @@ func (m *addrMap) prune(drop func(at uint32)) {
 	m.init()
 	for _, r := range old {
 		switch {
-		case r.leaf == nil:
+		case r.key == 0:
 		case r.used == 0:
 			drop(r.at)
 		default:
-			m.insert(r.key, r.leaf, r.at)
-			m.find(r.key << regionShift).used = r.used
+			m.insert(r)
 		}
 	}
 }

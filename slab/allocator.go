@@ -84,6 +84,16 @@ func (a *Allocator) gain(n uintptr) {
 // The error wraps ErrInvalid, ErrTooLarge, ErrClosed, or what the source said,
 // such as blocksrc.ErrExhausted; nothing that is live has changed then.
 func (a *Allocator) Alloc(size, align int) ([]byte, error) {
+	if c := a.class(size, align); c != nil {
+		if p, _, _, fresh := c.take(); p != nil {
+			b := unsafe.Slice((*byte)(p), c.stride)
+			if !fresh {
+				clear(b)
+			}
+			a.after()
+			return b[:size], nil
+		}
+	}
 	b, dirty, err := a.alloc(size, align)
 	if err != nil {
 		return nil, err
@@ -95,6 +105,12 @@ func (a *Allocator) Alloc(size, align int) ([]byte, error) {
 // AllocUninitialized is Alloc without the clearing: the bytes are whatever was
 // there before.
 func (a *Allocator) AllocUninitialized(size, align int) ([]byte, error) {
+	if c := a.class(size, align); c != nil {
+		if p, _, _, _ := c.take(); p != nil {
+			a.after()
+			return unsafe.Slice((*byte)(p), c.stride)[:size], nil
+		}
+	}
 	b, _, err := a.alloc(size, align)
 	return b, err
 }
@@ -126,19 +142,18 @@ func (a *Allocator) alloc(size, align int) (b []byte, dirty uintptr, err error) 
 }
 
 func (a *Allocator) allocAny(size, align int) (b []byte, dirty uintptr, err error) {
-	if c, ok := smallClass(size, align); ok {
-		return a.allocSlot(&a.classes[c], size)
+	if c := a.class(size, align); c != nil {
+		return a.allocSlot(c, size)
 	}
 	return a.allocRange(size, align)
 }
 
 func (a *Allocator) allocSlot(c *cache, size int) (b []byte, dirty uintptr, err error) {
-	id, s, slot, err := c.take()
+	p, _, _, fresh, err := c.grown()
 	if err != nil {
 		return nil, 0, err
 	}
-	p := unsafe.Add(a.slabs[id].base, uintptr(slot)*c.stride)
-	if !s.fresh(slot) {
+	if !fresh {
 		dirty = c.stride
 	}
 	return unsafe.Slice((*byte)(p), c.stride)[:size], dirty, nil
@@ -240,18 +255,17 @@ func (a *Allocator) allocRecord(size uint32) (i uint32, dirty uintptr, err error
 // mapRegions makes sure that [addr, addr+size) can have entries in the address
 // map.
 func (a *Allocator) mapRegions(addr, size uintptr) error {
-	last := (addr + size - 1) >> regionShift
-	for key := addr >> regionShift; ; key++ {
-		if a.addrs.find(key<<regionShift) == nil {
+	for end := addr + size - 1; ; addr += 1 << regionShift {
+		if a.addrs.find(addr) == nil {
 			i, dirty, err := a.allocRecord(leafBytes)
 			if err != nil {
 				return err
 			}
 			leaf := a.meta.pointer(a.table.at(i))
 			clear(unsafe.Slice((*byte)(leaf), leafBytes)[:dirty])
-			a.addrs.insert(key, leaf, i)
+			a.addrs.insert(region{key: keyOf(addr), leaf: leaf, at: i})
 		}
-		if key == last {
+		if keyOf(addr) == keyOf(end) {
 			return nil
 		}
 	}
@@ -263,90 +277,5 @@ func (a *Allocator) freeChunk(i uint32, c *chunk) {
 		a.user.freeBlock(i, c)
 	} else {
 		a.user.free(i)
-	}
-}
-
-// Free gives b back. It goes by the start and the capacity of b, so a shorter
-// b[:n] is as good; a slice of capacity 0 that points at none of a's memory,
-// such as nil, is nothing to free. It takes constant time, cannot fail, and
-// panics with a *MisuseError if b is not an allocation of a.
-func (a *Allocator) Free(b []byte) {
-	if !a.free(b, "Allocator.Free") {
-		return
-	}
-	a.after()
-}
-
-func (a *Allocator) free(b []byte, op string) bool {
-	addr := addrOf(b)
-	if a.closed {
-		if cap(b) > 0 {
-			a.misuse(op, addr, cap(b), anyClass)
-		}
-		return false
-	}
-	v := a.addrs.lookup(addr)
-	if v.isSlab() {
-		id := v.number()
-		s := a.slabs[id].rec
-		if s.owner < numClasses {
-			c := &a.classes[s.owner]
-			if slot, ok := c.slotAt(addr - s.addr); ok && slot < s.slots && uintptr(cap(b)) == c.stride && !s.isFree(slot) {
-				poison(b[:cap(b)])
-				c.frees++
-				c.give(id, s, slot)
-				return true
-			}
-		}
-	} else if v != 0 {
-		c := a.table.at(v.number())
-		if n := uintptr(c.size) << granuleShift; a.user.address(c) == addr && n == uintptr(cap(b)) {
-			poison(b[:cap(b)])
-			a.addrs.set(addr, 1, 0)
-			a.live -= int(n)
-			a.frees++
-			a.freeChunk(v.number(), c)
-			return true
-		}
-	}
-	if cap(b) == 0 {
-		if _, ok := a.user.blockAt(addr); !ok {
-			return false
-		}
-	}
-	a.misuse(op, addr, cap(b), anyClass)
-	return false
-}
-
-// Owns tells whether b is an allocation of a that Free would take.
-func (a *Allocator) Owns(b []byte) bool {
-	if a.closed || cap(b) == 0 {
-		return false
-	}
-	room, _, ok := a.sizeOf(addrOf(b))
-	return ok && room == cap(b)
-}
-
-// sizeOf returns the room of the allocation that starts at addr and the
-// alignment that it keeps when it has to move.
-func (a *Allocator) sizeOf(addr uintptr) (room, align int, ok bool) {
-	v := a.addrs.lookup(addr)
-	switch {
-	case v == 0:
-		return 0, 0, false
-	case v.isSlab():
-		s := a.slabs[v.number()].rec
-		if s.owner >= numClasses {
-			return 0, 0, false
-		}
-		c := &a.classes[s.owner]
-		slot, exact := c.slotAt(addr - s.addr)
-		if !exact || slot >= s.slots || s.isFree(slot) {
-			return 0, 0, false
-		}
-		return int(c.stride), int(c.stride & -c.stride), true
-	default:
-		c := a.table.at(v.number())
-		return int(c.size) << granuleShift, 1 << c.align, a.user.address(c) == addr
 	}
 }

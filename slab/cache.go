@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"unsafe"
 
 	"github.com/vita-go/deblockator/blocksrc"
 )
@@ -17,14 +18,15 @@ type cache struct {
 	a           *Allocator
 	id          uint32
 	stride      uintptr // from slot to slot, bytes
-	inverse     uint64  // ceil(1<<32 / stride)
+	quick       uint32  // ceil(1<<32 / stride); 0 if that is not exact enough
 	align       uintptr // of slot 0
 	generations bool
 
-	head, tail uint32 // slabs with a free slot; empty ones last
-	spare      uint32 // the empty slab that is kept, 0 = none
-	keepEmpty  bool   // all of them are kept for now
-	reserved   int    // slots that there must be
+	head, tail uint32  // slabs with a free slot; empty ones last
+	first      slabRef // where head is
+	spare      uint32  // the empty slab that is kept, 0 = none
+	keepEmpty  bool    // all of them are kept for now
+	reserved   int     // slots that there must be
 	slabs      int
 	bytes      int // of the slabs' chunks
 	slots      int
@@ -34,44 +36,69 @@ type cache struct {
 
 func (c *cache) init(a *Allocator, id uint32, stride, align uintptr, generations bool) {
 	*c = cache{a: a, id: id, stride: stride, align: max(align, window), generations: generations}
-	c.inverse = (1<<32 + uint64(stride) - 1) / uint64(stride)
+	if stride <= quickStride {
+		c.quick = uint32((1<<32 + uint64(stride) - 1) / uint64(stride))
+	}
 }
 
-// slotAt returns the slot that starts off bytes into a slab. The product is
-// exact for every multiple of the stride, and for nothing else does it multiply
-// back to off.
-func (c *cache) slotAt(off uintptr) (slot uint32, ok bool) {
-	q := uint64(off) * c.inverse >> 32
-	return uint32(q), uintptr(q)*c.stride == off
+// quickStride is the largest stride for which 32 bits of the reciprocal tell the
+// multiples of it in a slab from all else: log2(stride) + log2(slab) <= 32
+// (Lemire, Kaser, Kurz: Faster remainder by direct computation, 2019).
+const quickStride = 1 << (32 - 19)
+
+// slotAt returns the slot of s that starts at addr, which is in its chunk.
+func (c *cache) slotAt(s *slab, addr uintptr) (slot uint32, ok bool) {
+	if c.quick != 0 {
+		return s.slotAt(addr, c.quick)
+	}
+	off := addr - s.addr
+	return uint32(off / c.stride), off%c.stride == 0 && off/c.stride < uintptr(s.slots)
 }
 
-// take takes the lowest free slot of the first slab that has one.
-func (c *cache) take() (id uint32, s *slab, slot uint32, err error) {
-	id = c.head
-	if id == 0 {
-		if id, err = c.grow(); err != nil {
-			return 0, nil, 0, err
-		}
+// take takes the lowest free slot of the first slab that has one, and tells
+// whether it was never handed out and is zero. It returns nil if there is none.
+func (c *cache) take() (p unsafe.Pointer, s *slab, slot uint32, fresh bool) {
+	s = c.first.rec
+	if s == nil {
+		return nil, nil, 0, false
 	}
-	s = c.a.slabs[id].rec
-	w := uint32(bits.TrailingZeros64(s.summary))
-	p := s.word(w)
-	slot = w<<6 | uint32(bits.TrailingZeros64(*p))
-	*p &= *p - 1
-	if *p == 0 {
-		s.summary &= s.summary - 1
-		if s.summary == 0 {
-			c.unlink(id, s)
-		}
+	sum := s.summary
+	w := uint32(bits.TrailingZeros64(sum)) & 63
+	word := s.word(w)
+	free := *word
+	slot = w<<6 | uint32(bits.TrailingZeros64(free))
+	free &= free - 1
+	*word = free
+	// Whether that was the last of its word is a toss-up, so this is no branch.
+	rest := sum & (sum - 1)
+	if free != 0 {
+		rest = sum
 	}
-	if s.used == 0 && c.spare == id {
+	s.summary = rest
+	p = unsafe.Add(c.first.base, uintptr(slot)*c.stride)
+	if s.used == 0 && c.spare == c.head {
 		c.spare = 0
 	}
 	s.used++
 	c.used++
 	c.a.gain(c.stride)
 	touch()
-	return id, s, slot, nil
+	fresh = s.fresh(slot)
+	if rest == 0 {
+		c.unlink(c.head, s)
+	}
+	return p, s, slot, fresh
+}
+
+// grown is take that adds a slab if there is need.
+func (c *cache) grown() (p unsafe.Pointer, s *slab, slot uint32, fresh bool, err error) {
+	if c.head == 0 {
+		if _, err := c.grow(); err != nil {
+			return nil, nil, 0, false, err
+		}
+	}
+	p, s, slot, fresh = c.take()
+	return p, s, slot, fresh, nil
 }
 
 // takeRun takes up to n slots, one behind the other.
@@ -107,18 +134,21 @@ func (c *cache) takeRun(n uint32) (s *slab, slot, got uint32, err error) {
 
 // give makes a slot free again.
 func (c *cache) give(id uint32, s *slab, slot uint32) {
-	p := s.word(slot >> 6)
-	if *p == 0 {
-		if s.summary == 0 {
-			c.append(id, s)
-			if k := c.spare; k != 0 { // the empty one stays last
-				c.putLast(k, c.a.slabs[k].rec)
-			}
-		}
-		s.summary |= 1 << (slot >> 6)
+	if s.summary == 0 {
+		c.relist(id, s)
 	}
-	*p |= 1 << (slot & 63)
+	s.summary |= 1 << (slot >> 6)
+	*s.word(slot >> 6) |= 1 << (slot & 63)
 	c.drop(id, s)
+}
+
+// relist puts a slab that was full on the list: at its end, but before the empty
+// one that is kept.
+func (c *cache) relist(id uint32, s *slab) {
+	c.append(id, s)
+	if k := c.spare; k != 0 {
+		c.putLast(k, c.a.slabs[k].rec)
+	}
 }
 
 // drop counts one slot less in use, whether it is free now or retired.
@@ -127,7 +157,7 @@ func (c *cache) drop(id uint32, s *slab) {
 	c.used--
 	c.a.live -= int(c.stride)
 	touch()
-	if s.used == 0 && !c.keepEmpty {
+	if s.used == 0 {
 		c.emptied(id, s)
 	}
 }
@@ -135,6 +165,9 @@ func (c *cache) drop(id uint32, s *slab) {
 // emptied keeps one empty slab for the next need and gives others back. The one
 // kept goes to the end of the list, so that slabs in part use fill up first.
 func (c *cache) emptied(id uint32, s *slab) {
+	if c.keepEmpty {
+		return
+	}
 	if s.summary == 0 { // every slot is retired
 		c.discard(id)
 		return
@@ -180,8 +213,10 @@ func (c *cache) push(id uint32, s *slab) {
 	} else {
 		c.tail = id
 	}
-	c.head = id
+	c.setHead(id)
 }
+
+func (c *cache) setHead(id uint32) { c.head, c.first = id, c.a.slabs[id] }
 
 // append puts a slab at the end of the list, where one goes that was full: by the
 // time its turn comes it has several free slots, and they are taken in the order
@@ -191,7 +226,7 @@ func (c *cache) append(id uint32, s *slab) {
 	if c.tail != 0 {
 		c.a.slabs[c.tail].rec.next = id
 	} else {
-		c.head = id
+		c.setHead(id)
 	}
 	c.tail = id
 }
@@ -200,7 +235,7 @@ func (c *cache) unlink(id uint32, s *slab) {
 	if s.prev != 0 {
 		c.a.slabs[s.prev].rec.next = s.next
 	} else {
-		c.head = s.next
+		c.setHead(s.next)
 	}
 	if s.next != 0 {
 		c.a.slabs[s.next].rec.prev = s.prev

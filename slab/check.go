@@ -221,7 +221,7 @@ func (k *checker) addresses() {
 	n, used, leaves := 0, 0, 0
 	for i := range m.table {
 		r := &m.table[i]
-		if r.leaf == nil {
+		if r.key == 0 {
 			continue
 		}
 		leaves++
@@ -231,8 +231,8 @@ func (k *checker) addresses() {
 				n++
 			}
 		}
-		if m.find(r.key<<regionShift) != r || !k.seen[r.at] {
-			k.fail("the region at %#x cannot be found, or its leaf is not in use", r.key<<regionShift)
+		if m.find((r.key-1)<<regionShift) != r || !k.seen[r.at] {
+			k.fail("the region at %#x cannot be found, or its leaf is not in use", (r.key-1)<<regionShift)
 		}
 	}
 	if n != k.entries || n != used || leaves != m.leaves {

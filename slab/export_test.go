@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"hash/fnv"
 	"math/bits"
+	"slices"
 	"unsafe"
 )
 
@@ -198,7 +199,7 @@ func fullSlab(a *Allocator) (uint32, *slab) {
 
 func anyRegion(a *Allocator) *region {
 	for i := range a.addrs.table {
-		if r := &a.addrs.table[i]; r.leaf != nil && r.used > 0 {
+		if r := &a.addrs.table[i]; r.key != 0 && r.used > 0 {
 			return r
 		}
 	}
@@ -515,7 +516,10 @@ var Corruptions = map[string][]Corruption{
 			return setTo(&r.key, r.key+1)
 		}},
 		{"region in a place where it is not found", func(a *Allocator, _ *Pool) func() {
-			return setTo(&a.addrs.shift, a.addrs.shift-1)
+			// Its own place is empty then, so the search for it ends there.
+			t := a.addrs.table
+			from, to := anyRegion(a), slices.IndexFunc(t, func(r region) bool { return r.key == 0 })
+			return both(setTo(&t[to], *from), setTo(from, region{}))
 		}},
 		{"leaf in no chunk", func(a *Allocator, _ *Pool) func() { return setTo(&anyRegion(a).at, a.table.unused) }},
 	},

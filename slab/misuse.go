@@ -90,10 +90,10 @@ func (a *Allocator) misuse(op string, addr uintptr, size int, owner uint32) {
 			panic(e)
 		}
 		c := a.cacheOf(s.owner)
-		slot, ok := c.slotAt(addr - s.addr)
+		off := addr - s.addr
 		switch {
-		case slot >= s.slots:
-		case !ok:
+		case off/c.stride >= uintptr(s.slots):
+		case off%c.stride != 0:
 			e.Misuse = Interior
 		case uintptr(size) != c.stride:
 			e.Misuse, e.Want = WrongSize, int(c.stride)

@@ -48,8 +48,7 @@ func (p *Pool) find(q unsafe.Pointer) (e *place, slot uint32, ok bool) {
 	if s.owner != p.id {
 		return nil, 0, false
 	}
-	slot, ok = p.slotAt(addr - s.addr)
-	if !ok || slot >= s.slots {
+	if slot, ok = p.slotAt(s, addr); !ok {
 		return nil, 0, false
 	}
 	e = &p.dir[s.seq]

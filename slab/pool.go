@@ -32,7 +32,6 @@ type Pool struct {
 	dir   []place           // by seq
 
 	cache
-	quick      uint32 // 1<<32 / stride, rounded up; 0 if that is not exact enough
 	size       int
 	seed       uint32   // generation of a slot in a new place
 	vacantSeqs []uint32 // places without a slab
@@ -87,17 +86,9 @@ func (p *Pool) Init(a *Allocator, size, align int) error {
 	// nothing to another: it takes a chance of one in 2^30.
 	p.size, p.seed = size, rand.Uint32N(1<<30-1)*2+2
 	p.init(a, numClasses+uint32(id), uintptr((max(size, 1)+align-1)&-align), uintptr(align), true)
-	if p.stride <= quickStride {
-		p.quick = uint32((1<<32 + uint64(p.stride) - 1) / uint64(p.stride))
-	}
 	a.pools[id] = p
 	return nil
 }
-
-// quickStride is the largest stride for which 32 bits of the reciprocal tell the
-// multiples of it in a slab from all else: log2(stride) + log2(slab) <= 32
-// (Lemire, Kaser, Kurz: Faster remainder by direct computation, 2019).
-const quickStride = 1 << (32 - 19)
 
 // state returns why nothing can be allocated from p.
 func (p *Pool) state() error {
@@ -189,13 +180,12 @@ func (p *Pool) takeCold() (q unsafe.Pointer, h Handle, fresh bool, err error) {
 			return nil, Handle{}, false, err
 		}
 	}
-	_, s, slot, _ := p.take()
+	q, s, slot, fresh := p.take()
 	e := &p.dir[s.seq]
 	g := e.gen(slot)
 	*g++
-	fresh = s.fresh(slot)
 	p.a.after()
-	return p.at(e, slot), Handle{e.index + slot, *g}, fresh, nil
+	return q, Handle{e.index + slot, *g}, fresh, nil
 }
 
 // refused counts a request that was answered with an error.
@@ -212,7 +202,7 @@ func (p *Pool) Free(q unsafe.Pointer) {
 	if e := p.aside[addr>>asideShift%asideSize]; e != nil && p.hot == nil {
 		off := addr - uintptr(e.base)
 		// One product says which slot it is and whether it starts there; see
-		// cache.slotAt.
+		// slab.slotAt.
 		if prod := uint64(off) * uint64(p.quick); off < e.bytes && uint32(prod) < p.quick {
 			g := e.gen(uint32(prod >> 32))
 			if v := *g; v&1 != 0 && v != lastGen {

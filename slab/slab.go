@@ -49,6 +49,15 @@ func (s *slab) words() uint32 { return (s.slots + 63) / 64 }
 
 func (s *slab) isFree(slot uint32) bool { return *s.word(slot >> 6)>>(slot&63)&1 != 0 }
 
+// slotAt returns the slot that starts at addr, which is in the slab's chunk. One
+// product says which it is and whether it starts there: quick is ceil(1<<32 /
+// stride), and what is left below 1<<32 is less than that for multiples of the
+// stride only; see quickStride.
+func (s *slab) slotAt(addr uintptr, quick uint32) (slot uint32, ok bool) {
+	prod := uint64(addr-s.addr) * uint64(quick)
+	return uint32(prod >> 32), uint32(prod) < quick && uint32(prod>>32) < s.slots
+}
+
 // generations points at the generation of slot 0.
 func (s *slab) generations() unsafe.Pointer {
 	return unsafe.Add(unsafe.Pointer(s), slabHeader+uintptr(s.words())*8)
