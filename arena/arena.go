@@ -83,10 +83,9 @@ const bigT = 256
 // source said, such as blocksrc.ErrExhausted, or is slab.ErrClosed, or says that
 // T holds a Go pointer.
 func (a *Arena[T]) Alloc() (*T, error) {
-	var zero T
-	if unsafe.Sizeof(zero) < bigT {
-		if p := (*T)(a.pool.Hot()); p != nil {
-			*p = zero
+	if unsafe.Sizeof(*new(T)) < bigT {
+		if p := (*T)(hot(&a.pool)); p != nil {
+			*p = *new(T)
 			return p, nil
 		}
 	}
@@ -128,7 +127,7 @@ func (a *Arena[T]) AllocHandle() (*T, Handle[T], error) {
 }
 
 func (a *Arena[T]) insert() (*T, Handle[T], error) {
-	if p, h := a.pool.HotHandle(); p != nil {
+	if p, h := hotHandle(&a.pool); p != nil {
 		return (*T)(p), Handle[T]{h: h}, nil
 	}
 	return a.insertCold()
@@ -145,8 +144,8 @@ func (a *Arena[T]) insertCold() (*T, Handle[T], error) {
 // Get returns the object that h names, and false if it names none any more. The
 // pointer is good until the object is freed; no other operation moves objects.
 func (a *Arena[T]) Get(h Handle[T]) (*T, bool) {
-	p, ok := a.pool.Get(h.h)
-	return (*T)(p), ok
+	p := get(&a.pool, h.h)
+	return (*T)(p), p != nil
 }
 
 // Remove frees the object that h names and returns true, or returns false if it

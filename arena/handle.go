@@ -17,7 +17,7 @@ func (h Handle[T]) Bits() uint64 { return h.h.Bits() }
 // handle of the arena give a handle that names nothing, or by chance a live
 // object: like any handle, it never names memory that is not a live T.
 func HandleFromBits[T any](bits uint64) Handle[T] {
-	return Handle[T]{h: slab.HandleFromBits(bits)}
+	return Handle[T]{h: fromBits(bits)}
 }
 
 // IsZero tells whether h is the zero Handle.

@@ -293,7 +293,7 @@ func TestMisuseOfPools(t *testing.T) {
 			// After reuse a pointer is the new owner's, and a handle is not.
 			again := []unsafe.Pointer{take(p), take(p)}
 			require.ElementsMatch(t, []unsafe.Pointer{first, second}, again)
-			assert.Nil(t, slotOf(p, h))
+			assert.Nil(t, p.Get(h))
 			assert.False(t, p.Remove(h))
 			require.Nil(t, caught(t, func() { p.Free(first) }))
 			free(slab.DoubleFree, first)

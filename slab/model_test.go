@@ -665,7 +665,7 @@ func (m *model) enterSlot(p *modelPool, q unsafe.Pointer, h slab.Handle) {
 	switch {
 	case h == slab.Handle{}:
 		m.fatalf("a live slot has the zero handle")
-	case get(p, h) != q || p.Pool.Handle(q) != h || !p.Owns(q):
+	case p.Get(h) != q || p.Pool.Handle(q) != h || !p.Owns(q):
 		m.fatalf("slot %#x and its handle %#x do not name each other", q, h.Bits())
 	case slab.HandleFromBits(h.Bits()) != h:
 		m.fatalf("handle %#x does not survive as a number", h.Bits())
@@ -737,20 +737,11 @@ func (m *model) give(p *modelPool, i int, byHandle bool) {
 	}
 }
 
-// get returns the slot that h names, nil if it names none.
-func get(p *modelPool, h slab.Handle) unsafe.Pointer {
-	q, ok := p.Get(h)
-	if ok != (q != nil) {
-		panic("Get contradicts itself")
-	}
-	return q
-}
-
 // stale checks that h names nothing.
 func (m *model) stale(p *modelPool, h slab.Handle) {
 	m.t.Helper()
 	before := p.Stats()
-	if get(p, h) != nil || p.Remove(h) || p.Stats() != before {
+	if p.Get(h) != nil || p.Remove(h) || p.Stats() != before {
 		m.fatalf("handle %#x names something", h.Bits())
 	}
 }

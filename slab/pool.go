@@ -316,16 +316,17 @@ func (p *Pool) bad(op string, q unsafe.Pointer) {
 	p.a.misuse(op, uintptr(q), int(p.stride), p.id)
 }
 
-// Get returns the slot that h names, and false if it names none any more. It
-// takes constant time.
-func (p *Pool) Get(h Handle) (unsafe.Pointer, bool) {
+// Get returns the slot that h names, and nil if it names none any more. It takes
+// constant time. (One result, so that an arena's Get is small enough to be put in
+// line.)
+func (p *Pool) Get(h Handle) unsafe.Pointer {
 	if i := h.index >> slotShift; int(i) < len(p.dir) {
 		e := &p.dir[i]
 		if slot := uintptr(h.index % maxSlots); slot < e.slots && *(*uint32)(unsafe.Add(e.gens, slot*4)) == h.gen {
-			return unsafe.Add(e.base, slot*p.stride), true
+			return unsafe.Add(e.base, slot*p.stride)
 		}
 	}
-	return nil, false
+	return nil
 }
 
 // Handle returns the handle of the live slot at q. It panics with a

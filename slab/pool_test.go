@@ -101,15 +101,6 @@ func poolMisuse(t testing.TB, p *slab.Pool, want slab.Misuse, f func()) {
 	f()
 }
 
-// objectAt returns the slot that h names, nil if it names none.
-func objectAt(p *slab.Pool, h slab.Handle) unsafe.Pointer {
-	q, ok := p.Get(h)
-	if ok != (q != nil) {
-		panic("Get contradicts itself")
-	}
-	return q
-}
-
 // visit is the loop that a Scan is made for.
 func visit(p *slab.Pool, yield func(slab.Handle, unsafe.Pointer) bool) {
 	stride := p.Stats().Stride
@@ -178,7 +169,7 @@ func poolShape(t *testing.T, p *slab.Pool, size, align, n int) {
 		at := make([]uintptr, n)
 		for i, q := range qs {
 			at[i] = uintptr(q)
-			require.Equal(t, q, objectAt(p, hs[i]))
+			require.Equal(t, q, p.Get(hs[i]))
 			require.True(t, allBytes(slotBytes(q, size), byte(i)|1), "slot %d was overwritten", i)
 		}
 		slices.Sort(at)
@@ -192,7 +183,7 @@ func poolShape(t *testing.T, p *slab.Pool, size, align, n int) {
 			} else {
 				require.True(t, p.Remove(hs[i]))
 			}
-			require.Nil(t, objectAt(p, hs[i]))
+			require.Nil(t, p.Get(hs[i]))
 			require.False(t, p.Remove(hs[i]))
 			qs[i] = nil
 		}
@@ -344,7 +335,7 @@ func TestPoolFreeOfOthers(t *testing.T) {
 	poolMisuse(t, p, slab.Foreign, func() { other.Free(q) })
 	poolMisuse(t, p, slab.Foreign, func() { a.Free(slotBytes(q, 64)) })
 	assert.False(t, a.Owns(slotBytes(q, 64)))
-	assert.Nil(t, objectAt(other, p.Handle(q)))
+	assert.Nil(t, other.Get(p.Handle(q)))
 	assert.False(t, other.Remove(p.Handle(q)))
 	require.NoError(t, other.Close())
 	poolMisuse(t, p, slab.UseAfterClose, func() { other.Free(r) })
@@ -366,7 +357,7 @@ func TestPoolHandleBits(t *testing.T) {
 		seen[h.Bits()] = true
 		require.Equal(t, h, slab.HandleFromBits(h.Bits()))
 	}
-	assert.Nil(t, objectAt(p, slab.Handle{}))
+	assert.Nil(t, p.Get(slab.Handle{}))
 	assert.False(t, p.Remove(slab.Handle{}))
 	assert.Equal(t, slab.Handle{}, slab.HandleFromBits(0))
 }
@@ -374,15 +365,15 @@ func TestPoolHandleBits(t *testing.T) {
 func TestPoolZeroHandle(t *testing.T) {
 	p, _ := newPool(t, 16, 8, slab.Config{})
 	require.NoError(t, p.Reserve(1))
-	assert.Nil(t, objectAt(p, slab.Handle{}), "no slot was ever taken")
+	assert.Nil(t, p.Get(slab.Handle{}), "no slot was ever taken")
 	assert.False(t, p.Remove(slab.Handle{}))
 	_, h, err := p.Insert()
 	require.NoError(t, err)
-	assert.Nil(t, objectAt(p, slab.Handle{}))
+	assert.Nil(t, p.Get(slab.Handle{}))
 	assert.True(t, p.Remove(h))
-	assert.Nil(t, objectAt(p, slab.Handle{}))
+	assert.Nil(t, p.Get(slab.Handle{}))
 	even := slab.HandleFromBits(h.Bits() + 1<<32)
-	assert.Nil(t, objectAt(p, even), "an even generation is nobody's")
+	assert.Nil(t, p.Get(even), "an even generation is nobody's")
 	assert.False(t, p.Remove(even))
 }
 
@@ -406,7 +397,7 @@ func TestPoolForgedHandles(t *testing.T) {
 		t.Helper()
 		h = slab.HandleFromBits(h.Bits())
 		q, ok := live[h]
-		require.Equal(t, q, objectAt(p, h), "%x", h.Bits())
+		require.Equal(t, q, p.Get(h), "%x", h.Bits())
 		if !ok {
 			require.False(t, p.Remove(h), "%x", h.Bits())
 		}
@@ -460,13 +451,13 @@ func TestPoolGenerationsOutliveSlabs(t *testing.T) {
 					hs[i] = h
 				}
 				for _, h := range stale {
-					require.Nil(t, objectAt(p, h), "%x", h.Bits())
+					require.Nil(t, p.Get(h), "%x", h.Bits())
 				}
 				stale = append(stale, hs...)
 				drop(p)
 				require.Zero(t, p.Stats().Slabs)
 				for _, h := range stale {
-					require.Nil(t, objectAt(p, h), "%x", h.Bits())
+					require.Nil(t, p.Get(h), "%x", h.Bits())
 				}
 			}
 			places, _ := p.Places()
@@ -502,7 +493,7 @@ func TestPoolRetires(t *testing.T) {
 			h = p.SetGeneration(h, slab.PoolLastGen-4)
 			var old []slab.Handle
 			for { // its last lives
-				require.Equal(t, q, objectAt(p, h))
+				require.Equal(t, q, p.Get(h))
 				old = append(old, h)
 				if h.Gen() == slab.PoolLastGen {
 					break
@@ -532,17 +523,17 @@ func TestPoolRetires(t *testing.T) {
 				require.NotEqual(t, q, r)
 			}
 			for _, h := range old {
-				require.Nil(t, objectAt(p, h))
+				require.Nil(t, p.Get(h))
 				require.False(t, p.Remove(h))
 			}
 			for gen := range uint32(8) {
 				h := slab.HandleFromBits(p.SetGeneration(h, p.Generation(h)).Bits()&math.MaxUint32 | uint64(gen-4)<<32)
-				require.Nil(t, objectAt(p, h))
+				require.Nil(t, p.Get(h))
 			}
 			n := 0
 			visit(p, func(h slab.Handle, r unsafe.Pointer) bool {
 				require.NotEqual(t, q, r)
-				require.Equal(t, r, objectAt(p, h))
+				require.Equal(t, r, p.Get(h))
 				n++
 				return true
 			})
@@ -592,7 +583,7 @@ func TestPoolRetiresSlabs(t *testing.T) {
 			require.NotZero(t, place)
 		}
 		for _, h := range hs {
-			require.Nil(t, objectAt(p, h))
+			require.Nil(t, p.Get(h))
 		}
 		assert.Equal(t, slots, p.Stats().Retired)
 		p.Reset()
@@ -609,7 +600,7 @@ func TestPoolDropsLastLives(t *testing.T) {
 		require.NoError(t, err)
 		h = p.SetGeneration(h, last)
 		p.Allocator().Reset()
-		require.Nil(t, objectAt(p, h))
+		require.Nil(t, p.Get(h))
 		_, g, err := p.Insert()
 		require.NoError(t, err)
 		hp, hs := h.Index()
@@ -713,7 +704,7 @@ func TestPoolReserveUnderFailure(t *testing.T) {
 			} else {
 				assert.GreaterOrEqual(t, p.Stats().Free, 200)
 			}
-			assert.NotNil(t, objectAt(p, h))
+			assert.NotNil(t, p.Get(h))
 		}
 		assert.NoError(t, p.Allocator().Check())
 		if failing.Failed() == 0 {
@@ -766,14 +757,14 @@ func TestPoolTakeRun(t *testing.T) {
 			require.Equal(t, n > 0, len(hs) > 0)
 			for i, h := range hs {
 				require.Nil(t, live[h])
-				require.Equal(t, unsafe.Add(q, i*stride), objectAt(p, h))
-				live[h] = objectAt(p, h)
+				require.Equal(t, unsafe.Add(q, i*stride), p.Get(h))
+				live[h] = p.Get(h)
 			}
 			for h, q := range live {
 				if rng.IntN(3) > 0 {
 					continue
 				}
-				require.Equal(t, q, objectAt(p, h))
+				require.Equal(t, q, p.Get(h))
 				p.Free(q)
 				delete(live, h)
 			}
@@ -866,7 +857,7 @@ func TestPoolAfterClose(t *testing.T) {
 				_, _, err = p.TakeRun(1, nil)
 				assert.ErrorIs(t, err, slab.ErrClosed)
 				assert.ErrorIs(t, p.Reserve(1), slab.ErrClosed)
-				assert.Nil(t, objectAt(p, h))
+				assert.Nil(t, p.Get(h))
 				assert.False(t, p.Remove(h))
 				assert.False(t, p.Owns(q))
 				assert.Zero(t, p.Len())
@@ -1116,7 +1107,7 @@ func (m *poolModel) check() {
 	}
 	for _, s := range m.live {
 		b := slotBytes(s.q, m.size)
-		if objectAt(m.p, s.h) != s.q || m.p.Handle(s.q) != s.h || !m.p.Owns(s.q) {
+		if m.p.Get(s.h) != s.q || m.p.Handle(s.q) != s.h || !m.p.Owns(s.q) {
 			m.fail("%x is not at %p any more", s.h.Bits(), s.q)
 		}
 		if b[0] != s.v || b[len(b)-1] != s.v || b[len(b)/2/509*509] != s.v {
@@ -1124,7 +1115,7 @@ func (m *poolModel) check() {
 		}
 	}
 	for _, h := range m.spent {
-		if objectAt(m.p, h) != nil {
+		if m.p.Get(h) != nil {
 			m.fail("%x was freed and is back", h.Bits())
 		}
 	}
@@ -1187,7 +1178,7 @@ func (m *poolModel) end() {
 		m.fail("%v", err)
 	}
 	for _, h := range m.spent {
-		if objectAt(m.p, h) != nil {
+		if m.p.Get(h) != nil {
 			m.fail("%x was freed and is back", h.Bits())
 		}
 	}

@@ -348,10 +348,10 @@ func TestB12_StaleHandlesAndNoBytes(t *testing.T) {
 	require.True(t, p.Remove(old))
 	at, h, err := p.Insert()
 	require.NoError(t, err)
-	require.Equal(t, slotOf(p, h), at)
-	assert.Nil(t, slotOf(p, old))
+	require.Equal(t, p.Get(h), at)
+	assert.Nil(t, p.Get(old))
 	assert.False(t, p.Remove(old))
-	assert.NotNil(t, slotOf(p, h), "the new owner is untouched")
+	assert.NotNil(t, p.Get(h), "the new owner is untouched")
 	require.NoError(t, p.Close())
 
 	before := a.Stats()

@@ -130,9 +130,3 @@ func stamped(b []byte, seed uint64) bool {
 	}
 	return true
 }
-
-// slotOf returns the slot that h names, nil if it names none.
-func slotOf(p *slab.Pool, h slab.Handle) unsafe.Pointer {
-	q, _ := p.Get(h)
-	return q
-}

@@ -145,7 +145,7 @@ func TestW20_MostTouchesOfAnyOperation(t *testing.T) {
 				require.NoError(t, err)
 			} else {
 				j := r.IntN(len(slots))
-				q := slotOf(p, slots[j])
+				q := p.Get(slots[j])
 				count("Pool.Free", func() { p.Free(q) })
 				slots[j] = slots[len(slots)-1]
 				slots = slots[:len(slots)-1]
