@@ -29,31 +29,55 @@ func (e *place) gen(slot uint32) *uint32 {
 	return (*uint32)(unsafe.Add(e.gens, uintptr(slot)*4))
 }
 
+// slotAt returns the slot that starts at addr, any address at all. It is what
+// slab.slotAt is to a slab.
+func (e *place) slotAt(addr uintptr, quick uint32) (slot uint32, ok bool) {
+	off := addr - uintptr(e.base)
+	prod := uint64(off) * uint64(quick)
+	return uint32(prod >> 32), off < e.bytes && uint32(prod) < quick
+}
+
 func (p *Pool) at(e *place, slot uint32) unsafe.Pointer {
 	return unsafe.Add(e.base, uintptr(slot)*p.stride)
 }
 
-// find returns the place and number of the slot at q, live or not, and notes the
-// slab for the next time.
+// look returns the place whose slab addr lies in, nil if that is none of p's, and
+// sets it aside for the next time.
+func (p *Pool) look(addr uintptr) *place {
+	if p.a == nil || p.closed {
+		return nil
+	}
+	m := &p.a.addrs
+	v := entry(0)
+	if r := &m.table[m.place(keyOf(addr))]; r.key == keyOf(addr) {
+		touch()
+		v = *r.entry(addr)
+	} else {
+		v = m.probe(addr)
+	}
+	if v.isSlab() {
+		if s := p.a.slabs[v.number()].rec; s.owner == p.id {
+			e := &p.dir[s.seq]
+			p.aside[addr>>asideShift%asideSize] = e
+			return e
+		}
+	}
+	return nil
+}
+
+// find returns the place and number of the slot at q, live or not.
 func (p *Pool) find(q unsafe.Pointer) (e *place, slot uint32, ok bool) {
 	addr := uintptr(q)
-	if p.state() != nil {
+	switch e = p.look(addr); {
+	case e == nil:
 		return nil, 0, false
+	case p.quick != 0:
+		slot, ok = e.slotAt(addr, p.quick)
+	default:
+		off := addr - uintptr(e.base)
+		slot, ok = uint32(off/p.stride), off < e.bytes && off%p.stride == 0
 	}
-	v := p.a.addrs.lookup(addr)
-	if !v.isSlab() {
-		return nil, 0, false
-	}
-	s := p.a.slabs[v.number()].rec
-	if s.owner != p.id {
-		return nil, 0, false
-	}
-	if slot, ok = p.slotAt(s, addr); !ok {
-		return nil, 0, false
-	}
-	e = &p.dir[s.seq]
-	p.aside[addr>>asideShift%asideSize] = e
-	return e, slot, true
+	return e, slot, ok
 }
 
 // adopt gives a new slab a place.

@@ -198,34 +198,36 @@ func (p *Pool) refused() {
 // Free gives the slot at q back. It takes constant time, cannot fail, and panics
 // with a *MisuseError if q is not a live slot of p.
 func (p *Pool) Free(q unsafe.Pointer) {
-	addr := uintptr(q)
-	if e := p.aside[addr>>asideShift%asideSize]; e != nil && p.hot == nil {
-		off := addr - uintptr(e.base)
-		// One product says which slot it is and whether it starts there; see
-		// slab.slotAt.
-		if prod := uint64(off) * uint64(p.quick); off < e.bytes && uint32(prod) < p.quick {
-			g := e.gen(uint32(prod >> 32))
-			if v := *g; v&1 != 0 && v != lastGen {
-				*g = v + 1
-				p.hot, p.hotGen = q, g
-				p.hotIndex = e.index + uint32(prod>>32)
-				p.frees++
-				p.freed()
-				return
-			}
+	if e := p.aside[uintptr(q)>>asideShift%asideSize]; e != nil {
+		if slot, ok := e.slotAt(uintptr(q), p.quick); ok && p.heat(e, q, slot) {
+			return
 		}
 	}
 	p.freeCold(q)
 }
 
+// heat frees a live slot that is to be the hot one, if there is none and its
+// generation can grow.
+func (p *Pool) heat(e *place, q unsafe.Pointer, slot uint32) bool {
+	g := e.gen(slot)
+	if p.hot != nil || *g&1 == 0 || *g == lastGen {
+		return false
+	}
+	*g++
+	p.hot, p.hotGen, p.hotIndex = q, g, e.index+slot
+	p.frees++
+	p.freed()
+	return true
+}
+
 func (p *Pool) freeCold(q unsafe.Pointer) {
 	e, slot, ok := p.find(q)
-	if !ok || *e.gen(slot)&1 == 0 {
+	switch {
+	case !ok || *e.gen(slot)&1 == 0:
 		p.bad("Pool.Free", q)
+	case !p.heat(e, q, slot):
+		p.retire(e, slot)
 	}
-	p.cool()
-	p.retire(e, slot)
-	p.freed()
 }
 
 // Remove gives the slot that h names back, and tells whether h named one. A
@@ -243,29 +245,22 @@ func (p *Pool) Remove(h Handle) bool {
 	if *g != h.gen {
 		return false
 	}
-	if p.hot != nil || h.gen == lastGen {
-		p.removeCold(e, slot)
-		return true
+	if !p.heat(e, p.at(e, slot), slot) {
+		p.retire(e, slot)
 	}
-	*g = h.gen + 1
-	p.hot, p.hotGen, p.hotIndex = p.at(e, slot), g, h.index
-	p.frees++
-	p.freed()
 	return true
 }
 
-func (p *Pool) removeCold(e *place, slot uint32) {
-	p.cool()
-	p.retire(e, slot)
-	p.freed()
-}
-
-// retire ends the life of a slot: it is hot from now on or, if its generation
-// cannot grow any more, never used again.
+// retire frees a live slot: it is hot from now on or, if its generation cannot
+// grow any more, never used again.
 func (p *Pool) retire(e *place, slot uint32) {
-	if !p.end(e, slot) {
-		p.hot, p.hotGen, p.hotIndex = p.at(e, slot), e.gen(slot), e.index+slot
+	p.cool()
+	if *e.gen(slot) == lastGen {
+		p.end(e, slot)
+		p.freed()
+		return
 	}
+	p.heat(e, p.at(e, slot), slot)
 }
 
 // end ends the life of a slot and tells whether it was the last it has.
