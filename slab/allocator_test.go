@@ -231,6 +231,24 @@ func TestRealloc(t *testing.T) {
 	}
 }
 
+// TestReallocFits: what shrinks by a quarter or more goes where it fits better.
+func TestReallocFits(t *testing.T) {
+	m := heapModel(t, slab.Config{})
+	for _, size := range []int{16_384, 4096, 14_336, 4096, 26_000} {
+		require.True(t, m.alloc(size, 0, true))
+	}
+	first, hole := m.live[0].addr(), m.live[2].addr()
+	m.free(2, false)
+	require.True(t, m.realloc(0, 12_289))
+	require.Equal(t, first, m.live[0].addr(), "less than a quarter")
+	require.True(t, m.realloc(0, 16_384))
+	require.True(t, m.realloc(0, 8000))
+	require.Equal(t, hole, m.live[0].addr())
+	require.True(t, m.realloc(0, 5000))
+	require.Equal(t, hole, m.live[0].addr(), "what it left is larger, and what is beside it is its own")
+	m.finish()
+}
+
 // TestReallocOfNothing: an empty slice is allocated anew, size 0 frees.
 func TestReallocOfNothing(t *testing.T) {
 	m := heapModel(t, slab.Config{})

@@ -248,7 +248,7 @@ func (c *cache) unlink(id uint32, s *slab) {
 // Slabs start small, double while the cache is small, and then add an eighth of
 // what there is, so that what a cache holds beyond its need stays in proportion.
 const (
-	slabMin    = 4 << 10
+	slabMin    = 1 << 10
 	slabDouble = 64 << 10
 	slabMax    = 256 << 10
 )
@@ -257,8 +257,8 @@ const (
 // bytes.
 func (c *cache) shape(target int) (slots uint32, size int) {
 	n := uintptr(target) / c.stride
-	if n < 8 {
-		n = min(8, max(n, 1, slabDouble/c.stride))
+	if n < 2 {
+		n = min(2, max(n, 1, slabDouble/c.stride))
 	}
 	n = min(n, maxSlots)
 	size = c.bytesFor(uint32(n))

@@ -282,6 +282,21 @@ func (h *heap) extend(i uint32, c *chunk, size uint32) bool {
 	return true
 }
 
+// tighter tells whether chunk c, if it is to have no more than size granules,
+// would leave less of a hole elsewhere than where it is and beside it.
+func (h *heap) tighter(c *chunk, size uint32) bool {
+	room := c.size
+	for _, i := range [...]uint32{c.prev, c.next} {
+		if i != 0 {
+			if n := h.table.at(i); n.kind == chunkHole {
+				room += n.size
+			}
+		}
+	}
+	i := h.findHole(size, 1<<c.align)
+	return i != 0 && i != c.prev && i != c.next && h.table.at(i).size < room
+}
+
 // largestHole returns the size of the largest hole in granules. It walks the
 // topmost bin, whose holes differ by less than a part in 32.
 func (h *heap) largestHole() uint32 {

