@@ -1,8 +1,8 @@
 package candidate
 
 import (
-	"encoding/binary"
 	"errors"
+	"maps"
 
 	"github.com/vita-go/deblockator/blocksrc"
 	"github.com/vita-go/deblockator/slab"
@@ -10,8 +10,8 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// The allocator of this library, for bytes of any size, without clearing them, as
-// malloc does.
+// The allocator of this library, for bytes of any size: without clearing them, as
+// malloc does, and with, as make does.
 func init() {
 	bench.Register(&bench.Candidate{
 		Name:   "allocator",
@@ -20,15 +20,28 @@ func init() {
 		Fixed: func() bench.Fixed { return &allocatorFixed{} },
 		Mixed: func() bench.Mixed { return &allocatorMixed{} },
 		Fit:   func() bench.Fit { return &allocatorFit{} },
-		Lacks: bench.LacksAll("it has bytes, not objects that refer to each other: see the arenas",
-			bench.KindTreesFree, bench.KindTreesBulk, bench.KindFrame, bench.KindHold, bench.KindECS),
+		Lacks: allocatorLacks,
+	})
+	lacks := maps.Clone(allocatorLacks)
+	lacks[bench.KindFit] = "clearing does not change what fits: see allocator"
+	bench.Register(&bench.Candidate{
+		Name:   "allocator zeroed",
+		About:  "slab.Allocator: Alloc, which clears, and Free of byte slices",
+		Family: bench.Ours, Rank: 4, Colour: "#6baed6", Frees: true,
+		Fixed: func() bench.Fixed { return &allocatorFixed{zeroed: true} },
+		Mixed: func() bench.Mixed { return &allocatorMixed{zeroed: true} },
+		Lacks: lacks,
 	})
 }
 
+var allocatorLacks = bench.LacksAll("it has bytes, not objects that refer to each other: see the arenas",
+	bench.KindTreesFree, bench.KindTreesBulk, bench.KindFrame, bench.KindHold, bench.KindECS)
+
 type allocatorFixed struct {
-	a    *slab.Allocator
-	size int
-	at   [][]byte
+	zeroed bool
+	a      *slab.Allocator
+	size   int
+	at     [][]byte
 }
 
 func (f *allocatorFixed) Open(size, live int) (err error) {
@@ -36,7 +49,7 @@ func (f *allocatorFixed) Open(size, live int) (err error) {
 		return err
 	}
 	f.size = size
-	f.at = make([][]byte, live)
+	f.at = slots[[]byte](live)
 	for i := range f.at {
 		b, err := f.a.AllocUninitialized(size, 8)
 		if err != nil {
@@ -49,12 +62,17 @@ func (f *allocatorFixed) Open(size, live int) (err error) {
 }
 
 func (f *allocatorFixed) Replace(order []uint32, stamp0 uint64) (sum uint64, err error) {
-	a, size, at := f.a, f.size, f.at
+	a, size, at, zeroed := f.a, f.size, f.at, f.zeroed
 	for k, s := range order {
 		b := at[s]
 		sum = 3*sum + stamps(b)
 		a.Free(b)
-		if b, err = a.AllocUninitialized(size, 8); err != nil {
+		if zeroed {
+			b, err = a.Alloc(size, 8)
+		} else {
+			b, err = a.AllocUninitialized(size, 8)
+		}
+		if err != nil {
 			return 0, err
 		}
 		stamp(b, stamp0+uint64(k), uint64(s))
@@ -65,31 +83,21 @@ func (f *allocatorFixed) Replace(order []uint32, stamp0 uint64) (sum uint64, err
 
 func (f *allocatorFixed) Close() error { return f.a.Close() }
 
-// stamp writes the first and the last word of an object.
-func stamp(b []byte, first, last uint64) {
-	binary.NativeEndian.PutUint64(b, first)
-	binary.NativeEndian.PutUint64(b[len(b)-8:], last)
-}
-
-// stamps reads them.
-func stamps(b []byte) uint64 {
-	return binary.NativeEndian.Uint64(b) ^ binary.NativeEndian.Uint64(b[len(b)-8:])
-}
-
 type allocatorMixed struct {
-	a     *slab.Allocator
-	at    [][]byte
-	touch bench.Touch
+	zeroed bool
+	a      *slab.Allocator
+	at     [][]byte
+	touch  bench.Touch
 }
 
-func (m *allocatorMixed) Open(slots, _ int, touch bench.Touch) (err error) {
-	m.at, m.touch = make([][]byte, slots), touch
+func (m *allocatorMixed) Open(n, _ int, touch bench.Touch) (err error) {
+	m.at, m.touch = slots[[]byte](n), touch
 	m.a, err = slab.New(slab.Config{})
 	return err
 }
 
 func (m *allocatorMixed) Run(ops []bench.Op, stamp uint64) (sum uint64, err error) {
-	a, at, touch := m.a, m.at, m.touch
+	a, at, touch, zeroed := m.a, m.at, m.touch, m.zeroed
 	for k, op := range ops {
 		if b := at[op.Slot]; b != nil {
 			sum = 3*sum + read(b, touch)
@@ -97,7 +105,12 @@ func (m *allocatorMixed) Run(ops []bench.Op, stamp uint64) (sum uint64, err erro
 			at[op.Slot] = nil
 		}
 		if op.Size > 0 {
-			b, err := a.AllocUninitialized(int(op.Size), 0)
+			var b []byte
+			if zeroed {
+				b, err = a.Alloc(int(op.Size), 0)
+			} else {
+				b, err = a.AllocUninitialized(int(op.Size), 0)
+			}
 			if err != nil {
 				return 0, err
 			}
@@ -106,28 +119,6 @@ func (m *allocatorMixed) Run(ops []bench.Op, stamp uint64) (sum uint64, err erro
 		}
 	}
 	return sum, nil
-}
-
-// read returns what the touched bytes of an object add up to.
-func read(b []byte, touch bench.Touch) uint64 {
-	sum := uint64(b[len(b)-1])
-	if touch == bench.Ends {
-		return sum + uint64(b[0])
-	}
-	for i := 0; i < len(b); i += 64 {
-		sum += uint64(b[i])
-	}
-	return sum
-}
-
-// write writes them.
-func write(b []byte, x byte, touch bench.Touch) {
-	b[0], b[len(b)-1] = x, x
-	if touch == bench.Lines {
-		for i := 0; i < len(b); i += 64 {
-			b[i] = x
-		}
-	}
 }
 
 func (m *allocatorMixed) Held() int64  { return int64(m.a.Stats().Held) }
@@ -139,8 +130,8 @@ type allocatorFit struct {
 	at [][]byte
 }
 
-func (f *allocatorFit) Open(heap, slots int) (err error) {
-	f.at = make([][]byte, slots)
+func (f *allocatorFit) Open(heap, n int) (err error) {
+	f.at = slots[[]byte](n)
 	f.a, err = slab.New(slab.Config{Source: blocksrc.NewBuffer(make([]byte, heap))})
 	return err
 }
