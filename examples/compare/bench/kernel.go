@@ -21,7 +21,7 @@ const (
 var Kinds = []Kind{KindFixed, KindMixed, KindFit, KindTreesFree, KindTreesBulk, KindFrame, KindHold, KindECS}
 
 // Kernel is what all kinds have in common. A kernel is used by one goroutine, is
-// opened once, and closed once if Open returned nil.
+// opened once, and closed once if Open returned nil; an ECS several times.
 type Kernel interface {
 	// Close frees everything, also what is live.
 	Close() error
@@ -173,7 +173,8 @@ type (
 // that a float64 can hold, so that sums do not depend on the order.
 type ECS interface {
 	Kernel
-	// Open makes an empty world and room for the names of n entities.
+	// Open makes an empty world and room for the names of n entities. It is
+	// called again after Close, for another world.
 	Open(n int) error
 	// Create makes entities 0 to n-1, each with a Position and a Velocity, and
 	// keeps their names in this order. Entity i has Position{i, i}, Velocity{1, 2}.

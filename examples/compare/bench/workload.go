@@ -1,12 +1,16 @@
 package bench
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // A Workload makes its operations outside the timing, gives them to a kernel in
 // batches, and times those.
 type Workload struct {
 	Name  string // as on the command line: "churn 64 B, 10 k live"
 	Group string // the table that it is in
+	Rank  int    // orders the workloads; then it is the order of registration
 	About string // what it does, with its parameters
 	Kind  Kind
 	// Metrics are what Run returns, the one that counts first.
@@ -53,7 +57,8 @@ func RegisterWorkload(w *Workload) {
 		panic("two workloads are called " + w.Name)
 	}
 	workloads = append(workloads, w)
+	slices.SortStableFunc(workloads, func(a, b *Workload) int { return cmp.Compare(a.Rank, b.Rank) })
 }
 
-// Workloads returns all that are registered.
+// Workloads returns all that are registered, in the order of the report.
 func Workloads() []*Workload { return slices.Clone(workloads) }

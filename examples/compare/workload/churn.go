@@ -14,13 +14,12 @@ func init() {
 	for _, size := range []int{16, 64, 256} {
 		for _, live := range []int{1_000, 10_000, 1_000_000} {
 			bench.RegisterWorkload(&bench.Workload{
-				Name:  fmt.Sprintf("churn-%d-%s", size, count(live)),
-				Group: "churn",
-				About: fmt.Sprintf("look at, free, replace and stamp a random one of %s live objects of %d bytes", count(live), size),
-				Kind:  bench.KindFixed,
-				Metrics: []bench.Metric{
-					{Name: "time", Unit: "ns", Format: "%.1f"},
-				},
+				Name:    fmt.Sprintf("churn-%d-%s", size, count(live)),
+				Group:   "churn",
+				Rank:    10,
+				About:   fmt.Sprintf("look at, free, replace and stamp a random one of %s live objects of %d bytes", count(live), size),
+				Kind:    bench.KindFixed,
+				Metrics: timeMetrics,
 				Run: func(k bench.Kernel, s bench.Size) (bench.Outcome, error) {
 					return churn(k.(bench.Fixed), s, size, live)
 				},

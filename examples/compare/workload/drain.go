@@ -1,0 +1,93 @@
+package workload
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/vita-go/deblockator/examples/compare/bench"
+)
+
+// W16, drain and release: 64 MiB are filled, freed at random in three steps, and
+// after each the candidate is asked to give back what it does not need. Last, one
+// object is made and freed over and over while nothing else is live: who gives
+// memory back too eagerly asks the system each time.
+func init() {
+	bench.RegisterWorkload(&bench.Workload{
+		Name:  "w16",
+		Group: "drain",
+		Rank:  50,
+		About: "fill 64 MiB with the sizes of w11, free 90, 99, 100 % at random, each followed by a trim: part of the memory that is back; " +
+			"then the time of making and freeing one object of 4 to 32 KiB on its own",
+		Kind: bench.KindMixed,
+		Metrics: []bench.Metric{
+			{Name: "back at 90 %", Unit: "%", Higher: true, Format: "%.1f"},
+			{Name: "back at 99 %", Unit: "%", Higher: true, Format: "%.1f"},
+			{Name: "back at 100 %", Unit: "%", Higher: true, Format: "%.1f"},
+			{Name: "edge pair", Unit: "ns", Format: "%.1f"},
+		},
+		Run: func(k bench.Kernel, s bench.Size) (bench.Outcome, error) {
+			total, pairs := int64(64<<20), 400_000
+			if s == bench.Short {
+				total, pairs = 4<<20, 2_000
+			}
+			return drain(k.(bench.Mixed), total, pairs)
+		},
+	})
+}
+
+func drain(k bench.Mixed, total int64, pairs int) (out bench.Outcome, err error) {
+	r := rand.New(rand.NewPCG(16, 0))
+	var fill []bench.Op
+	for sum := int64(0); sum < total; {
+		n := inverseSquare(r, 4, 32768)
+		fill = append(fill, bench.Op{Slot: uint32(len(fill)), Size: n})
+		sum += int64(n)
+	}
+	free := make([]bench.Op, len(fill))
+	for i, s := range r.Perm(len(fill)) {
+		free[i].Slot = uint32(s)
+	}
+	edge := make([]bench.Op, 2*pairs)
+	for i := 0; i < len(edge); i += 2 {
+		edge[i].Size = 4096 << (r.Uint32N(4))
+	}
+	if err := k.Open(len(fill), 32768, bench.Lines); err != nil {
+		return out, err
+	}
+	defer func() { err = closing(k, err) }()
+	run := func(ops []bench.Op) {
+		if err == nil {
+			var sum uint64
+			sum, err = k.Run(ops, 16)
+			out.Sum = 3*out.Sum + sum
+		}
+	}
+	trimmer, trims := k.(bench.Trimmer)
+	g := newGauge(k)
+	run(fill)
+	full := g.read()
+	out.Values = map[string]float64{}
+	done := 0
+	for _, step := range []struct {
+		percent int
+		metric  string
+	}{{90, "back at 90 %"}, {99, "back at 99 %"}, {100, "back at 100 %"}} {
+		n := len(free) * step.percent / 100
+		run(free[done:n])
+		done = n
+		if trims {
+			trimmer.Trim()
+		}
+		out.Values[step.metric] = 100 * (1 - float64(g.read())/float64(full))
+	}
+	start := time.Now()
+	run(edge)
+	out.Values["edge pair"] = perOp(time.Since(start), pairs)
+	if g.holder == nil {
+		out.Notes = append(out.Notes, noteResident)
+	}
+	if !trims {
+		out.Notes = append(out.Notes, "it cannot be asked to trim")
+	}
+	return out, err
+}
