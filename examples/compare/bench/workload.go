@@ -23,10 +23,10 @@ type Workload struct {
 
 // Metric is a figure of an outcome.
 type Metric struct {
-	Name   string // "time"
-	Unit   string // "ns/op"
-	Higher bool   // is better
-	Format string // of fmt, for tables: "%.1f"
+	Name   string `json:"name"` // "time"
+	Unit   string `json:"unit"` // "ns/op"
+	Higher bool   `json:"higher_is_better,omitempty"`
+	Format string `json:"format"` // of fmt, for tables: "%.1f"
 }
 
 // Size is how much a workload does.

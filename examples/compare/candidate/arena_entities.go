@@ -18,13 +18,14 @@ type entity struct {
 }
 
 type arenaECS struct {
-	moving arena.Arena[entity]
-	still  arena.Arena[bench.Position]
+	moving *arena.Arena[entity]
+	still  *arena.Arena[bench.Position]
 	names  []arena.Handle[entity]
 	spare  []arena.Handle[entity]
 }
 
 func (w *arenaECS) Open(n int) error {
+	w.moving, w.still = new(arena.Arena[entity]), new(arena.Arena[bench.Position])
 	w.names, w.spare = slots[arena.Handle[entity]](n), slots[arena.Handle[entity]](n)
 	return nil
 }
