@@ -209,7 +209,7 @@ func (r *Results) cellText(c Candidate, col column, ours, best float64, notes *f
 	}
 	v, spread, ok := cell.Best(col.m)
 	if !ok {
-		return "n/a" + notes.mark("this system does not tell")
+		return "n/a" + notes.mark(unmeasured(r.Short))
 	}
 	text := fmt.Sprintf(cmp.Or(col.m.Format, "%.3g"), v)
 	if text == fmt.Sprintf(cmp.Or(col.m.Format, "%.3g"), best) {
@@ -227,6 +227,13 @@ func (r *Results) cellText(c Candidate, col column, ours, best float64, notes *f
 		}
 	}
 	return text
+}
+
+func unmeasured(short bool) string {
+	if short {
+		return "left out of a short run, or not known on this system"
+	}
+	return "not known on this system"
 }
 
 // ratio has two digits that count.
