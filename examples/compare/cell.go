@@ -31,6 +31,7 @@ type answer struct {
 	Outcome *bench.Outcome `json:"outcome,omitempty"`
 	Cannot  string         `json:"cannot,omitempty"` // why there is none
 	Error   string         `json:"error,omitempty"`  // likewise
+	Version string         `json:"version,omitempty"`
 }
 
 // runCell is what the process of a cell does. It ends when its stdin does, which
@@ -79,7 +80,11 @@ func measure(w *bench.Workload, c *bench.Candidate, short bool) answer {
 	if err != nil {
 		return answer{Error: err.Error()}
 	}
-	return answer{Outcome: &out}
+	a := answer{Outcome: &out}
+	if v, ok := k.(bench.Versioned); ok {
+		a.Version = v.Version()
+	}
+	return a
 }
 
 // start runs a cell in a process of program, which is this one if it is "".

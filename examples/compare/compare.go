@@ -49,6 +49,7 @@ func compare(ctx context.Context, o options, stderr io.Writer) error {
 				break // it was killed with us
 			}
 			c.add(a, took)
+			res.Found(c.Candidate, a.Version)
 			show.end(c.Cell, took)
 		}
 	}

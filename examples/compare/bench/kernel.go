@@ -83,6 +83,10 @@ type Holder interface{ Held() int64 }
 // candidate on Go's heap has debug.FreeOSMemory for it.
 type Trimmer interface{ Trim() }
 
+// Versioned is a kernel that finds out what version it measures, because that is
+// found on the machine and not pinned in go.mod. It is asked after it was opened.
+type Versioned interface{ Version() string }
+
 // A FitOp of Fit: Size 0 frees what is in the slot; otherwise an object in the
 // slot becomes Size bytes long and keeps its alignment, and an empty slot gets
 // Size bytes at a multiple of Align, a power of two.

@@ -114,6 +114,13 @@ func (k *cKernel) open() error {
 	return nil
 }
 
+// Version is "" if the library does not say.
+func (k *cKernel) Version() string {
+	var text [64]C.char
+	C.alloc_version(k.a, &text[0], C.size_t(len(text)))
+	return C.GoString(&text[0])
+}
+
 func (k *cKernel) close() { runtime.UnlockOSThread() }
 
 // addresses of objects, as integers: Go does not need to look at them.

@@ -9,6 +9,8 @@
 
 #define MIX 0x9E3779B97F4A7C15u
 
+void alloc_version(const allocator *a, char *text, size_t size) { a->version(text, size); }
+
 int64_t alloc_held(const allocator *a) { return a->held(); }
 
 uintptr_t alloc_probe(const allocator *a)

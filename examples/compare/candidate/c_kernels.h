@@ -18,6 +18,8 @@ typedef struct allocator {
 	void *(*heap_reset)(void *heap);            // returns the heap to go on with
 	void (*heap_close)(void *heap);
 
+	void (*version)(char *text, size_t size);
+
 	int64_t (*held)(void); // bytes from the system; NULL: does not say
 	void (*trim)(void);    // gives back what is not needed
 } allocator;
@@ -28,6 +30,7 @@ const char *load_mimalloc(allocator *a, const char *file);
 const char *load_jemalloc(allocator *a, const char *file);
 
 // What Go cannot call through a pointer itself.
+void alloc_version(const allocator *a, char *text, size_t size);
 int64_t alloc_held(const allocator *a);
 uintptr_t alloc_probe(const allocator *a); // where an object was
 void alloc_trim(const allocator *a);

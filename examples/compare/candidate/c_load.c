@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 // lookup sets *f to the function called name, or returns why not. (An assignment
 // would have to convert an object pointer, which ISO C leaves undefined.)
@@ -30,7 +31,14 @@ typedef struct {
 } glibc_info;
 
 static glibc_info (*glibc_mallinfo2)(void);
+static const char *(*glibc_version)(void);
 static int (*glibc_malloc_trim)(size_t);
+
+static void malloc_version(char *text, size_t size)
+{
+	if (glibc_version != NULL)
+		snprintf(text, size, "glibc %s", glibc_version());
+}
 
 static int64_t malloc_held(void)
 {
@@ -42,7 +50,8 @@ static void malloc_trim_all(void) { glibc_malloc_trim(0); }
 
 const char *load_malloc(allocator *a)
 {
-	*a = (allocator){.alloc = malloc, .release = free};
+	*a = (allocator){.alloc = malloc, .release = free, .version = malloc_version};
+	lookup(RTLD_DEFAULT, &glibc_version, "gnu_get_libc_version");
 	if (lookup(RTLD_DEFAULT, &glibc_mallinfo2, "mallinfo2") == NULL)
 		a->held = malloc_held;
 	if (lookup(RTLD_DEFAULT, &glibc_malloc_trim, "malloc_trim") == NULL)
@@ -56,7 +65,14 @@ static struct {
 	void *(*heap_new)(void);
 	void (*heap_destroy)(void *);
 	void (*collect)(bool);
+	int (*version)(void);
 } mi;
+
+static void mi_version(char *text, size_t size)
+{
+	int v = mi.version(); // 209 is 2.0.9
+	snprintf(text, size, "%d.%d.%d", v / 100, v / 10 % 10, v % 10);
+}
 
 static void *mi_reset(void *heap)
 {
@@ -78,12 +94,14 @@ const char *load_mimalloc(allocator *a, const char *file)
 	    (err = lookup(lib, &mi.heap_new, "mi_heap_new")) ||
 	    (err = lookup(lib, &mi.heap_destroy, "mi_heap_destroy")) ||
 	    (err = lookup(lib, &mi.collect, "mi_collect")) ||
+	    (err = lookup(lib, &mi.version, "mi_version")) ||
 	    (err = lookup(lib, &a->heap_alloc, "mi_heap_malloc")))
 		return err;
 	a->heap_open = mi.heap_new;
 	a->heap_reset = mi_reset;
 	a->heap_close = mi.heap_destroy;
 	a->trim = mi_trim;
+	a->version = mi_version;
 	return NULL;
 }
 
@@ -93,6 +111,14 @@ static struct {
 	void *(*mallocx)(size_t, int);
 	int (*mallctl)(const char *, void *, size_t *, void *, size_t);
 } je;
+
+static void je_version(char *text, size_t size)
+{
+	const char *v;
+	size_t n = sizeof v;
+	if (je.mallctl("version", &v, &n, NULL, 0) == 0)
+		snprintf(text, size, "%.*s", (int)strcspn(v, "-"), v); // 5.3.0-0-g54eaed1…
+}
 
 static int64_t je_held(void)
 {
@@ -181,5 +207,6 @@ const char *load_jemalloc(allocator *a, const char *file)
 	if (je.mallctl("config.stats", &stats, &n, NULL, 0) == 0 && stats)
 		a->held = je_held;
 	a->trim = je_trim;
+	a->version = je_version;
 	return NULL;
 }

@@ -52,7 +52,11 @@ func (r *Results) WriteMarkdown(w io.Writer) error {
 	}
 	p.f("\n## Candidates\n\n")
 	for _, c := range r.Candidates {
-		p.f("- **%s**: %s\n", c.Name, c.About)
+		p.f("- **%s**: %s", c.Name, c.About)
+		if c.Version != "" {
+			p.f("; here %s", c.Version)
+		}
+		p.f("\n")
 	}
 	return p.err
 }

@@ -44,11 +44,22 @@ type Machine struct {
 
 // Candidate describes a bench.Candidate.
 type Candidate struct {
-	Name   string       `json:"name"`
-	About  string       `json:"about"`
-	Family bench.Family `json:"family"`
-	Colour string       `json:"colour"`
-	Frees  bool         `json:"frees"`
+	Name  string `json:"name"`
+	About string `json:"about"`
+	// Version is what was found on the machine, if About does not say it.
+	Version string       `json:"version,omitempty"`
+	Family  bench.Family `json:"family"`
+	Colour  string       `json:"colour"`
+	Frees   bool         `json:"frees"`
+}
+
+// Found notes the version of a candidate that was found on the machine, if any.
+func (r *Results) Found(candidate, version string) {
+	for i := range r.Candidates {
+		if c := &r.Candidates[i]; c.Name == candidate && version != "" {
+			c.Version = version
+		}
+	}
 }
 
 // Workload describes a bench.Workload.
