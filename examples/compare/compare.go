@@ -17,6 +17,10 @@ import (
 // errOut is wrapped by all that is wrong with the folder for the results.
 var errOut = errors.New("cannot write results")
 
+// long is from when a cell is not repeated: in so much time, what else the machine
+// does averages out, and there are other cells to do.
+const long = 20 * time.Second
+
 // compare runs all cells and writes the results, also if it is interrupted.
 func compare(ctx context.Context, o options, stderr io.Writer) error {
 	if err := checkOut(o.out); err != nil {
@@ -31,20 +35,21 @@ func compare(ctx context.Context, o options, stderr io.Writer) error {
 	defer func() { _ = os.RemoveAll(programs) }()
 
 	plan := newPlan(o, res, programs, stderr)
-	show := newProgress(stderr, len(plan.cells)*o.reps)
+	show := newProgress(stderr, plan.cells, o.reps)
 	for rep := range o.reps {
 		for _, c := range plan.cells {
 			if ctx.Err() != nil {
 				break
 			}
-			if c.State == report.Failed || c.State == report.NA {
-				show.skip(c.Cell, rep)
+			if c.State == report.Failed || c.State == report.NA || rep > 0 && c.took > long {
+				show.skip(c.Cell)
 				continue
 			}
 			show.begin(c.Cell, rep)
 			start := time.Now()
 			a := plan.run(ctx, c)
 			took := time.Since(start)
+			c.took = took
 			if ctx.Err() != nil {
 				break // it was killed with us
 			}
@@ -99,7 +104,8 @@ type planned struct {
 	*report.Cell
 	w       *bench.Workload
 	c       *bench.Candidate
-	program string // of the candidate, "" if it is this one
+	program string        // of the candidate, "" if it is this one
+	took    time.Duration // by its last run
 }
 
 // newPlan adds a cell for each workload and candidate to res, and returns those
@@ -139,7 +145,7 @@ func newPlan(o options, res *report.Results, programs string, stderr io.Writer) 
 						continue
 					}
 				}
-				p.cells = append(p.cells, &planned{cell, w, c, program[c.Name]})
+				p.cells = append(p.cells, &planned{Cell: cell, w: w, c: c, program: program[c.Name]})
 			}
 		}
 	}

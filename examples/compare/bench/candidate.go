@@ -29,6 +29,7 @@ type Candidate struct {
 	Rank   int      // orders the candidates of a family; then it is the name
 	Colour string   // "#rrggbb", readable on white and on black
 	Frees  bool     // it frees single objects, and reuses their memory at once
+	Slow   bool     // it needs minutes for the largest workloads, and is spared those
 	Env    []string // of the process that it runs in, such as "GOGC=400"
 
 	Fixed     func() Fixed

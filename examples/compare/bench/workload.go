@@ -44,8 +44,9 @@ type Outcome struct {
 	// Values are those of the workload's Metrics, by name. One that could not be
 	// had is missing.
 	Values map[string]float64 `json:"values"`
-	// Notes say how a value was come by, if that differs between candidates.
-	Notes []string `json:"notes,omitempty"`
+	// Notes say how a value was come by, by metric, if that differs between
+	// candidates.
+	Notes map[string]string `json:"notes,omitempty"`
 }
 
 var workloads []*Workload

@@ -14,7 +14,7 @@ func init() {
 	bench.Register(&bench.Candidate{
 		Name:   "memorymanager",
 		About:  "fmstephe/memorymanager v0.0.3: offheap.AllocObject, AllocSlice and Free, not cleared, references checked",
-		Family: bench.Module, Rank: 6, Colour: "#c49c94", Frees: true,
+		Family: bench.Module, Rank: 6, Colour: "#c49c94", Frees: true, Slow: true,
 		Fixed:     func() bench.Fixed { return &sized{New: newRefFixed} },
 		Mixed:     func() bench.Mixed { return &refMixed{} },
 		TreesFree: func() bench.Trees { return &refTrees{} },

@@ -26,7 +26,7 @@ func init() {
 			bench.KindFit:       "no heap of a fixed size",
 			bench.KindECS:       "a pointer does not notice that its entity is gone",
 			bench.KindTreesFree: "objects with pointers must be cleared: see modernc zeroed",
-			bench.KindTreesBulk: "objects with pointers must be cleared: see modernc zeroed",
+			bench.KindTreesBulk: "all at once only by Close, which gives everything back to the system: slower than one by one",
 			bench.KindFrame:     "see modernc zeroed",
 			bench.KindHold:      "objects with pointers must be cleared: see modernc zeroed",
 		},
@@ -34,11 +34,10 @@ func init() {
 	bench.Register(&c)
 	z := c
 	z.Name, z.Rank, z.Colour = "modernc zeroed", 2, "#ffbb78"
-	z.About = "modernc.org/memory v1.12.1: UnsafeCalloc, which clears, and UnsafeFree; freed in bulk by Close"
+	z.About = "modernc.org/memory v1.12.1: UnsafeCalloc, which clears, and UnsafeFree"
 	z.Fixed = func() bench.Fixed { return &modernFixed{zeroed: true} }
 	z.Mixed = func() bench.Mixed { return &modernMixed{zeroed: true} }
 	z.TreesFree = func() bench.Trees { return &modernTrees{} }
-	z.TreesBulk = func() bench.Trees { return &modernTrees{bulk: true} }
 	z.Frame = func() bench.Frame {
 		a := new(memory.Allocator)
 		return &pointerFrame{
@@ -52,7 +51,7 @@ func init() {
 		return &pointerHold{alloc: func() (*held, error) { return modernNew[held](a) }, close: a.Close}
 	}
 	z.Lacks = maps.Clone(c.Lacks)
-	for _, k := range []bench.Kind{bench.KindTreesFree, bench.KindTreesBulk, bench.KindFrame, bench.KindHold} {
+	for _, k := range []bench.Kind{bench.KindTreesFree, bench.KindFrame, bench.KindHold} {
 		delete(z.Lacks, k)
 	}
 	bench.Register(&z)
@@ -151,7 +150,6 @@ func (m *modernMixed) Trim()        { _ = m.a.Trim() }
 func (m *modernMixed) Close() error { m.at = nil; return m.a.Close() }
 
 type modernTrees struct {
-	bulk    bool
 	a, long memory.Allocator
 	kept    *node
 }
@@ -172,12 +170,7 @@ func (t *modernTrees) Churn(depth, trees int) (nodes uint64, err error) {
 			return 0, err
 		}
 		nodes += countTree(root)
-		if t.bulk {
-			err = t.a.Close()
-		} else {
-			err = freeModernTree(&t.a, root)
-		}
-		if err != nil {
+		if err := freeModernTree(&t.a, root); err != nil {
 			return 0, err
 		}
 	}

@@ -225,10 +225,11 @@ func (r *Results) cellText(c Candidate, col column, ours, best float64, notes *f
 	if !math.IsNaN(ours) && ours > 0 && c.Family != bench.Ours {
 		text += fmt.Sprintf(" (%s)", ratio(v/ours))
 	}
-	for _, note := range cell.Runs[0].Notes {
-		if col.m.Name == "held" || len(col.w.Metrics) < 3 || !strings.HasPrefix(note, "held") {
-			text += notes.mark(note)
-		}
+	if note, ok := cell.Runs[0].Notes[col.m.Name]; ok {
+		text += notes.mark(note)
+	}
+	if n := len(cell.Runs); n < r.Reps && !r.Partial {
+		text += notes.mark(fmt.Sprintf("%d of %d runs", n, r.Reps))
 	}
 	return text
 }

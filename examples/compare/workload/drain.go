@@ -16,7 +16,7 @@ func init() {
 		Name:  "w16",
 		Group: "drain",
 		Rank:  50,
-		About: "fill 64 MiB with the sizes of w11, free 90, 99, 100 % at random, each followed by a trim: part of the memory that is back; " +
+		About: "fill 64 MiB with the sizes of w11, free 90, 99, 100 % at random, each followed by a trim: part of the resident memory that is back; " +
 			"then the time of making and freeing one object of 4 to 32 KiB on its own",
 		Kind: bench.KindMixed,
 		Metrics: []bench.Metric{
@@ -65,7 +65,7 @@ func drain(k bench.Mixed, total int64, pairs int) (out bench.Outcome, err error)
 	trimmer, trims := k.(bench.Trimmer)
 	g := newGauge(k)
 	run(fill)
-	full := g.read()
+	full := g.residentNow()
 	out.Values = map[string]float64{}
 	done := 0
 	for _, step := range []struct {
@@ -78,16 +78,20 @@ func drain(k bench.Mixed, total int64, pairs int) (out bench.Outcome, err error)
 		if trims {
 			trimmer.Trim()
 		}
-		out.Values[step.metric] = 100 * (1 - float64(g.read())/float64(full))
+		if g.base >= 0 && full > 0 {
+			out.Values[step.metric] = 100 * (1 - float64(g.residentNow())/float64(full))
+		}
 	}
 	start := time.Now()
 	run(edge)
 	out.Values["edge pair"] = perOp(time.Since(start), pairs)
-	if g.holder == nil {
-		out.Notes = append(out.Notes, noteResident)
-	}
 	if !trims {
-		out.Notes = append(out.Notes, "it cannot be asked to trim")
+		out.Notes = map[string]string{}
+		for metric := range out.Values {
+			if metric != "edge pair" {
+				out.Notes[metric] = "cannot be asked to trim"
+			}
+		}
 	}
 	return out, err
 }

@@ -26,15 +26,7 @@ func newGauge(k bench.Kernel) *gauge {
 	return g
 }
 
-// read returns what is held now by the kernel's own count, or else what is
-// resident since the start.
-func (g *gauge) read() int64 {
-	if g.holder != nil {
-		return g.holder.Held()
-	}
-	return g.residentNow()
-}
-
+// residentNow is what has become resident since the start.
 func (g *gauge) residentNow() int64 { return max(0, resident()-g.base) }
 
 // peak notes the present state for the highest of each figure.
@@ -64,11 +56,9 @@ func (g *gauge) report(out *bench.Outcome) {
 		out.Values["held"] = float64(g.held) / float64(g.live)
 	case g.base >= 0:
 		out.Values["held"] = out.Values["resident"]
-		out.Notes = append(out.Notes, noteResident)
+		out.Notes = map[string]string{"held": "does not count what it holds: resident memory"}
 	}
 }
-
-const noteResident = "held is resident memory: it does not count its own"
 
 // resident is the physical memory of this process, of Go and everything else, or
 // -1 where the system does not say it in the way of Linux.

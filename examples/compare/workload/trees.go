@@ -24,6 +24,12 @@ func init() {
 				Rank:  60 + 2*i + j,
 				About: fmt.Sprintf("binary-trees of depth %d, %s", depth, w.freed),
 				Kind:  w.kind,
+				Skip: func(c *bench.Candidate) string {
+					if c.Slow && depth > 18 {
+						return "it would take many minutes: see the smaller tree"
+					}
+					return ""
+				},
 				Metrics: []bench.Metric{
 					{Name: "time", Unit: "s", Format: "%.2f"},
 					{Name: "CPU", Unit: "s", Format: "%.2f"},
