@@ -149,6 +149,19 @@ func TestChecksumsAgree(t *testing.T) {
 	assert.Contains(t, string(md), "the times mean nothing")
 }
 
+// What the plots show exists, or they would silently not be written.
+func TestPlotsShowWorkloads(t *testing.T) {
+	metrics := map[string][]string{}
+	for _, w := range bench.Workloads() {
+		for _, m := range w.Metrics {
+			metrics[w.Name] = append(metrics[w.Name], m.Name)
+		}
+	}
+	for workload, shown := range report.Shown() {
+		assert.Subset(t, metrics[workload], shown, workload)
+	}
+}
+
 func TestBadCandidatesAreCells(t *testing.T) {
 	dir := t.TempDir()
 	status, _, stderr := invoke(t, "-short", "-timeout", "5s", "-out", dir,

@@ -50,6 +50,17 @@ var figures = []figure{
 	}},
 }
 
+// Shown returns the metrics that the plots show, by workload.
+func Shown() map[string][]string {
+	shown := map[string][]string{}
+	for _, f := range figures {
+		for _, p := range f.panels {
+			shown[p.workload] = append(shown[p.workload], p.metric)
+		}
+	}
+	return shown
+}
+
 // theme is how a plot looks on a page.
 type theme struct {
 	name                   string
