@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime/pprof"
 	"strings"
 	"time"
 
@@ -25,6 +27,9 @@ func cellName(w *bench.Workload, c *bench.Candidate, short bool) string {
 	}
 	return w.Name + "|" + c.Name + "|" + size
 }
+
+// profileEnv tells it the file for a CPU profile, if one is wanted.
+const profileEnv = "COMPARE_PROFILE"
 
 // answer is what such a process prints.
 type answer struct {
@@ -49,7 +54,7 @@ func runCell(cell string, stdout, stderr io.Writer) (status int) {
 	for _, w := range bench.Workloads() {
 		for _, c := range bench.Candidates() {
 			if w.Name == names[0] && c.Name == names[1] {
-				return answerWith(measure(w, c, names[2] == "short"), stdout)
+				return answerWith(profiled(w, c, names[2] == "short"), stdout)
 			}
 		}
 	}
@@ -62,6 +67,24 @@ func answerWith(a answer, stdout io.Writer) (status int) {
 		return statusFailed // the parent is gone
 	}
 	return statusOK
+}
+
+// profiled is measure, under a profile if one is wanted.
+func profiled(w *bench.Workload, c *bench.Candidate, short bool) answer {
+	if file := os.Getenv(profileEnv); file != "" {
+		f, err := os.Create(file)
+		if err == nil {
+			err = pprof.StartCPUProfile(f)
+		}
+		if err != nil {
+			return answer{Error: err.Error()}
+		}
+		defer func() {
+			pprof.StopCPUProfile()
+			_ = f.Close()
+		}()
+	}
+	return measure(w, c, short)
 }
 
 func measure(w *bench.Workload, c *bench.Candidate, short bool) answer {
@@ -101,6 +124,10 @@ func start(ctx context.Context, program string, w *bench.Workload, c *bench.Cand
 	cmd := exec.CommandContext(limited, program)
 	cmd.Env = append(cleanEnv(), c.Env...)
 	cmd.Env = append(cmd.Env, cellEnv+"="+cellName(w, c, o.short))
+	if o.profile {
+		name := strings.ReplaceAll(w.Name+"-"+c.Name, " ", "-") + ".pprof"
+		cmd.Env = append(cmd.Env, profileEnv+"="+filepath.Join(o.out, name))
+	}
 	cmd.WaitDelay = 5 * time.Second // for grandchildren that hold the pipes
 	var stdout, stderr strings.Builder
 	cmd.Stdout, cmd.Stderr = &stdout, &head{w: &stderr}
@@ -129,7 +156,7 @@ func cleanEnv() (env []string) {
 	for _, e := range os.Environ() {
 		name, _, _ := strings.Cut(e, "=")
 		switch name {
-		case "GOGC", "GOMEMLIMIT", "GODEBUG", cellEnv:
+		case "GOGC", "GOMEMLIMIT", "GODEBUG", cellEnv, profileEnv:
 		default:
 			env = append(env, e)
 		}

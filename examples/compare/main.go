@@ -43,6 +43,7 @@ type options struct {
 	short      bool
 	reps       int
 	timeout    time.Duration
+	profile    bool
 	workloads  []*bench.Workload
 	candidates []*bench.Candidate
 	args       []string
@@ -92,6 +93,7 @@ func parseFlags(args []string, stdout, stderr io.Writer) (o options, err error) 
 	fs.StringVar(&candidates, "candidate", "", "only these `candidates`: likewise")
 	fs.IntVar(&o.reps, "reps", 3, "repeat each cell `n` times; 1 if short")
 	fs.DurationVar(&o.timeout, "timeout", 3*time.Minute, "the `time` after which a cell is given up")
+	fs.BoolVar(&o.profile, "profile", false, "write a CPU profile of each cell to the folder, for go tool pprof")
 	fs.BoolVar(&list, "list", false, "list workloads and candidates")
 	if err := fs.Parse(args); err != nil {
 		return o, err

@@ -199,6 +199,15 @@ func TestBadCandidatesAreCells(t *testing.T) {
 	assert.Contains(t, string(md), "n/a: bad-missing: it is not installed")
 }
 
+func TestProfile(t *testing.T) {
+	dir := t.TempDir()
+	status, _, stderr := invoke(t, "-short", "-profile", "-out", dir, "-workload", "churn-16-1k", "-candidate", "arena pointers")
+	assert.Zero(t, status, stderr)
+	info, err := os.Stat(filepath.Join(dir, "churn-16-1k-arena-pointers.pprof"))
+	require.NoError(t, err)
+	assert.NotZero(t, info.Size())
+}
+
 // A cell that failed is not tried again, and one that did not is repeated.
 func TestRepetitions(t *testing.T) {
 	dir := t.TempDir()

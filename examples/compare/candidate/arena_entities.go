@@ -12,6 +12,17 @@ import (
 // place where a system of entities and components has a column for each. That is
 // less to do on making and removing, and more to read if only one is wanted.
 
+func init() {
+	bench.Register(&bench.Candidate{
+		Name:   "arena batch",
+		About:  "arena.Arena, entities all at once: InsertN of 256, Reset",
+		Family: bench.Ours, Rank: 2, Colour: "#ffc4c4", Frees: true,
+		ECS: func() bench.ECS { return &arenaBatchECS{} },
+		Lacks: bench.LacksAll("for entities only: see arena handles", bench.KindFixed, bench.KindMixed, bench.KindFit,
+			bench.KindTreesFree, bench.KindTreesBulk, bench.KindFrame, bench.KindHold),
+	})
+}
+
 type entity struct {
 	bench.Position
 	bench.Velocity
@@ -88,3 +99,30 @@ func (w *arenaECS) Query() (visited int) {
 }
 
 func (w *arenaECS) Close() error { return errors.Join(w.moving.Close(), w.still.Close()) }
+
+// arenaBatchECS is arenaECS with operations on many entities in their place.
+type arenaBatchECS struct{ arenaECS }
+
+func (w *arenaBatchECS) Create() (err error) {
+	var batch [256]entity
+	n := len(w.names)
+	names := w.names[:0]
+	for i := 0; i < n; i += len(batch) {
+		part := batch[:min(len(batch), n-i)]
+		for j := range part {
+			x := float64(i + j)
+			part[j] = entity{bench.Position{X: x, Y: x}, bench.Velocity{X: 1, Y: 2}}
+		}
+		if names, err = w.moving.InsertN(part, names); err != nil {
+			return err
+		}
+	}
+	w.names = names
+	return nil
+}
+
+func (w *arenaBatchECS) Delete() (removed int, err error) {
+	removed = w.moving.Len()
+	w.moving.Reset()
+	return removed, nil
+}
