@@ -39,7 +39,7 @@ func init() {
 					}
 				}
 			}
-			return m.run(k.(bench.Mixed), true)
+			return m.run(k.(bench.Mixed), s, true)
 		},
 	})
 }

@@ -30,11 +30,11 @@ func init() {
 
 func churn(k bench.Fixed, s bench.Size, size, live int) (out bench.Outcome, err error) {
 	const batch = 1 << 17
-	batches, warm := 32, 8
+	t := timing{warm: 8, batches: 32, enough: enough}
 	if s == bench.Short {
-		live, batches, warm = min(live, 20_000), 2, 1
+		live, t = min(live, 20_000), timing{warm: 1, batches: 2}
 	} else if live >= 1_000_000 {
-		warm = 16
+		t.warm = 16
 	}
 	if err := k.Open(size, live); err != nil {
 		return out, err
@@ -42,22 +42,44 @@ func churn(k bench.Fixed, s bench.Size, size, live int) (out bench.Outcome, err 
 	defer func() { err = closing(k, err) }()
 	r := rand.New(rand.NewPCG(1, uint64(size)))
 	order := make([]uint32, batch)
-	var spent time.Duration
-	for i := range warm + batches {
+	model := newFixedModel(live)
+	for t.next() {
 		for j := range order {
 			order[j] = r.Uint32N(uint32(live))
 		}
+		stamp := uint64(t.done) << 32
+		want := model.replace(order, stamp)
 		start := time.Now()
-		sum, err := k.Replace(order, uint64(i)<<32)
+		sum, err := k.Replace(order, stamp)
 		took := time.Since(start)
 		if err != nil {
 			return out, err
 		}
-		out.Sum = 3*out.Sum + sum
-		if i >= warm {
-			spent += took
+		if err := t.add(took, sum, want); err != nil {
+			return out, err
 		}
 	}
-	out.Values = map[string]float64{"time": perOp(spent, batches*batch)}
+	out.Sum = t.sum
+	out.Values = map[string]float64{"time": perOp(t.spent, t.timed*batch)}
 	return out, nil
+}
+
+// fixedModel knows what the objects hold.
+type fixedModel struct{ first, last []uint64 }
+
+func newFixedModel(live int) *fixedModel {
+	m := &fixedModel{make([]uint64, live), make([]uint64, live)}
+	for i := range live {
+		m.first[i], m.last[i] = uint64(i), ^uint64(i)
+	}
+	return m
+}
+
+// replace returns what a kernel must.
+func (m *fixedModel) replace(order []uint32, stamp uint64) (sum uint64) {
+	for k, s := range order {
+		sum = 3*sum + (m.first[s] ^ m.last[s])
+		m.first[s], m.last[s] = stamp+uint64(k), uint64(s)
+	}
+	return sum
 }

@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -55,12 +56,20 @@ func drain(k bench.Mixed, total int64, pairs int) (out bench.Outcome, err error)
 		return out, err
 	}
 	defer func() { err = closing(k, err) }()
-	run := func(ops []bench.Op) {
-		if err == nil {
-			var sum uint64
-			sum, err = k.Run(ops, 16)
-			out.Sum = 3*out.Sum + sum
+	model := newMixedModel(len(fill), bench.Lines)
+	run := func(ops []bench.Op) (took time.Duration) {
+		if err != nil {
+			return 0
 		}
+		want := model.run(ops, 16)
+		start := time.Now()
+		sum, failed := k.Run(ops, 16)
+		took = time.Since(start)
+		if err = failed; err == nil && sum != want {
+			err = fmt.Errorf("wrong checksum %d, should be %d", sum, want)
+		}
+		out.Sum = 3*out.Sum + sum
+		return took
 	}
 	trimmer, trims := k.(bench.Trimmer)
 	g := newGauge(k)
@@ -82,9 +91,7 @@ func drain(k bench.Mixed, total int64, pairs int) (out bench.Outcome, err error)
 			out.Values[step.metric] = 100 * (1 - float64(g.residentNow())/float64(full))
 		}
 	}
-	start := time.Now()
-	run(edge)
-	out.Values["edge pair"] = perOp(time.Since(start), pairs)
+	out.Values["edge pair"] = perOp(run(edge), pairs)
 	if !trims {
 		out.Notes = map[string]string{}
 		for metric := range out.Values {

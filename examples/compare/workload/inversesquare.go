@@ -46,7 +46,7 @@ func init() {
 						}
 					}
 				}
-				return m.run(k.(bench.Mixed), held)
+				return m.run(k.(bench.Mixed), s, held)
 			},
 		})
 	}

@@ -40,10 +40,8 @@ func init() {
 						}
 					}
 				}
-				return m.run(k.(bench.Mixed), false)
+				return m.run(k.(bench.Mixed), s, false)
 			},
 		})
 	}
 }
-
-var timeMetrics = []bench.Metric{{Name: "time", Unit: "ns", Format: "%.1f"}}

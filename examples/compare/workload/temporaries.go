@@ -2,6 +2,7 @@ package workload
 
 import (
 	"math/rand/v2"
+	"slices"
 
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
@@ -24,7 +25,7 @@ func init() {
 				m.fill, m.batches = 1, 2
 			}
 			m.next = temporaries(rand.New(rand.NewPCG(19, 0)), young, old)
-			return m.run(k.(bench.Mixed), false)
+			return m.run(k.(bench.Mixed), s, false)
 		},
 	})
 }
@@ -32,32 +33,42 @@ func init() {
 // temporaries uses slots 0 to young-1 for what dies soon and the next old ones for
 // what stays until its slot is wanted again.
 func temporaries(r *rand.Rand, young, old int) func(ops []bench.Op) {
-	var free, stack []uint32 // of the young slots; stack has the oldest first
+	type temporary struct {
+		slot uint32
+		born int // the number of its allocation
+	}
+	var live []temporary // the oldest first
+	var free []uint32    // young slots
 	for s := range young {
 		free = append(free, uint32(s))
 	}
-	size := func() uint32 { return 2 + min(r.Uint32N(59), r.Uint32N(59)) }
+	allocs := 0
+	size := func() uint32 {
+		allocs++
+		return 2 + min(r.Uint32N(59), r.Uint32N(59))
+	}
 	return func(ops []bench.Op) {
 		for i := range ops {
+			n := len(live)
+			expired := n > 0 && allocs-live[0].born >= 31
 			switch {
-			case len(stack) >= 32 || len(stack) > 0 && r.Uint32N(2) == 0:
-				at := len(stack) - 1
-				if r.Uint32N(4) == 0 {
-					at = r.IntN(len(stack))
-				}
-				if len(stack) >= 32 {
+			case expired || n > 0 && r.Uint32N(2) == 0:
+				at := n - 1
+				if expired {
 					at = 0
+				} else if r.Uint32N(4) == 0 {
+					at = r.IntN(n)
 				}
-				ops[i] = bench.Op{Slot: stack[at]}
-				free = append(free, stack[at])
-				stack = append(stack[:at], stack[at+1:]...)
+				ops[i] = bench.Op{Slot: live[at].slot}
+				free = append(free, live[at].slot)
+				live = slices.Delete(live, at, at+1)
 			case r.Uint32N(100) == 0:
 				ops[i] = bench.Op{Slot: uint32(young + r.IntN(old)), Size: size()}
 			default:
 				s := free[len(free)-1]
 				free = free[:len(free)-1]
-				stack = append(stack, s)
 				ops[i] = bench.Op{Slot: s, Size: size()}
+				live = append(live, temporary{s, allocs})
 			}
 		}
 	}

@@ -1,9 +1,7 @@
 package workload
 
 import (
-	"errors"
 	"fmt"
-	"time"
 
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
@@ -19,8 +17,4 @@ func count(n int) string {
 	return fmt.Sprint(n)
 }
 
-// perOp is nanoseconds.
-func perOp(d time.Duration, ops int) float64 { return float64(d.Nanoseconds()) / float64(ops) }
-
-// closing closes a kernel whatever err is.
-func closing(k bench.Kernel, err error) error { return errors.Join(err, k.Close()) }
+var timeMetrics = []bench.Metric{{Name: "time", Unit: "ns", Format: "%.1f"}}
