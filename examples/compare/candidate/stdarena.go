@@ -15,7 +15,7 @@ func init() {
 	c := bench.Candidate{
 		Name:   "std arena",
 		About:  "the standard library's arena, GOEXPERIMENT=arenas: arena.New and Free of all",
-		Family: bench.Go, Rank: 6, Colour: "#4d4d4d",
+		Family: bench.Go, Rank: 6, Colour: "#5c7080",
 		Env:       []string{"GOGC=100"},
 		TreesBulk: newStdTrees,
 		Hold:      newStdHold,

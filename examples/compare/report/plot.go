@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"fmt"
 	"image/color"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,7 +12,6 @@ import (
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
-	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgsvg"
@@ -111,56 +109,34 @@ func (r *Results) plotRows(f figure) (rows []Candidate, columns []column) {
 	return rows, columns
 }
 
+// Lengths, in points.
+const (
+	rowHeight   = 15
+	panelWidth  = 165
+	labelsWidth = 96 // with room for a wider font than the one that is asked for
+	valueWidth  = 40 // for the value behind the longest bar
+	headHeight  = 42
+)
+
 func (r *Results) writePlot(file string, f figure, th theme, rows []Candidate, columns []column) error {
-	const rowHeight, panelWidth, labels = 15, 150, 100 // points
-	width := vg.Length(labels + panelWidth*len(columns))
-	height := vg.Length(rowHeight*len(rows) + 52)
-	plots := [][]*plot.Plot{nil}
+	width := vg.Length(labelsWidth + panelWidth*len(columns))
+	height := vg.Length(headHeight + rowHeight*len(rows) + 6)
+	svg := vgsvg.New(width, height)
+	c := draw.New(svg)
+	c.SetColor(th.page)
+	c.Fill(c.Rectangle.Path())
+
+	c.FillText(style(th.ink, 11), vg.Point{X: 8, Y: height - 13}, f.title)
+	for k, row := range rows {
+		c.FillText(style(th.ink, 9), vg.Point{X: 8, Y: middle(height, k)}, row.Name)
+	}
 	for i, col := range columns {
-		p := plot.New()
-		p.BackgroundColor = th.page
-		p.Title.Text = f.panels[i].title
-		p.Title.TextStyle.Color = th.faint
-		p.Title.TextStyle.Font = sans(9)
-		p.Title.Padding = 4
-		p.HideX()
-		p.Y.Min, p.Y.Max = -.5, float64(len(rows))-.5
-		p.Y.LineStyle.Width, p.Y.Tick.Length, p.Y.Padding = 0, 0, 0
-		p.Y.Tick.LineStyle.Width = 0
-		p.Y.Tick.Label.Font, p.Y.Tick.Label.Color = sans(9), th.ink
-		var ticks []plot.Tick
-		for k, c := range rows {
-			label := c.Name
-			if i > 0 {
-				label = " "
-			}
-			ticks = append(ticks, plot.Tick{Value: float64(len(rows) - 1 - k), Label: label})
-		}
-		p.Y.Tick.Marker = plot.ConstantTicks(ticks)
-		b := r.bars(rows, col, th)
-		p.X.Min, p.X.Max = 0, 1
-		p.Add(b)
-		plots[0] = append(plots[0], p)
+		left := vg.Length(labelsWidth + panelWidth*i)
+		c.FillText(style(th.faint, 9), vg.Point{X: left, Y: height - 32}, f.panels[i].title)
+		c.StrokeLine2(draw.LineStyle{Color: th.grid, Width: .5}, left, height-headHeight, left, 6)
+		r.drawBars(c, th, rows, col, left)
 	}
 
-	svg := vgsvg.New(width, height)
-	dc := draw.New(svg)
-	dc.SetColor(th.page)
-	dc.Fill(dc.Rectangle.Path())
-	title := textStyle(th.ink, 11)
-	title.XAlign, title.YAlign = draw.XLeft, draw.YTop
-	dc.FillText(title, vg.Point{X: 8, Y: height - 6}, f.title)
-	// The first panel is wider by the labels.
-	top := height - 22
-	for i, p := range plots[0] {
-		x0, x1 := vg.Length(0), vg.Length(labels+panelWidth)
-		if i > 0 {
-			x0 = vg.Length(labels + panelWidth*i)
-			x1 = x0 + panelWidth
-		}
-		part := draw.Canvas{Canvas: svg, Rectangle: vg.Rectangle{Min: vg.Point{X: x0 + 6, Y: 4}, Max: vg.Point{X: x1 - 4, Y: top}}}
-		p.Draw(part)
-	}
 	var out bytes.Buffer
 	if _, err := svg.WriteTo(&out); err != nil {
 		return err
@@ -170,83 +146,66 @@ func (r *Results) writePlot(file string, f figure, th theme, rows []Candidate, c
 	return os.WriteFile(file, text, 0o644)
 }
 
-func sans(size font.Length) font.Font {
-	return font.Font{Typeface: "Liberation", Variant: "Sans", Size: size}
+// middle returns the y of a row, which count from the top.
+func middle(height vg.Length, row int) vg.Length {
+	return height - headHeight - vg.Length(row)*rowHeight - rowHeight/2
 }
 
-func textStyle(c color.Color, size font.Length) text.Style {
-	return text.Style{Color: c, Font: sans(size), Handler: plot.DefaultTextHandler}
+// style is of text that begins at a point, half above and half below it: what is
+// to the left of something else stays clear of it in any font.
+func style(c color.Color, size font.Length) draw.TextStyle {
+	return draw.TextStyle{
+		Color: c, Font: font.Font{Typeface: "Liberation", Variant: "Sans", Size: size}, Handler: plot.DefaultTextHandler,
+		XAlign: draw.XLeft, YAlign: draw.YCenter,
+	}
 }
 
-// bars is a plot.Plotter: the bars of one panel, in rows from the top, each with
-// its value written behind it. A bar that is far longer than most is cut off.
-type bars struct {
-	theme  theme
-	labels []string
-	length []float64 // of the full width, NaN if there is none
-	cut    []bool
-	colour []color.Color
+// drawBars draws the bars of a panel, each with its value behind it. A bar that is
+// far longer than most is cut short.
+func (r *Results) drawBars(c draw.Canvas, th theme, rows []Candidate, col column, left vg.Length) {
+	const width, half = panelWidth - valueWidth, rowHeight * .37
+	full := r.fullLength(rows, col)
+	for k, row := range rows {
+		mid := middle(c.Max.Y, k)
+		v, _, ok := r.value(row, col)
+		if !ok {
+			label := NA
+			if cell := r.Cell(col.w.Name, row.Name); cell != nil && cell.State != OK {
+				label = cell.State
+			}
+			c.FillText(style(th.faint, 8), vg.Point{X: left + 3, Y: mid}, label)
+			continue
+		}
+		length := vg.Length(0)
+		if full > 0 {
+			length = width * vg.Length(min(max(v/full, 0), 1))
+		}
+		bar := func(from, to, slant vg.Length, colour color.Color) {
+			c.FillPolygon(colour, []vg.Point{{X: from, Y: mid - half}, {X: to, Y: mid - half}, {X: to + slant, Y: mid + half}, {X: from + slant, Y: mid + half}})
+		}
+		bar(left, left+length, 0, parseColour(row.Colour))
+		if v > full { // a gap
+			for _, at := range []vg.Length{.86, .90} {
+				bar(left+width*at, left+width*at+2, 3, th.page)
+			}
+		}
+		c.FillText(style(th.ink, 8), vg.Point{X: left + length + 3, Y: mid}, fmt.Sprintf(cmp.Or(col.m.Format, "%.3g"), v))
+	}
 }
 
-func (r *Results) bars(rows []Candidate, col column, th theme) *bars {
+// fullLength returns the value that the longest bar stands for.
+func (r *Results) fullLength(rows []Candidate, col column) float64 {
 	var values []float64
-	for _, c := range rows {
-		if v, _, ok := r.value(c, col); ok {
+	for _, row := range rows {
+		if v, _, ok := r.value(row, col); ok {
 			values = append(values, v)
 		}
 	}
+	if len(values) == 0 {
+		return 0
+	}
 	slices.Sort(values)
-	full := 0.0 // what the longest bar stands for
-	if n := len(values); n > 0 {
-		full = min(values[n-1], 3*values[n/2])
-	}
-	b := &bars{theme: th}
-	for _, c := range rows {
-		v, _, ok := r.value(c, col)
-		label, length := "n/a", math.NaN()
-		if ok {
-			label, length = fmt.Sprintf(cmp.Or(col.m.Format, "%.3g"), v), 0
-			if full > 0 {
-				length = v / full
-			}
-		} else if cell := r.Cell(col.w.Name, c.Name); cell != nil {
-			label = cell.State
-		}
-		b.labels = append(b.labels, label)
-		b.cut = append(b.cut, length > 1)
-		b.length = append(b.length, min(length, 1))
-		b.colour = append(b.colour, parseColour(c.Colour))
-	}
-	return b
-}
-
-// Plot implements plot.Plotter.
-func (b *bars) Plot(c draw.Canvas, p *plot.Plot) {
-	const room = 34 // points, for the value behind the longest bar
-	_, y := p.Transforms(&c)
-	left, width := c.Min.X, c.Max.X-c.Min.X-room
-	half := (y(1) - y(0)) * .36
-	axis := draw.LineStyle{Color: b.theme.grid, Width: .5}
-	c.StrokeLine2(axis, left, c.Min.Y, left, c.Max.Y)
-	for k, label := range b.labels {
-		mid := y(float64(len(b.labels) - 1 - k))
-		style := textStyle(b.theme.ink, 8)
-		style.XAlign, style.YAlign = draw.XLeft, draw.YCenter
-		end := left
-		if math.IsNaN(b.length[k]) {
-			style.Color = b.theme.faint
-		} else {
-			end += width * vg.Length(b.length[k])
-			c.FillPolygon(b.colour[k], []vg.Point{{X: left, Y: mid - half}, {X: end, Y: mid - half}, {X: end, Y: mid + half}, {X: left, Y: mid + half}})
-		}
-		if b.cut[k] { // a gap in the colour of the page
-			for _, at := range []vg.Length{.86, .90} {
-				x := left + width*at
-				c.FillPolygon(b.theme.page, []vg.Point{{X: x - 1, Y: mid - half - 1}, {X: x + 1, Y: mid - half - 1}, {X: x + 4, Y: mid + half + 1}, {X: x + 2, Y: mid + half + 1}})
-			}
-		}
-		c.FillText(style, vg.Point{X: end + 3, Y: mid}, label)
-	}
+	return min(values[len(values)-1], 3*values[len(values)/2])
 }
 
 // parseColour reads "#rrggbb"; anything else is grey.
