@@ -27,8 +27,8 @@ func (l cLibrary) kernels(c *bench.Candidate) {
 	c.Fixed = func() bench.Fixed { return &cFixed{cKernel: cKernel{lib: l}} }
 	c.Mixed = func() bench.Mixed {
 		m := &cMixed{cKernel: cKernel{lib: l}}
-		if l.saysHeld() {
-			return &cMixedHolder{m}
+		if held := l.held(); held != nil {
+			return &cMixedHolder{m, held}
 		}
 		return m
 	}
@@ -82,17 +82,24 @@ func (l cLibrary) missing() string {
 	return ""
 }
 
-// saysHeld tells whether it can be known what the library holds.
-func (l cLibrary) saysHeld() bool {
+// held returns a function for what the library holds, or nil if there is no way
+// to know.
+func (l cLibrary) held() func() int64 {
 	var a C.allocator
-	if l.load(&a) != "" {
-		return false
-	}
-	if l.which == cMimalloc {
+	switch {
+	case l.load(&a) != "":
+		return nil
+	case l.which == cMimalloc:
 		at := uint64(C.alloc_probe(&a))
-		return mimallocFrom <= at && at < mimallocTo
+		if at < mimallocFrom || at >= mimallocTo {
+			return nil
+		}
+		var s smaps
+		return func() int64 { return s.in(at-mimallocNear, at+mimallocNear) }
+	case a.held == nil:
+		return nil
 	}
-	return a.held != nil
+	return func() int64 { return int64(C.alloc_held(&a)) }
 }
 
 var errNoMemory = errors.New("no memory")
@@ -199,14 +206,12 @@ func (m *cMixed) Close() error {
 }
 
 // cMixedHolder is cMixed of a library of which it is known what it holds.
-type cMixedHolder struct{ *cMixed }
-
-func (m *cMixedHolder) Held() int64 {
-	if m.lib.which == cMimalloc {
-		return residentIn(mimallocFrom, mimallocTo)
-	}
-	return int64(C.alloc_held(m.a))
+type cMixedHolder struct {
+	*cMixed
+	held func() int64
 }
+
+func (m *cMixedHolder) Held() int64 { return m.held() }
 
 // cTrees is what trees have in common, however they are given up.
 type cTrees struct {

@@ -5,7 +5,11 @@ package candidate
 import (
 	"os"
 	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -58,12 +62,27 @@ func TestCExplainsTheLinker(t *testing.T) {
 }
 
 // What is resident is counted where it is, and nowhere else.
-func TestResidentIn(t *testing.T) {
-	all := residentIn(0, 1<<63)
-	require.Positive(t, all)
-	require.Zero(t, residentIn(0, 0))
-	require.Less(t, residentIn(mimallocFrom, mimallocTo), all)
+func TestSmaps(t *testing.T) {
+	var s smaps
+	require.Zero(t, s.in(0, 0))
+	all := s.in(0, everywhere)
+	status, err := os.ReadFile("/proc/self/statm") // pages: size resident …
+	require.NoError(t, err)
+	pages, err := strconv.ParseInt(strings.Fields(string(status))[1], 10, 64)
+	require.NoError(t, err)
+	require.InEpsilon(t, pages*int64(os.Getpagesize()), all, 0.1)
+
+	big := make([]byte, 64<<20) // a mapping of Go's
+	for i := 0; i < len(big); i += 512 {
+		big[i] = 1
+	}
+	at := uint64(uintptr(unsafe.Pointer(unsafe.SliceData(big))))
+	require.Greater(t, s.in(at-1<<30, at+1<<30), int64(60<<20))
+	require.Greater(t, s.in(0, everywhere), all+int64(60<<20))
+	runtime.KeepAlive(big)
 }
+
+const everywhere = 1 << 63
 
 // A heap may be lost between two trees: the count shows it.
 func TestCTreesThatLackNodes(t *testing.T) {
@@ -127,10 +146,11 @@ func TestCTreesAreGivenUp(t *testing.T) {
 				if c.Name != "malloc" { // whose library need not be glibc
 					require.Regexp(t, `^[1-9][0-9]*\.[0-9]+\.[0-9]+$`, k.(bench.Versioned).Version())
 				}
-				before := residentIn(0, 1<<63)
+				var s smaps
+				before := s.in(0, everywhere)
 				_, err = k.Churn(10, 4_000) // 125 MiB, if they were not
 				require.NoError(t, err)
-				require.Less(t, residentIn(0, 1<<63)-before, int64(32<<20))
+				require.Less(t, s.in(0, everywhere)-before, int64(32<<20))
 				require.NoError(t, k.Close())
 			})
 		}

@@ -3,6 +3,7 @@
 package candidate
 
 import (
+	"bufio"
 	"bytes"
 	"os"
 	"strconv"
@@ -10,29 +11,41 @@ import (
 
 // mimalloc does not say what it holds: what it calls committed counts segments of
 // 32 MiB, of which few pages have ever been touched. But it asks the system for
-// memory at addresses from 2 to 30 TiB, where nobody else has any, and what is
-// resident there the system knows.
-const mimallocFrom, mimallocTo = 2 << 40, 30 << 40
+// memory at rising addresses, from one at random between 2 and 30 TiB, and what is
+// resident there the system knows. Go's heap may be between 2 and 30 TiB as well,
+// so only what is near to an object of mimalloc counts.
+const (
+	mimallocFrom, mimallocTo = 2 << 40, 30 << 40
+	mimallocNear             = 64 << 30
+)
 
-// residentIn returns how many bytes of the mappings that begin from lo to hi are
-// in physical memory.
-func residentIn(lo, hi uint64) int64 {
-	text, err := os.ReadFile("/proc/self/smaps")
+// smaps reads what is resident from /proc, with a buffer that it keeps: what it
+// allocated would be resident too.
+type smaps struct{ buf []byte }
+
+// in returns how many bytes of the mappings that begin from lo to hi are in
+// physical memory.
+func (s *smaps) in(lo, hi uint64) int64 {
+	file, err := os.Open("/proc/self/smaps")
 	if err != nil {
 		return 0
 	}
+	defer file.Close()
+	if s.buf == nil {
+		s.buf = make([]byte, 8<<10)
+	}
+	lines := bufio.NewScanner(file)
+	lines.Buffer(s.buf, len(s.buf))
 	sum, in := int64(0), false
-	for line := range bytes.Lines(text) {
-		w := bytes.Fields(line)
-		if len(w) == 0 {
-			continue
-		}
-		if from, _, ok := bytes.Cut(w[0], []byte("-")); ok { // 20000000000-20002000000 rw-p …
+	for lines.Scan() {
+		word, rest, _ := bytes.Cut(lines.Bytes(), []byte(" "))
+		if from, _, ok := bytes.Cut(word, []byte("-")); ok { // 20000000000-20002000000 rw-p …
 			if at, err := strconv.ParseUint(string(from), 16, 64); err == nil {
 				in = lo <= at && at < hi
 			}
-		} else if in && string(w[0]) == "Rss:" && len(w) == 3 { // Rss:     1234 kB
-			if n, err := strconv.ParseInt(string(w[1]), 10, 64); err == nil {
+		} else if in && string(word) == "Rss:" { // Rss:     1234 kB
+			kb := bytes.TrimSuffix(bytes.TrimSpace(rest), []byte(" kB"))
+			if n, err := strconv.ParseInt(string(kb), 10, 64); err == nil {
 				sum += n << 10
 			}
 		}
