@@ -1,0 +1,128 @@
+package candidate
+
+import (
+	"errors"
+
+	"github.com/vita-go/deblockator/arena"
+
+	"github.com/vita-go/deblockator/examples/compare/bench"
+)
+
+// An arena has no components: an entity with two is one struct of both, in one
+// place where a system of entities and components has a column for each. That is
+// less to do on making and removing, and more to read if only one is wanted.
+
+func init() {
+	bench.Register(&bench.Candidate{
+		Name:   "arena batch",
+		About:  "arena.Arena, entities all at once: InsertN of 256, Reset",
+		Family: bench.Ours, Rank: 2, Colour: "#ffc4c4", Frees: true,
+		ECS: func() bench.ECS { return &arenaBatchECS{} },
+		Lacks: bench.LacksAll("for entities only: see arena handles", bench.KindFixed, bench.KindMixed, bench.KindFit,
+			bench.KindTreesFree, bench.KindTreesBulk, bench.KindFrame, bench.KindHold),
+	})
+}
+
+type entity struct {
+	bench.Position
+	bench.Velocity
+}
+
+type arenaECS struct {
+	moving *arena.Arena[entity]
+	still  *arena.Arena[bench.Position]
+	names  []arena.Handle[entity]
+	spare  []arena.Handle[entity]
+}
+
+func (w *arenaECS) Open(n int) error {
+	w.moving, w.still = new(arena.Arena[entity]), new(arena.Arena[bench.Position])
+	w.names, w.spare = slots[arena.Handle[entity]](n), slots[arena.Handle[entity]](n)
+	return nil
+}
+
+func (w *arenaECS) Create() (err error) {
+	for i := range w.names {
+		x := float64(i)
+		w.names[i], err = w.moving.Insert(entity{bench.Position{X: x, Y: x}, bench.Velocity{X: 1, Y: 2}})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *arenaECS) Shuffle(order []uint32) {
+	for k, i := range order {
+		w.spare[k] = w.names[i]
+	}
+	w.names, w.spare = w.spare, w.names
+}
+
+func (w *arenaECS) Delete() (removed int, err error) {
+	for _, h := range w.names {
+		if w.moving.Remove(h) {
+			removed++
+		}
+	}
+	return removed, nil
+}
+
+func (w *arenaECS) Random() (sum float64) {
+	for _, h := range w.names {
+		if p, ok := w.moving.Get(h); ok {
+			sum += p.Position.X
+		}
+	}
+	return sum
+}
+
+func (w *arenaECS) Others(n int) error {
+	for range n {
+		if _, err := w.still.Insert(bench.Position{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *arenaECS) Query() (visited int) {
+	for run := range w.moving.Chunks() {
+		for i := range run {
+			p := &run[i]
+			p.Position.X += p.Velocity.X
+			p.Position.Y += p.Velocity.Y
+		}
+		visited += len(run)
+	}
+	return visited
+}
+
+func (w *arenaECS) Close() error { return errors.Join(w.moving.Close(), w.still.Close()) }
+
+// arenaBatchECS is arenaECS with operations on many entities in their place.
+type arenaBatchECS struct{ arenaECS }
+
+func (w *arenaBatchECS) Create() (err error) {
+	var batch [256]entity
+	n := len(w.names)
+	names := w.names[:0]
+	for i := 0; i < n; i += len(batch) {
+		part := batch[:min(len(batch), n-i)]
+		for j := range part {
+			x := float64(i + j)
+			part[j] = entity{bench.Position{X: x, Y: x}, bench.Velocity{X: 1, Y: 2}}
+		}
+		if names, err = w.moving.InsertN(part, names); err != nil {
+			return err
+		}
+	}
+	w.names = names
+	return nil
+}
+
+func (w *arenaBatchECS) Delete() (removed int, err error) {
+	removed = w.moving.Len()
+	w.moving.Reset()
+	return removed, nil
+}

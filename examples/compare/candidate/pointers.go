@@ -1,0 +1,116 @@
+package candidate
+
+import (
+	"math"
+
+	"github.com/vita-go/deblockator/examples/compare/bench"
+)
+
+// Kernels that are the same for every candidate whose objects are used by plain
+// pointers, and whose making is not what is measured: they call for an object
+// through a func value, 5 000 times in a frame of a millisecond.
+
+// pointerFrame is the frame of a list of pointers: what dies is replaced in the
+// list by the last.
+type pointerFrame struct {
+	alloc func() (*bench.Particle, error)
+	free  func(*bench.Particle) error
+	close func() error
+	live  []*bench.Particle
+}
+
+func (f *pointerFrame) Open(first []bench.Particle) error { return f.bear(first) }
+
+func (f *pointerFrame) bear(born []bench.Particle) error {
+	for i := range born {
+		p, err := f.alloc()
+		if err != nil {
+			return err
+		}
+		*p = born[i]
+		f.live = append(f.live, p)
+	}
+	return nil
+}
+
+func (f *pointerFrame) Step(born []bench.Particle) (sum uint64, err error) {
+	for i := 0; i < len(f.live); {
+		p := f.live[i]
+		p.VY -= bench.Gravity
+		p.X += p.VX
+		p.Y += p.VY
+		p.Z += p.VZ
+		p.Life--
+		sum += p.ID ^ uint64(math.Float32bits(p.Y))
+		if p.Life > 0 {
+			i++
+			continue
+		}
+		// The last one takes the place and has its turn there.
+		last := len(f.live) - 1
+		f.live[i], f.live[last] = f.live[last], nil
+		f.live = f.live[:last]
+		if err := f.free(p); err != nil {
+			return 0, err
+		}
+	}
+	return sum, f.bear(born)
+}
+
+func (f *pointerFrame) Len() int { return len(f.live) }
+
+func (f *pointerFrame) Close() error {
+	f.live = nil
+	return f.close()
+}
+
+// held is an object of Hold that refers to another by a pointer.
+type held struct {
+	id, value uint64
+	link      *held
+	_         [5]uint64
+}
+
+type pointerHold struct {
+	alloc func() (*held, error)
+	close func() error
+	at    []*held
+}
+
+func (d *pointerHold) Open(n int) error {
+	d.at = slots[*held](n)
+	for i := range d.at {
+		p, err := d.alloc()
+		if err != nil {
+			return err
+		}
+		d.at[i] = p
+		p.id, p.value, p.link = uint64(i), uint64(i)*bench.Mix, d.at[i/2]
+	}
+	return nil
+}
+
+func (d *pointerHold) Look(order []uint32) (sum uint64) {
+	for _, i := range order {
+		p := d.at[i]
+		sum = 3*sum + (p.id ^ p.link.value)
+	}
+	return sum
+}
+
+func (d *pointerHold) Close() error {
+	d.at = nil
+	return d.close()
+}
+
+// node is a node of a tree that refers to its children by pointers.
+type node struct{ left, right *node }
+
+func countTree(n *node) uint64 {
+	if n.left == nil {
+		return 1
+	}
+	return 1 + countTree(n.left) + countTree(n.right)
+}
+
+func nothing() error { return nil }

@@ -1,0 +1,111 @@
+package candidate
+
+import (
+	"errors"
+
+	"github.com/vita-go/deblockator/arena"
+
+	"github.com/vita-go/deblockator/examples/compare/bench"
+)
+
+// The region of this library: bump allocation, everything freed together. Its
+// values have no handles, so nodes of trees come in pages of 1 024 and refer to
+// each other by number.
+func init() {
+	bench.Register(&bench.Candidate{
+		Name:   "region",
+		About:  "arena.Region: MakeSlice of 1 024 nodes at a time, linked by index; Reset",
+		Family: bench.Ours, Rank: 5, Colour: "#17becf",
+		TreesBulk: func() bench.Trees { return &regionTrees{} },
+		Lacks: bench.LacksAll("no free of single objects", bench.KindFixed, bench.KindMixed, bench.KindFit,
+			bench.KindTreesFree, bench.KindFrame, bench.KindHold, bench.KindECS),
+	})
+}
+
+const pageNodes = 1024
+
+// pagedTree is a tree in pages of nodes; a node refers to its children by their
+// numbers plus one.
+type pagedTree struct {
+	more  func() ([]listNode, error)
+	pages [][]listNode
+	used  uint32
+}
+
+func (t *pagedTree) alloc() (uint32, error) {
+	i := t.used
+	if i%pageNodes == 0 {
+		page, err := t.more()
+		if err != nil {
+			return 0, err
+		}
+		t.pages = append(t.pages, page)
+	}
+	t.used++
+	return i, nil
+}
+
+func (t *pagedTree) at(i uint32) *listNode { return &t.pages[i/pageNodes][i%pageNodes] }
+
+func (t *pagedTree) reset() { t.pages, t.used = t.pages[:0], 0 }
+
+func (t *pagedTree) tree(depth int) (uint32, error) {
+	i, err := t.alloc()
+	if err != nil || depth == 0 {
+		return i, err
+	}
+	left, err := t.tree(depth - 1)
+	if err != nil {
+		return i, err
+	}
+	right, err := t.tree(depth - 1)
+	*t.at(i) = listNode{left + 1, right + 1}
+	return i, err
+}
+
+func (t *pagedTree) count(i uint32) uint64 {
+	n := t.at(i)
+	if n.left == 0 {
+		return 1
+	}
+	return 1 + t.count(n.left-1) + t.count(n.right-1)
+}
+
+type regionTrees struct {
+	short, long   *arena.Region
+	tree, keeping pagedTree
+}
+
+func (t *regionTrees) Open() (err error) {
+	if t.short, err = arena.NewRegion(nil); err != nil {
+		return err
+	}
+	if t.long, err = arena.NewRegion(nil); err != nil {
+		return err
+	}
+	t.tree.more = func() ([]listNode, error) { return arena.MakeSlice[listNode](t.short, pageNodes) }
+	t.keeping.more = func() ([]listNode, error) { return arena.MakeSlice[listNode](t.long, pageNodes) }
+	return nil
+}
+
+func (t *regionTrees) Keep(depth int) error {
+	_, err := t.keeping.tree(depth)
+	return err
+}
+
+func (t *regionTrees) Kept() uint64 { return t.keeping.count(0) }
+
+func (t *regionTrees) Churn(depth, trees int) (nodes uint64, err error) {
+	for range trees {
+		root, err := t.tree.tree(depth)
+		if err != nil {
+			return 0, err
+		}
+		nodes += t.tree.count(root)
+		t.tree.reset()
+		t.short.Reset()
+	}
+	return nodes, nil
+}
+
+func (t *regionTrees) Close() error { return errors.Join(t.short.Close(), t.long.Close()) }

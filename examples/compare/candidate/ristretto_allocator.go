@@ -1,0 +1,67 @@
+package candidate
+
+import (
+	"unsafe"
+
+	"github.com/dgraph-io/ristretto/v2/z"
+
+	"github.com/vita-go/deblockator/examples/compare/bench"
+)
+
+// z.Allocator is a bump allocator, safe for several goroutines at once, which
+// costs an atomic addition. Its memory is bytes, so nodes come in pages and refer
+// to each other by number, as in a region.
+func init() {
+	bench.Register(&bench.Candidate{
+		Name:   "z.Allocator",
+		About:  "ristretto/v2 v2.4.2: z.Allocator, AllocateAligned of 1 024 nodes at a time, linked by index; Reset",
+		Family: bench.Module, Rank: 4, Colour: "#a0a000",
+		Env:       []string{"GOGC=100"},
+		TreesBulk: func() bench.Trees { return &zTrees{} },
+		Lacks: bench.LacksAll("no free of single objects", bench.KindFixed, bench.KindMixed, bench.KindFit,
+			bench.KindTreesFree, bench.KindFrame, bench.KindHold, bench.KindECS),
+	})
+}
+
+type zTrees struct {
+	short, long   *z.Allocator
+	tree, keeping pagedTree
+}
+
+func (t *zTrees) Open() error {
+	t.short, t.long = z.NewAllocator(1<<16, "compare"), z.NewAllocator(1<<16, "compare")
+	t.tree.more = func() ([]listNode, error) { return zPage(t.short), nil }
+	t.keeping.more = func() ([]listNode, error) { return zPage(t.long), nil }
+	return nil
+}
+
+func zPage(a *z.Allocator) []listNode {
+	b := a.AllocateAligned(pageNodes * int(unsafe.Sizeof(listNode{})))
+	return unsafe.Slice((*listNode)(unsafe.Pointer(&b[0])), pageNodes)
+}
+
+func (t *zTrees) Keep(depth int) error {
+	_, err := t.keeping.tree(depth)
+	return err
+}
+
+func (t *zTrees) Kept() uint64 { return t.keeping.count(0) }
+
+func (t *zTrees) Churn(depth, trees int) (nodes uint64, err error) {
+	for range trees {
+		root, err := t.tree.tree(depth)
+		if err != nil {
+			return 0, err
+		}
+		nodes += t.tree.count(root)
+		t.tree.reset()
+		t.short.Reset()
+	}
+	return nodes, nil
+}
+
+func (t *zTrees) Close() error {
+	t.short.Release()
+	t.long.Release()
+	return nil
+}

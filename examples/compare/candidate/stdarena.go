@@ -1,0 +1,40 @@
+package candidate
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/vita-go/deblockator/examples/compare/bench"
+)
+
+// The standard library's arena, an experiment that was put on hold. It takes
+// another build of this program, which is made on the way.
+func init() {
+	c := bench.Candidate{
+		Name:   "std arena",
+		About:  "the standard library's arena, GOEXPERIMENT=arenas: arena.New and Free of all",
+		Family: bench.Go, Rank: 6, Colour: "#5c7080",
+		Env:       []string{"GOGC=100"},
+		TreesBulk: newStdTrees,
+		Hold:      newStdHold,
+		Lacks: bench.LacksAll("no free of single objects", bench.KindFixed, bench.KindMixed, bench.KindFit,
+			bench.KindTreesFree, bench.KindFrame, bench.KindECS),
+	}
+	if !hasArenas {
+		c.Program = buildWithArenas
+	}
+	bench.Register(&c)
+}
+
+// buildWithArenas needs the go command and to be run in this module.
+func buildWithArenas(dir string) (path string, err error) {
+	path = filepath.Join(dir, "compare-arenas")
+	build := exec.Command("go", "build", "-o", path, "github.com/vita-go/deblockator/examples/compare")
+	build.Env = append(os.Environ(), "GOEXPERIMENT=arenas")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build with GOEXPERIMENT=arenas: %w: %s", err, out)
+	}
+	return path, nil
+}

@@ -1,0 +1,23 @@
+//go:build !goexperiment.arenas
+
+package candidate
+
+import "github.com/vita-go/deblockator/examples/compare/bench"
+
+// hasArenas tells whether this program was built with the experiment.
+const hasArenas = false
+
+// What the other build has refuses to be opened in this one.
+
+func newStdTrees() bench.Trees { return noStdTrees{} }
+func newStdHold() bench.Hold   { return noStdHold{} }
+
+type (
+	noStdTrees struct{ bench.Trees }
+	noStdHold  struct{ bench.Hold }
+)
+
+func (noStdTrees) Open() error   { return errNoArenas }
+func (noStdHold) Open(int) error { return errNoArenas }
+
+var errNoArenas = bench.Cannot("built without GOEXPERIMENT=arenas")

@@ -1,0 +1,59 @@
+//go:build goexperiment.arenas
+
+package candidate
+
+import (
+	"arena"
+
+	"github.com/vita-go/deblockator/examples/compare/bench"
+)
+
+func newStdTrees() bench.Trees { return &stdTrees{} }
+
+func newStdHold() bench.Hold {
+	a := arena.NewArena()
+	return &pointerHold{
+		alloc: func() (*held, error) { return arena.New[held](a), nil },
+		close: func() error { a.Free(); return nil },
+	}
+}
+
+// hasArenas tells whether this program was built with the experiment.
+const hasArenas = true
+
+type stdTrees struct {
+	long *arena.Arena
+	kept *node
+}
+
+func (t *stdTrees) Open() error { t.long = arena.NewArena(); return nil }
+
+func (t *stdTrees) Keep(depth int) error {
+	t.kept = stdTree(t.long, depth)
+	return nil
+}
+
+func (t *stdTrees) Kept() uint64 { return countTree(t.kept) }
+
+func (t *stdTrees) Churn(depth, trees int) (nodes uint64, err error) {
+	for range trees {
+		a := arena.NewArena()
+		nodes += countTree(stdTree(a, depth))
+		a.Free()
+	}
+	return nodes, nil
+}
+
+func (t *stdTrees) Close() error {
+	t.kept = nil
+	t.long.Free()
+	return nil
+}
+
+func stdTree(a *arena.Arena, depth int) *node {
+	n := arena.New[node](a)
+	if depth > 0 {
+		n.left, n.right = stdTree(a, depth-1), stdTree(a, depth-1)
+	}
+	return n
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/vita-go/deblockator/examples/compare/bench"
+)
+
+// choose returns those of all that list names, in the order of all: an item of
+// that very name, or else all whose names begin so. Case does not matter, and a
+// blank may be a hyphen. An empty list names all.
+func choose[T any](all []T, list string, name func(T) string) (chosen []T, err error) {
+	if strings.TrimSpace(list) == "" {
+		return all, nil
+	}
+	plain := func(s string) string {
+		return strings.ReplaceAll(strings.ToLower(strings.TrimSpace(s)), " ", "-")
+	}
+	wanted := map[int]bool{}
+	for want := range strings.SplitSeq(list, ",") {
+		if plain(want) == "" {
+			continue
+		}
+		is := func(x T) bool { return plain(name(x)) == plain(want) }
+		begins := func(x T) bool { return strings.HasPrefix(plain(name(x)), plain(want)) }
+		match := begins
+		if slices.ContainsFunc(all, is) {
+			match = is
+		}
+		found := false
+		for i, x := range all {
+			if match(x) {
+				wanted[i], found = true, true
+			}
+		}
+		if !found {
+			var known []string
+			for _, x := range all {
+				known = append(known, name(x))
+			}
+			return nil, fmt.Errorf("%q; there are: %s", strings.TrimSpace(want), strings.Join(known, ", "))
+		}
+	}
+	for i, x := range all {
+		if wanted[i] {
+			chosen = append(chosen, x)
+		}
+	}
+	if chosen == nil {
+		return nil, fmt.Errorf("is named by %q", list)
+	}
+	return chosen, nil
+}
+
+// listAll prints what there is.
+func listAll(w io.Writer) {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "workloads:")
+	for _, x := range bench.Workloads() {
+		fmt.Fprintf(tw, "  %s\t%s\n", x.Name, x.About)
+	}
+	fmt.Fprintln(tw, "\ncandidates:")
+	for _, c := range bench.Candidates() {
+		about := c.About
+		if c.Missing != nil {
+			if reason := c.Missing(); reason != "" {
+				about += " [not here: " + reason + "]"
+			}
+		}
+		fmt.Fprintf(tw, "  %s\t%s\n", c.Name, about)
+	}
+	_ = tw.Flush()
+}

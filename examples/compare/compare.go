@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/vita-go/deblockator/examples/compare/bench"
+	"github.com/vita-go/deblockator/examples/compare/report"
+)
+
+// errOut is wrapped by all that is wrong with the folder for the results.
+var errOut = errors.New("cannot write results")
+
+// long is from when a cell is not repeated: in so much time, what else the machine
+// does averages out, and there are other cells to do.
+const long = 20 * time.Second
+
+// compare runs all cells and writes the results, also if it is interrupted.
+func compare(ctx context.Context, o options, stderr io.Writer) error {
+	if err := checkOut(o.out); err != nil {
+		return fmt.Errorf("%w: %w", errOut, err)
+	}
+	begin := time.Now()
+	res := describe(o)
+	programs, err := os.MkdirTemp("", "compare")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(programs) }()
+
+	plan := newPlan(o, res, programs, stderr)
+	show := newProgress(stderr, plan.cells, o.reps)
+	for rep := range o.reps {
+		for _, c := range plan.cells {
+			if ctx.Err() != nil {
+				break
+			}
+			if c.State == report.Failed || c.State == report.NA || rep > 0 && c.took > long {
+				show.skip(c.Cell)
+				continue
+			}
+			show.begin(c.Cell, rep)
+			start := time.Now()
+			a := plan.run(ctx, c)
+			took := time.Since(start)
+			c.took = took
+			if ctx.Err() != nil {
+				break // it was killed with us
+			}
+			c.add(a, took)
+			res.Found(c.Candidate, a.Version)
+			show.end(c.Cell, took)
+		}
+	}
+	show.finish()
+
+	res.Partial = ctx.Err() != nil
+	res.Seconds = time.Since(begin).Seconds()
+	res.CheckSums()
+	if err := report.Write(res, o.out); err != nil {
+		return err
+	}
+	fmt.Fprintf(stderr, "results are in %s\n", o.out)
+	if ctx.Err() != nil {
+		return errors.New("interrupted; the results are those of the cells that were finished")
+	}
+	if failed := res.Failed(); len(failed) > 0 {
+		var b strings.Builder
+		fmt.Fprintf(&b, "%d cells failed:", len(failed))
+		for _, c := range failed {
+			fmt.Fprintf(&b, "\n  %s, %s: %s", c.Workload, c.Candidate, c.Reason)
+		}
+		return errors.New(b.String())
+	}
+	return nil
+}
+
+// checkOut makes the folder for the results and sees whether a file can be
+// written there.
+func checkOut(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, ".writable")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// plan has the cells that can be tried.
+type plan struct {
+	o     options
+	cells []*planned
+}
+
+type planned struct {
+	*report.Cell
+	w       *bench.Workload
+	c       *bench.Candidate
+	program string        // of the candidate, "" if it is this one
+	took    time.Duration // by its last run
+}
+
+// newPlan adds a cell for each workload and candidate to res, and returns those
+// that there is a kernel for: side by side those of the same workload, so that the
+// candidates of a table meet the machine in the same mood.
+func newPlan(o options, res *report.Results, programs string, stderr io.Writer) *plan {
+	p := &plan{o: o}
+	missing := map[string]string{}
+	program := map[string]string{}
+	for _, c := range o.candidates {
+		if c.Missing != nil {
+			missing[c.Name] = c.Missing()
+		}
+		if c.Program == nil || missing[c.Name] != "" || !canAny(c, o.workloads) {
+			continue
+		}
+		fmt.Fprintf(stderr, "building the program for %s\n", c.Name)
+		path, err := c.Program(programs)
+		if err != nil {
+			missing[c.Name] = firstLine(err.Error())
+		}
+		program[c.Name] = path
+	}
+	for _, w := range o.workloads {
+		for _, c := range o.candidates {
+			cell := &report.Cell{Workload: w.Name, Candidate: c.Name, State: report.NotRun, Reason: "interrupted"}
+			res.Cells = append(res.Cells, cell)
+			switch {
+			case !c.Has(w.Kind):
+				cell.State, cell.Reason = report.NA, c.Lacks[w.Kind]
+			case missing[c.Name] != "":
+				cell.State, cell.Reason = report.NA, missing[c.Name]
+			default:
+				if w.Skip != nil {
+					if reason := w.Skip(c); reason != "" {
+						cell.State, cell.Reason = report.NA, reason
+						continue
+					}
+				}
+				p.cells = append(p.cells, &planned{Cell: cell, w: w, c: c, program: program[c.Name]})
+			}
+		}
+	}
+	return p
+}
+
+func canAny(c *bench.Candidate, workloads []*bench.Workload) bool {
+	for _, w := range workloads {
+		if c.Has(w.Kind) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *plan) run(ctx context.Context, c *planned) answer {
+	return start(ctx, c.program, c.w, c.c, p.o)
+}
+
+// add takes note of an answer. A cell that failed once is not tried again.
+func (c *planned) add(a answer, took time.Duration) {
+	switch {
+	case a.Outcome != nil:
+		c.State, c.Reason = report.OK, ""
+		c.Runs = append(c.Runs, report.Run{Outcome: *a.Outcome, Seconds: took.Seconds()})
+	case a.Cannot != "":
+		c.State, c.Reason = report.NA, a.Cannot
+	default:
+		c.State, c.Reason = report.Failed, a.Error
+	}
+}
+
+// describe returns results without any cells.
+func describe(o options) *report.Results {
+	res := &report.Results{
+		Schema:    report.Schema,
+		Date:      time.Now().UTC().Truncate(time.Second),
+		Command:   strings.Join(append([]string{"go run ."}, o.args...), " "),
+		Commit:    commit(),
+		GoVersion: runtime.Version(),
+		Machine:   machine(),
+		Short:     o.short,
+		Reps:      o.reps,
+	}
+	for _, c := range o.candidates {
+		res.Candidates = append(res.Candidates, report.Candidate{
+			Name: c.Name, About: c.About, Family: c.Family, Colour: c.Colour, Frees: c.Frees,
+		})
+	}
+	for _, w := range o.workloads {
+		res.Workloads = append(res.Workloads, report.Workload{
+			Name: w.Name, Group: w.Group, About: w.About, Metrics: w.Metrics,
+		})
+	}
+	return res
+}

@@ -1,0 +1,362 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/examples/compare/bench"
+	"github.com/vita-go/deblockator/examples/compare/report"
+)
+
+// argsEnv has the test binary be the program, with these arguments, a blank
+// between.
+const argsEnv = "COMPARE_TEST_ARGS"
+
+func TestMain(m *testing.M) {
+	registerBad()
+	if cell := os.Getenv(cellEnv); cell != "" {
+		os.Exit(runCell(cell, os.Stdout, os.Stderr))
+	}
+	if args, ok := os.LookupEnv(argsEnv); ok {
+		os.Exit(run(strings.Fields(args), os.Stdout, os.Stderr))
+	}
+	os.Exit(m.Run())
+}
+
+// registerBad adds candidates that only tests have, each with one fault.
+func registerBad() {
+	for name, fixed := range map[string]func() bench.Fixed{
+		"bad-panic": func() bench.Fixed { return &bad{replace: func() (uint64, error) { panic("on purpose") }} },
+		"bad-error": func() bench.Fixed {
+			return &bad{replace: func() (uint64, error) { return 0, errors.New("on purpose") }}
+		},
+		"bad-sum":  func() bench.Fixed { return &bad{replace: func() (uint64, error) { return 1, nil }} },
+		"bad-hang": func() bench.Fixed { return &bad{replace: func() (uint64, error) { select {} }} },
+		"bad-exit": func() bench.Fixed { return &bad{replace: func() (uint64, error) { os.Exit(7); return 0, nil }} },
+		"bad-answer": func() bench.Fixed {
+			return &bad{replace: func() (uint64, error) { _, _ = os.Stdout.WriteString("hello\n"); os.Exit(0); return 0, nil }}
+		},
+		"bad-killed": func() bench.Fixed {
+			return &bad{replace: func() (uint64, error) { p, _ := os.FindProcess(os.Getpid()); _ = p.Kill(); select {} }}
+		},
+		"bad-missing":  func() bench.Fixed { return &bad{} },
+		"bad-building": func() bench.Fixed { return &bad{} },
+		"bad-cannot":   func() bench.Fixed { return &bad{open: bench.Cannot("not this size")} },
+	} {
+		c := &bench.Candidate{
+			Name: name, About: "for tests", Family: bench.Entity, Rank: 100, Colour: "#000000", Fixed: fixed,
+			Lacks: bench.LacksAll("for tests", bench.KindMixed, bench.KindFit, bench.KindTreesFree, bench.KindTreesBulk,
+				bench.KindFrame, bench.KindHold, bench.KindECS),
+		}
+		switch name {
+		case "bad-missing":
+			c.Missing = func() string { return "it is not installed" }
+		case "bad-building":
+			c.Program = func(string) (string, error) { return "", errors.New("no compiler") }
+		}
+		bench.Register(c)
+	}
+}
+
+type bad struct {
+	open    error
+	replace func() (uint64, error)
+}
+
+func (b *bad) Open(int, int) error                      { return b.open }
+func (b *bad) Replace([]uint32, uint64) (uint64, error) { return b.replace() }
+func (b *bad) Close() error                             { return nil }
+
+// invoke runs the program in this process.
+func invoke(t *testing.T, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	status = run(args, &out, &err)
+	return status, out.String(), err.String()
+}
+
+func results(t *testing.T, dir string) (r report.Results) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, "results.json"))
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(text, &r))
+	return r
+}
+
+// All workloads with all candidates, as the checksums see it. In processes, so
+// that candidates that need another environment or program have it.
+func TestChecksumsAgree(t *testing.T) {
+	dir := t.TempDir()
+	var names []string
+	for _, c := range bench.Candidates() {
+		if !strings.HasPrefix(c.Name, "bad-") {
+			names = append(names, c.Name)
+		}
+	}
+	status, _, stderr := invoke(t, "-short", "-out", dir, "-candidate", strings.Join(names, ","))
+	assert.Zero(t, status, stderr)
+	r := results(t, dir)
+	assert.Equal(t, report.Schema, r.Schema)
+	assert.False(t, r.Partial)
+	assert.Len(t, r.Cells, len(names)*len(bench.Workloads()))
+	for _, w := range bench.Workloads() {
+		ours, measured := 0, 0
+		for _, c := range r.Cells {
+			if c.Workload != w.Name {
+				continue
+			}
+			switch c.State {
+			case report.OK:
+				measured++
+				assert.Len(t, c.Runs, 1)
+				for _, m := range w.Metrics {
+					if strings.HasSuffix(m.Name, "k") || m.Name == "1M" {
+						continue // too many entities for a short run
+					}
+					assert.Contains(t, c.Runs[0].Values, m.Name, "%s, %s", c.Workload, c.Candidate)
+				}
+				for _, k := range bench.Candidates() {
+					if k.Name == c.Candidate && k.Family == bench.Ours {
+						ours++
+					}
+				}
+			case report.NA:
+				assert.NotEmpty(t, c.Reason, "%s, %s", c.Workload, c.Candidate)
+			default:
+				t.Errorf("%s, %s: %s: %s", c.Workload, c.Candidate, c.State, c.Reason)
+			}
+		}
+		assert.NotZero(t, ours, "%s with none of ours", w.Name)
+		if w.Kind != bench.KindFit {
+			assert.Greater(t, measured, ours, "%s with nothing to compare to", w.Name)
+		}
+	}
+	md, err := os.ReadFile(filepath.Join(dir, "results.md"))
+	require.NoError(t, err)
+	assert.Contains(t, string(md), "the times mean nothing")
+}
+
+// What the plots show exists, or they would silently not be written.
+func TestPlotsShowWorkloads(t *testing.T) {
+	metrics := map[string][]string{}
+	for _, w := range bench.Workloads() {
+		for _, m := range w.Metrics {
+			metrics[w.Name] = append(metrics[w.Name], m.Name)
+		}
+	}
+	for workload, shown := range report.Shown() {
+		assert.Subset(t, metrics[workload], shown, workload)
+	}
+}
+
+func TestBadCandidatesAreCells(t *testing.T) {
+	dir := t.TempDir()
+	status, _, stderr := invoke(t, "-short", "-timeout", "5s", "-out", dir,
+		"-workload", "churn-16-1k", "-candidate", "bad,gc 100,free list,arena pointers")
+	assert.Equal(t, statusFailed, status)
+	r := results(t, dir)
+	for name, want := range map[string]struct{ state, reason string }{
+		"gc 100":         {report.OK, ""},
+		"free list":      {report.OK, ""},
+		"arena pointers": {report.OK, ""},
+		"bad-panic":      {report.Failed, "crashed: panic: on purpose"},
+		"bad-error":      {report.Failed, "on purpose"},
+		"bad-sum":        {report.Failed, "wrong checksum"},
+		"bad-hang":       {report.Failed, "gave no result within 5s"},
+		"bad-exit":       {report.Failed, "crashed: exit status 7"},
+		"bad-answer":     {report.Failed, "printed no result: hello"},
+		"bad-killed":     {report.Failed, "killed, perhaps for want of memory"},
+		"bad-missing":    {report.NA, "it is not installed"},
+		"bad-building":   {report.NA, "no compiler"},
+		"bad-cannot":     {report.NA, "not this size"},
+	} {
+		c := r.Cell("churn-16-1k", name)
+		if !assert.NotNil(t, c, name) {
+			continue
+		}
+		assert.Equal(t, want.state, c.State, "%s: %s", name, c.Reason)
+		assert.Contains(t, c.Reason, want.reason, name)
+		if c.State == report.Failed {
+			assert.Contains(t, stderr, "churn-16-1k, "+name+": "+c.Reason)
+		}
+	}
+	md, err := os.ReadFile(filepath.Join(dir, "results.md"))
+	require.NoError(t, err)
+	assert.Contains(t, string(md), "`churn-16-1k`, bad-hang: gave no result within 5s")
+	assert.Contains(t, string(md), "n/a: bad-missing: it is not installed")
+}
+
+func TestProfile(t *testing.T) {
+	dir := t.TempDir()
+	status, _, stderr := invoke(t, "-short", "-profile", "-out", dir, "-workload", "churn-16-1k", "-candidate", "arena pointers")
+	assert.Zero(t, status, stderr)
+	info, err := os.Stat(filepath.Join(dir, "churn-16-1k-arena-pointers.pprof"))
+	require.NoError(t, err)
+	assert.NotZero(t, info.Size())
+}
+
+// A cell that failed is not tried again, and one that did not is repeated.
+func TestRepetitions(t *testing.T) {
+	dir := t.TempDir()
+	// Not short, so as to be repeated: the smallest cells there are.
+	status, _, stderr := invoke(t, "-reps", "2", "-out", dir, "-workload", "churn-16-1k", "-candidate", "free list,gc 400,bad-error")
+	assert.Equal(t, statusFailed, status)
+	r := results(t, dir)
+	assert.Len(t, r.Cell("churn-16-1k", "free list").Runs, 2)
+	assert.Equal(t, 2, r.Reps)
+	assert.Equal(t, 1, strings.Count(stderr, "bad-error, run"), stderr)
+}
+
+func TestWrongUsage(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	for _, test := range []struct {
+		args []string
+		says []string
+	}{
+		{[]string{"-workload", "nonsense"}, []string{`no workload "nonsense"`, "churn-64-1k", "larson-50k", "trees-21"}},
+		{[]string{"-workload", "churn,nonsense"}, []string{`no workload "nonsense"`}},
+		{[]string{"-workload", ","}, []string{"no workload"}},
+		{[]string{"-candidate", "nonsense"}, []string{`no candidate "nonsense"`, "arena pointers", "sync.Pool", "modernc"}},
+		{[]string{"-reps", "0"}, []string{"-reps"}},
+		{[]string{"-reps", "many"}, []string{"-reps"}},
+		{[]string{"-timeout", "0s"}, []string{"-timeout"}},
+		{[]string{"-out", ""}, []string{"-out"}},
+		{[]string{"-nonsense"}, []string{"-nonsense"}},
+		{[]string{"results"}, []string{`unexpected argument "results"`}},
+		{[]string{"-out", file}, []string{"cannot write results", file}},
+		{[]string{"-out", filepath.Join(file, "below")}, []string{"cannot write results"}},
+	} {
+		status, stdout, stderr := invoke(t, test.args...)
+		assert.Equal(t, statusUsage, status, test.args)
+		assert.Empty(t, stdout, test.args)
+		for _, s := range test.says {
+			assert.Contains(t, stderr, s, test.args)
+		}
+		assert.NotContains(t, stderr, "run 1", "%v: nothing may be run", test.args)
+	}
+}
+
+func TestReadOnlyFolder(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root may write everywhere")
+	}
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(dir, 0o500))
+	status, _, stderr := invoke(t, "-out", dir)
+	assert.Equal(t, statusUsage, status)
+	assert.Contains(t, stderr, "cannot write results")
+}
+
+func TestHelpAndList(t *testing.T) {
+	status, _, stderr := invoke(t, "-h")
+	assert.Zero(t, status)
+	assert.Contains(t, stderr, "-workload")
+	status, stdout, _ := invoke(t, "-list")
+	assert.Zero(t, status)
+	for _, w := range bench.Workloads() {
+		assert.Contains(t, stdout, w.Name)
+	}
+	for _, c := range bench.Candidates() {
+		assert.Contains(t, stdout, c.Name)
+	}
+}
+
+func TestChoose(t *testing.T) {
+	all := []string{"w11", "w11-1M", "arena pointers", "arena handles"}
+	self := func(s string) string { return s }
+	for list, want := range map[string][]string{
+		"":                           all,
+		" ":                          all,
+		"w11":                        {"w11"}, // the name itself, not all that begin so
+		"w1":                         {"w11", "w11-1M"},
+		"arena":                      {"arena pointers", "arena handles"},
+		"Arena-Handles":              {"arena handles"},
+		"arena handles, w11-1m,,w11": {"w11", "w11-1M", "arena handles"}, // in their order, once
+	} {
+		got, err := choose(all, list, self)
+		require.NoError(t, err, list)
+		assert.Equal(t, want, got, list)
+	}
+}
+
+// An interrupt ends the run at once and keeps what is finished.
+func TestInterrupt(t *testing.T) {
+	dir := t.TempDir()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), argsEnv+"=-short -timeout 1m -workload churn-16-1k -candidate free-list,bad-hang -out "+dir)
+	stderr, err := cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	lines := bufio.NewReader(stderr)
+	for {
+		line, err := lines.ReadString('\n')
+		require.NoError(t, err)
+		if strings.Contains(line, "free list, run 1") {
+			break
+		}
+	}
+	time.Sleep(200 * time.Millisecond) // into the one that hangs
+	start := time.Now()
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	rest, _ := io.ReadAll(lines)
+	var exit *exec.ExitError
+	require.ErrorAs(t, cmd.Wait(), &exit)
+	assert.Equal(t, statusInterrupted, exit.ExitCode())
+	assert.Less(t, time.Since(start), 10*time.Second)
+	assert.Contains(t, string(rest), "interrupted")
+
+	r := results(t, dir)
+	assert.True(t, r.Partial)
+	assert.Equal(t, report.OK, r.Cell("churn-16-1k", "free list").State)
+	assert.Equal(t, report.NotRun, r.Cell("churn-16-1k", "bad-hang").State)
+	md, err := os.ReadFile(filepath.Join(dir, "results.md"))
+	require.NoError(t, err)
+	assert.Contains(t, string(md), "Interrupted")
+}
+
+// The process of a cell ends when the one that wanted it is gone.
+func TestOrphan(t *testing.T) {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), cellEnv+"=churn-16-1k|bad-hang|short")
+	stdin, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	require.NoError(t, stdin.Close())
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case err := <-ended:
+		assert.Error(t, err)
+	case <-time.After(10 * time.Second):
+		_ = cmd.Process.Signal(syscall.SIGKILL)
+		t.Error("it went on")
+	}
+}
+
+func TestBadCellNames(t *testing.T) {
+	for _, cell := range []string{"x", "churn-16-1k|nobody|short", "nothing|gc 100|short"} {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), cellEnv+"="+cell)
+		in, err := cmd.StdinPipe() // else it ends for that
+		require.NoError(t, err)
+		out, err := cmd.CombinedOutput()
+		_ = in.Close()
+		var exit *exec.ExitError
+		require.ErrorAs(t, err, &exit, cell)
+		assert.Equal(t, statusUsage, exit.ExitCode(), string(out))
+	}
+}

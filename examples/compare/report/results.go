@@ -1,0 +1,173 @@
+// Package report keeps the results of a comparison and writes them as JSON, as
+// Markdown and as plots.
+package report
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/vita-go/deblockator/examples/compare/bench"
+)
+
+// Schema is the version of the format of results.json. It grows when a field
+// changes its meaning or goes.
+const Schema = 1
+
+// Results are all that a run found out.
+type Results struct {
+	Schema     int         `json:"schema"`
+	Date       time.Time   `json:"date"`
+	Command    string      `json:"command"`
+	Commit     string      `json:"commit"`
+	GoVersion  string      `json:"go_version"`
+	Machine    Machine     `json:"machine"`
+	Short      bool        `json:"short"`   // the figures mean nothing, the checksums do
+	Partial    bool        `json:"partial"` // interrupted
+	Reps       int         `json:"reps"`
+	Seconds    float64     `json:"seconds"`
+	Candidates []Candidate `json:"candidates"`
+	Workloads  []Workload  `json:"workloads"`
+	Cells      []*Cell     `json:"cells"`
+}
+
+// Machine is what the figures were measured on.
+type Machine struct {
+	CPU    string `json:"cpu"`
+	Cores  int    `json:"cores"` // that Go may use
+	Memory int64  `json:"memory_bytes"`
+	OS     string `json:"os"`
+	Arch   string `json:"arch"`
+}
+
+// Candidate describes a bench.Candidate.
+type Candidate struct {
+	Name  string `json:"name"`
+	About string `json:"about"`
+	// Version is what was found on the machine, if About does not say it.
+	Version string       `json:"version,omitempty"`
+	Family  bench.Family `json:"family"`
+	Colour  string       `json:"colour"`
+	Frees   bool         `json:"frees"`
+}
+
+// Found notes the version of a candidate that was found on the machine, if any.
+func (r *Results) Found(candidate, version string) {
+	for i := range r.Candidates {
+		if c := &r.Candidates[i]; c.Name == candidate && version != "" {
+			c.Version = version
+		}
+	}
+}
+
+// Workload describes a bench.Workload.
+type Workload struct {
+	Name    string         `json:"name"`
+	Group   string         `json:"group"`
+	About   string         `json:"about"`
+	Metrics []bench.Metric `json:"metrics"`
+}
+
+// The states of a cell.
+const (
+	OK     = "ok"
+	NA     = "n/a"     // the candidate cannot do this
+	Failed = "failed"  // it crashed, hung or gave a wrong result
+	NotRun = "not run" // the run was interrupted before
+)
+
+// Cell is a candidate at a workload.
+type Cell struct {
+	Workload  string `json:"workload"`
+	Candidate string `json:"candidate"`
+	State     string `json:"state"`
+	Reason    string `json:"reason,omitempty"` // unless it is OK
+	Runs      []Run  `json:"runs,omitempty"`   // those that gave a result
+}
+
+// Run is one repetition.
+type Run struct {
+	bench.Outcome
+	Seconds float64 `json:"seconds"` // of the process, with all preparation
+}
+
+// Best returns the best value of a metric among the repetitions, and how far the
+// worst is from it, as a share.
+func (c *Cell) Best(m bench.Metric) (best, spread float64, ok bool) {
+	var all []float64
+	for _, r := range c.Runs {
+		if v, has := r.Values[m.Name]; has {
+			all = append(all, v)
+		}
+	}
+	if c.State != OK || len(all) == 0 {
+		return 0, 0, false
+	}
+	best, worst := slices.Min(all), slices.Max(all)
+	if m.Higher {
+		best, worst = worst, best
+	}
+	if best != 0 {
+		spread = max(worst/best, best/worst) - 1
+	}
+	return best, spread, true
+}
+
+// Cell returns the cell of a workload and a candidate, or nil.
+func (r *Results) Cell(workload, candidate string) *Cell {
+	for _, c := range r.Cells {
+		if c.Workload == workload && c.Candidate == candidate {
+			return c
+		}
+	}
+	return nil
+}
+
+// CheckSums marks the cells whose checksum is not that of the others: of most of
+// them, and if there is no majority, all.
+func (r *Results) CheckSums() {
+	for _, w := range r.Workloads {
+		votes := map[uint64]int{} // of cells, by their first sum
+		cells := 0
+		for _, c := range r.Cells {
+			if c.Workload == w.Name && len(c.Runs) > 0 {
+				votes[c.Runs[0].Sum]++
+				cells++
+			}
+		}
+		for _, c := range r.Cells {
+			if c.Workload != w.Name || c.State != OK {
+				continue
+			}
+			for _, run := range c.Runs {
+				if 2*votes[run.Sum] <= cells {
+					c.State, c.Reason = Failed, "wrong checksum: it did not do the work of the others"
+					if len(votes) == cells && cells > 1 {
+						c.Reason = "no two checksums agree"
+					}
+				}
+			}
+		}
+	}
+}
+
+// Failed returns the cells that failed.
+func (r *Results) Failed() (cells []*Cell) {
+	for _, c := range r.Cells {
+		if c.State == Failed {
+			cells = append(cells, c)
+		}
+	}
+	return cells
+}
+
+// WriteJSON writes results.json.
+func (r *Results) WriteJSON(dir string) error {
+	text, err := json.MarshalIndent(r, "", "\t")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "results.json"), append(text, '\n'), 0o644)
+}

@@ -1,0 +1,58 @@
+package workload
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/vita-go/deblockator/examples/compare/bench"
+)
+
+// W11, glibc's thread benchmark: sizes whose frequency falls with their square,
+// from 4 bytes to 32 KiB, half of all bytes in objects above 360.
+func init() {
+	for _, slots := range []int{1 << 10, 1 << 20} {
+		// What a thousand slots hold is less than what any allocator begins with.
+		name, about, held := "w11", "1 024 slots", false
+		metrics := timeMetrics
+		if slots > 1<<10 {
+			name, about, held = "w11-1M", "2^20 slots", true
+			metrics = append(metrics[:1:1], heldMetrics...)
+		}
+		bench.RegisterWorkload(&bench.Workload{
+			Name:    name,
+			Group:   "mixed",
+			Rank:    31,
+			About:   fmt.Sprintf("glibc-thread: replace a random one of %s, sizes 4 to 32768 of inverse-square frequency; touch every line", about),
+			Kind:    bench.KindMixed,
+			Metrics: metrics,
+			Run: func(k bench.Kernel, s bench.Size) (bench.Outcome, error) {
+				m := mix{slots: slots, maxSize: 32768, touch: bench.Lines, batch: 1 << 16, perTime: 1, batches: 40}
+				if s == bench.Short {
+					m.slots, m.batches = min(slots, 1<<14), 2
+				}
+				m.fill = max(2, 3*m.slots/m.batch)
+				r := rand.New(rand.NewPCG(11, 0))
+				sizes := make([]uint32, 8000) // as there: computed beforehand
+				for i := range sizes {
+					sizes[i] = inverseSquare(r, 4, 32768)
+				}
+				filled := 0
+				m.next = func(ops []bench.Op) {
+					for i := range ops {
+						ops[i] = bench.Op{Slot: r.Uint32N(uint32(m.slots)), Size: sizes[r.IntN(len(sizes))]}
+						if filled < m.slots {
+							ops[i].Slot = uint32(filled)
+							filled++
+						}
+					}
+				}
+				return m.run(k.(bench.Mixed), s, held)
+			},
+		})
+	}
+}
+
+// inverseSquare returns a size from lo to hi.
+func inverseSquare(r *rand.Rand, lo, hi float64) uint32 {
+	return uint32(1 / (1/lo - r.Float64()*(1/lo-1/hi)))
+}
