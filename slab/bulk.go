@@ -97,33 +97,59 @@ func (p *Pool) TakeRun(n int, hs []Handle) (unsafe.Pointer, []Handle, error) {
 }
 
 // Reset frees every slot and keeps the slabs. It takes time in proportion to the
-// number of slots.
+// number of live slots, and a little for each slab.
 func (p *Pool) Reset() {
 	if p.state() != nil {
 		return
 	}
-	p.keepEmpty = true
+	p.keepEmpty = true // also the slab that only the hot slot keeps
 	p.cool()
+	p.keepEmpty = false
 	for i := range p.dir {
-		e := &p.dir[i]
-		if e.base == nil {
-			continue
-		}
-		s := p.a.slabs[e.id].rec
-		for w := range s.words() {
-			for m := p.liveWord(s, w); m != 0; m &= m - 1 {
-				slot := w<<6 | uint32(bits.TrailingZeros64(m))
-				if !p.end(e, slot) {
-					p.give(e.id, s, slot)
-				}
+		if e := &p.dir[i]; e.base != nil {
+			if s := p.a.slabs[e.id].rec; s.used > 0 {
+				p.resetSlab(e, s)
 			}
 		}
-		if s.used == 0 && s.summary == 0 { // every slot is retired
-			p.discard(e.id)
+	}
+	p.a.after()
+}
+
+// resetSlab frees every slot of a slab that is in use.
+func (p *Pool) resetSlab(e *place, s *slab) {
+	full := s.summary == 0
+	for w := range s.words() {
+		m := p.liveWord(s, w)
+		if m == 0 {
+			continue
+		}
+		n := bits.OnesCount64(m)
+		s.used -= uint32(n)
+		p.used -= n
+		p.frees += uint64(n)
+		p.a.live -= n * int(p.stride)
+		for r := m; r != 0; r &= r - 1 {
+			i := bits.TrailingZeros64(r)
+			g := e.gen(w<<6 | uint32(i))
+			if *g != lastGen {
+				*g++
+				continue
+			}
+			*g = deadGen
+			m &^= 1 << i
+			s.retired++
+			p.retired++
+		}
+		if *s.word(w) |= m; *s.word(w) != 0 {
+			s.summary |= 1 << w
 		}
 	}
-	p.keepEmpty = false
-	p.a.after()
+	switch {
+	case s.summary == 0: // every slot is retired
+		p.discard(e.id)
+	case full:
+		p.relist(e.id, s)
+	}
 }
 
 // Close frees every slot and gives the slabs back to the allocator. Handles name
