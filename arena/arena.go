@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"math/bits"
+	"slices"
 	"unsafe"
 
 	"github.com/vita-go/deblockator/slab"
@@ -171,16 +172,18 @@ func (a *Arena[T]) InsertN(vs []T, hs []Handle[T]) ([]Handle[T], error) {
 	if err != nil {
 		return hs, err
 	}
-	var run [64]slab.Handle
-	for len(vs) > 0 {
-		p, got, err := a.pool.TakeRun(len(vs), run[:0])
+	hs = slices.Grow(hs, len(vs))
+	size := stride[T]()
+	for k := 0; k < len(vs); {
+		g, err := a.pool.TakeGroup(len(vs) - k)
 		if err != nil {
 			panic(fmt.Errorf("arena: there is no room for what room was made for: %w", err))
 		}
-		copy(unsafe.Slice((*T)(p), len(got)), vs)
-		vs = vs[len(got):]
-		for _, h := range got {
-			hs = append(hs, Handle[T]{h: h})
+		for m := g.Slots; m != 0; m &= m - 1 {
+			i := uintptr(bits.TrailingZeros64(m))
+			*(*T)(unsafe.Add(g.Base, i*size)) = vs[k]
+			hs = append(hs, handleAt[T](g.Index+uint32(i), *(*uint32)(unsafe.Add(g.Gens, i*4))))
+			k++
 		}
 	}
 	return hs, nil

@@ -844,7 +844,7 @@ func TestReserveIsThere(t *testing.T) {
 				require.True(t, m.reserve(p, n))
 				arm(m.src.acquires, 1, true)
 				for want := len(p.live) + n; len(p.live) < want; {
-					require.True(t, m.takeRun(p, want-len(p.live)), "slots of %d, %d were freed, %d of %d reserved are left", size, freed, want-len(p.live), n)
+					require.True(t, m.takeGroup(p, want-len(p.live)), "slots of %d, %d were freed, %d of %d reserved are left", size, freed, want-len(p.live), n)
 				}
 				m.finish()
 			}
@@ -887,7 +887,7 @@ func TestReserveRefusedKeepsRoom(t *testing.T) {
 	require.True(t, m.take(p, 0))
 	m.give(p, 0, true)
 	require.True(t, m.reserve(p, 3))
-	require.True(t, m.takeRun(p, 3))
+	require.True(t, m.takeGroup(p, 3))
 	require.False(t, m.reserve(p, 3))
 	m.check() // what is live and what is free are three still
 	m.finish()

@@ -32,7 +32,7 @@ func (p *Pool) Room(n int) error {
 	case uint64(n) > 1<<32-1 || n > maxInt-p.Len() || uint64(n) > maxBlockBytes/uint64(p.stride)*maxSeq:
 		return fmt.Errorf("%w: room for %d", ErrTooLarge, n)
 	}
-	p.cool() // now, for it may give a slab back
+	p.settle() // now, for it may give a slab back
 	n += p.Len()
 	// What is free stays while this grows, or a refusal would give it back for
 	// slabs that are given back then.
@@ -68,32 +68,62 @@ func (p *Pool) lost() (n int) {
 	return n
 }
 
-// TakeRun takes up to n slots that lie one behind the other and returns the
-// first of them and the handles of all, appended to hs. It takes at least one if
-// n is not 0. Room beforehand makes it infallible.
-func (p *Pool) TakeRun(n int, hs []Handle) (unsafe.Pointer, []Handle, error) {
+// Group is slots that are among 64 neighbours: bit i of Slots is for slot i of
+// those. Base is where slot 0 is, one is a stride from the next; Gens points at
+// the generation of slot 0, an uint32 each; Index is the index of slot 0 in
+// handles.
+type Group struct {
+	Base, Gens unsafe.Pointer
+	Slots      uint64
+	Index      uint32
+}
+
+// TakeGroup takes up to n slots that are among 64 neighbours; at least one if n
+// is not 0. Their generations count up, and they are not cleared. Room beforehand
+// makes it infallible.
+func (p *Pool) TakeGroup(n int) (Group, error) {
 	if err := p.state(); err != nil {
-		return nil, hs, err
+		return Group{}, err
 	}
 	if n <= 0 {
-		return nil, hs, nil
+		return Group{}, nil
 	}
-	if q, h := p.HotHandle(); q != nil {
-		return q, append(hs, h), nil
+	if p.group.Slots == 0 {
+		if p.head == 0 && p.hot != nil {
+			_, h := p.HotHandle()
+			p.a.after()
+			return p.groupOf(h), nil
+		}
+		if err := p.refill(); err != nil {
+			return Group{}, err
+		}
 	}
-	s, slot, got, err := p.takeRun(uint32(min(n, 64)))
-	if err != nil {
-		p.refused()
-		return nil, hs, err
+	g := p.group
+	if n < bits.OnesCount64(g.Slots) {
+		rest := g.Slots
+		for range n {
+			rest &= rest - 1
+		}
+		g.Slots &^= rest
 	}
-	e := &p.dir[s.seq]
-	for i := range got {
-		g := e.gen(slot + i)
-		*g++
-		hs = append(hs, Handle{e.index + slot + i, *g})
+	p.group.Slots &^= g.Slots
+	n = bits.OnesCount64(g.Slots)
+	p.used += n
+	p.a.gain(p.stride * uintptr(n))
+	for m := g.Slots; m != 0; m &= m - 1 {
+		*(*uint32)(unsafe.Add(g.Gens, uintptr(bits.TrailingZeros64(m))*4))++
 	}
 	p.a.after()
-	return p.at(e, slot), hs, nil
+	return g, nil
+}
+
+// groupOf returns the group that is the slot that h names.
+func (p *Pool) groupOf(h Handle) Group {
+	e, first := &p.dir[h.index>>slotShift], h.index%maxSlots&^63
+	return Group{
+		Base: p.at(e, first), Gens: unsafe.Pointer(e.gen(first)),
+		Slots: 1 << (h.index & 63), Index: e.index + first,
+	}
 }
 
 // Reset frees every slot and keeps the slabs. It takes time in proportion to the
@@ -103,7 +133,7 @@ func (p *Pool) Reset() {
 		return
 	}
 	p.keepEmpty = true // also the slab that only the hot slot keeps
-	p.cool()
+	p.settle()
 	p.keepEmpty = false
 	for i := range p.dir {
 		if e := &p.dir[i]; e.base != nil {
@@ -163,13 +193,13 @@ func (p *Pool) Close() error {
 		p.a.pools[p.id-numClasses] = nil
 		p.a.after()
 	}
-	p.hot, p.hotGen, p.closed = nil, nil, true
+	p.hot, p.hotGen, p.group, p.closed = nil, nil, Group{}, true
 	return nil
 }
 
 // evict frees every slot and gives every slab back to the heap.
 func (p *Pool) evict() {
-	p.cool()
+	p.settle()
 	for i := range p.dir {
 		if e := &p.dir[i]; e.base != nil {
 			p.cache.evict(e.id, p.a.slabs[e.id].rec)

@@ -101,35 +101,45 @@ func (c *cache) grown() (p unsafe.Pointer, s *slab, slot uint32, fresh bool, err
 	return p, s, slot, fresh, nil
 }
 
-// takeRun takes up to n slots, one behind the other.
-func (c *cache) takeRun(n uint32) (s *slab, slot, got uint32, err error) {
-	id := c.head
-	if id == 0 {
-		if id, err = c.grow(); err != nil {
-			return nil, 0, 0, err
-		}
-	}
-	s = c.a.slabs[id].rec
-	w := uint32(bits.TrailingZeros64(s.summary))
-	p := s.word(w)
-	first := uint32(bits.TrailingZeros64(*p))
-	got = min(uint32(bits.TrailingZeros64(^(*p >> first))), n)
-	*p &^= ^uint64(0) >> (64 - got) << first
-	if *p == 0 {
-		s.summary &= s.summary - 1
-		if s.summary == 0 {
-			c.unlink(id, s)
-		}
-	}
-	if s.used == 0 && c.spare == id {
+// takeWord takes all free slots of a word of the bitmap, and tells which of them
+// were never handed out and are zero. They count as in use in the slab, and in
+// the cache as they are handed out. There is a slab with a free slot.
+func (c *cache) takeWord() (s *slab, w uint32, free, fresh uint64) {
+	s = c.first.rec
+	w = uint32(bits.TrailingZeros64(s.summary)) & 63
+	free, *s.word(w) = *s.word(w), 0
+	s.summary &= s.summary - 1
+	if s.used == 0 && c.spare == c.head {
 		c.spare = 0
 	}
-	slot = w<<6 | first
-	s.clean = max(s.clean, slot+got)
-	s.used += got
-	c.used += int(got)
-	c.a.gain(c.stride * uintptr(got))
-	return s, slot, got, nil
+	s.used += uint32(bits.OnesCount64(free))
+	if s.clean < w<<6+64 {
+		fresh = ^uint64(0)
+		if s.clean > w<<6 {
+			fresh <<= s.clean & 63
+		}
+		s.clean = min(w<<6+64, s.slots)
+	}
+	if s.summary == 0 {
+		c.unlink(c.head, s)
+	}
+	touch()
+	return s, w, free, fresh & free
+}
+
+// giveWord gives back what is left of a word.
+func (c *cache) giveWord(id uint32, w uint32, free uint64) {
+	s := c.a.slabs[id].rec
+	if s.summary == 0 {
+		c.relist(id, s)
+	}
+	s.summary |= 1 << w
+	*s.word(w) |= free
+	s.used -= uint32(bits.OnesCount64(free))
+	touch()
+	if s.used == 0 {
+		c.emptied(id, s)
+	}
 }
 
 // give makes a slot free again.

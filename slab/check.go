@@ -19,7 +19,7 @@ import (
 // The numbers are those of the literature the checks were collected from; what
 // is missing there is about threads.
 func (a *Allocator) Check() error {
-	k := &checker{a: a, seen: make(map[uint32]bool)}
+	k := &checker{a: a, seen: make(map[uint32]bool), idle: make(map[uint32]int)}
 	if a.closed && len(a.user.order) == 0 && len(a.meta.order) == 0 {
 		return nil
 	}
@@ -37,6 +37,7 @@ type checker struct {
 	seen    map[uint32]bool // chunks in use
 	live    int             // bytes
 	entries int             // address windows that must have an entry
+	idle    map[uint32]int  // by owner: slots in the group of a pool
 }
 
 func (k *checker) fail(format string, args ...any) {

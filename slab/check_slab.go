@@ -103,11 +103,16 @@ func (k *checker) generations(id uint32, s *slab) {
 		k.fail("slab %d: place %d is %+v", id, s.seq, *e)
 		return
 	}
-	retired := uint32(0)
+	retired, idle := uint32(0), 0
 	for i := range s.slots {
 		g, free := *e.gen(i), s.isFree(i)
 		hot := p.hot != nil && p.hotIndex == s.seq<<slotShift|i
+		grouped := p.group.Slots != 0 && p.group.Index>>6 == s.seq<<(slotShift-6)|i>>6 && p.group.Slots>>(i&63)&1 != 0
 		switch {
+		case grouped && (hot || free || g&1 != 0):
+			k.fail("slab %d: slot %d of the group is free: %t, hot: %t, generation %d", id, i, free, hot, g)
+		case grouped:
+			idle++
 		case hot && (free || g&1 != 0 || p.hotGen != e.gen(i) || p.hot != p.at(e, i)):
 			k.fail("slab %d: the hot slot %d is free: %t, generation %d", id, i, free, g)
 		case hot:
@@ -119,6 +124,7 @@ func (k *checker) generations(id uint32, s *slab) {
 			k.fail("slab %d: slot %d has generation %d, below %d", id, i, g, e.floor)
 		}
 	}
+	k.idle[s.owner] += idle
 	if retired != s.retired {
 		k.fail("slab %d: %d slots are retired, not %d", id, retired, s.retired)
 	}
@@ -129,6 +135,7 @@ type sum struct{ slabs, slots, used, bytes, listed int }
 
 func (k *checker) cache(c *cache, m sum) {
 	k.live += c.used * int(c.stride)
+	m.used -= k.idle[c.id]
 	if c.slabs != m.slabs || c.slots != m.slots || c.used != m.used || c.bytes != m.bytes {
 		k.fail("cache %d: %d slabs, %d slots, %d used, %d bytes, but %+v", c.id, c.slabs, c.slots, c.used, c.bytes, m)
 	}
@@ -156,6 +163,15 @@ func (k *checker) pool(p *Pool) {
 	for i := range p.dir {
 		if p.dir[i].base != nil {
 			n++
+		}
+	}
+	if g := p.group; g.Slots != 0 {
+		if k.idle[p.id] != bits.OnesCount64(g.Slots) {
+			k.fail("pool %d: of the %d slots of the group, %d are there", p.id, bits.OnesCount64(g.Slots), k.idle[p.id])
+		}
+		if i := g.Index >> slotShift; int(i) >= len(p.dir) || g.Index%64 != 0 ||
+			g.Base != p.at(&p.dir[i], g.Index%maxSlots) || g.Gens != unsafe.Pointer(p.dir[i].gen(g.Index%maxSlots)) {
+			k.fail("pool %d: the group %+v is not at its place", p.id, g)
 		}
 	}
 	if n != p.slabs {

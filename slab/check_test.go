@@ -51,6 +51,9 @@ func furnished(t *testing.T) (*model, *slab.Pool) {
 	for len(p.live) > 250 { // slabs that went, and one that is kept back
 		m.give(p, len(p.live)-1, true)
 	}
+	for range 2 { // the second is of a group
+		require.True(t, m.take(p, 2))
+	}
 	for i := range 60 {
 		m.give(p, i, i%2 == 0) // the last is hot
 	}

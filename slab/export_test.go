@@ -102,6 +102,9 @@ func Fingerprint(a *Allocator) uint64 {
 			if p.hot != nil {
 				put(uint64(p.hotIndex))
 			}
+			if p.group.Slots != 0 {
+				put(p.group.Slots, uint64(p.group.Index), p.fresh)
+			}
 		}
 	}
 	for id := range a.slabs {
@@ -678,6 +681,25 @@ var Corruptions = map[string][]Corruption{
 			return setTo(&p.hotGen, (*uint32)(unsafe.Add(unsafe.Pointer(p.hotGen), 4)))
 		}},
 		{"hot slot forgotten", func(_ *Allocator, p *Pool) func() { return setTo(&p.hot, nil) }},
+		{"slot of the group with the generation of a live one", func(_ *Allocator, p *Pool) func() {
+			g := (*uint32)(unsafe.Add(p.group.Gens, 4*bits.TrailingZeros64(p.group.Slots)))
+			return setTo(g, *g+1)
+		}},
+		{"slot of the group forgotten", func(_ *Allocator, p *Pool) func() {
+			return setTo(&p.group.Slots, p.group.Slots&(p.group.Slots-1))
+		}},
+		{"slot in the group that is not", func(_ *Allocator, p *Pool) func() {
+			return setTo(&p.group.Slots, p.group.Slots|(p.group.Slots+1)) // the lowest
+		}},
+		{"group nowhere", func(_ *Allocator, p *Pool) func() {
+			return setTo(&p.group.Index, uint32(len(p.dir))<<slotShift)
+		}},
+		{"group at another address", func(_ *Allocator, p *Pool) func() {
+			return setTo(&p.group.Base, unsafe.Add(p.group.Base, p.stride))
+		}},
+		{"group with the generations of others", func(_ *Allocator, p *Pool) func() {
+			return setTo(&p.group.Gens, unsafe.Add(p.group.Gens, 4))
+		}},
 		{"generation below the place's", func(_ *Allocator, p *Pool) func() {
 			e, slot := livePlace(p)
 			return setTo(&e.floor, *e.gen(slot)+1)

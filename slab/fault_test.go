@@ -70,9 +70,9 @@ var scripts = []script{
 				do(func() bool { return m.take(big, i) })
 			}
 		}
-		do(func() bool { return m.takeRun(p, 64) })
+		do(func() bool { return m.takeGroup(p, 64) })
 		m.resetPool(p)
-		do(func() bool { return m.takeRun(big, 3) })
+		do(func() bool { return m.takeGroup(big, 3) })
 	}},
 	{"reserve", func(m *model, do func(func() bool)) {
 		do(func() bool { return m.newPool(100, 4) })
@@ -84,7 +84,7 @@ var scripts = []script{
 		arm(m.meta.acquires, 1, true)
 		m.give(p, 0, true)
 		for n := len(p.live) + 3000; len(p.live) < n; {
-			if len(p.live)%3 == 0 && !m.take(p, len(p.live)) || !m.takeRun(p, n-len(p.live)) && len(p.live) < n {
+			if len(p.live)%3 == 0 && !m.take(p, len(p.live)) || !m.takeGroup(p, n-len(p.live)) && len(p.live) < n {
 				m.fatalf("a reserved slot was refused")
 			}
 		}

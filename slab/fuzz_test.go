@@ -336,7 +336,7 @@ func (m *model) poolStep(op int, t *opTape) {
 		m.take(p, 0) // it was hot and is so no more
 		m.freeGone(p, t.below(len(p.gone)))
 	case 9:
-		m.takeRun(p, t.below(70))
+		m.takeGroup(p, t.below(70))
 	case 10:
 		if t.byte() < 64 {
 			m.resetPool(p)

@@ -3,6 +3,7 @@ package slab_test
 import (
 	"bytes"
 	"errors"
+	"iter"
 	"math"
 	"math/bits"
 	"math/rand/v2"
@@ -702,19 +703,34 @@ func (m *model) take(p *modelPool, how int) bool {
 	return true
 }
 
-func (m *model) takeRun(p *modelPool, n int) bool {
+// slotsOf visits the slots of a group, as an arena does.
+func slotsOf(g slab.Group, stride int) iter.Seq2[unsafe.Pointer, slab.Handle] {
+	return func(yield func(unsafe.Pointer, slab.Handle) bool) {
+		for i := range 64 {
+			if g.Slots>>i&1 == 0 {
+				continue
+			}
+			gen := *(*uint32)(unsafe.Add(g.Gens, i*4))
+			if !yield(unsafe.Add(g.Base, i*stride), slab.HandleFromBits(uint64(gen)<<32|uint64(g.Index)+uint64(i))) {
+				return
+			}
+		}
+	}
+}
+
+func (m *model) takeGroup(p *modelPool, n int) bool {
 	m.t.Helper()
 	before := m.state()
-	q, hs, err := p.TakeRun(n, nil)
+	g, err := p.TakeGroup(n)
 	if err != nil {
-		m.refused(err, before, uint64(p.stride)*8+uint64(p.align), "a run of slots")
+		m.refused(err, before, uint64(p.stride)*8+uint64(p.align), "a group of slots")
 		return false
 	}
-	if len(hs) > max(n, 0) || n > 0 && len(hs) == 0 {
-		m.fatalf("TakeRun(%d) returned %d slots", n, len(hs))
+	if got := bits.OnesCount64(g.Slots); got > max(n, 0) || n > 0 && got == 0 {
+		m.fatalf("TakeGroup(%d) returned %d slots", n, got)
 	}
-	for i, h := range hs {
-		m.enterSlot(p, unsafe.Add(q, i*p.stride), h)
+	for q, h := range slotsOf(g, p.stride) {
+		m.enterSlot(p, q, h)
 	}
 	return true
 }

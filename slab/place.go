@@ -125,6 +125,9 @@ func (p *Pool) forget(s *slab) {
 	if p.hot == nil {
 		p.hotGen = nil // it may point to where the slab's record was
 	}
+	if p.group.Slots == 0 {
+		p.group = Group{}
+	}
 	if s.retired == 0 && e.floor < deadGen {
 		p.vacantSeqs = append(p.vacantSeqs, s.seq)
 	}

@@ -733,15 +733,15 @@ func TestPoolReserveIsKept(t *testing.T) {
 	calls := src.Counts().Acquires
 	got := 0
 	for got < n {
-		_, run, err := p.TakeRun(n-got, nil)
+		g, err := p.TakeGroup(n - got)
 		require.NoError(t, err)
-		got += len(run)
+		got += bits.OnesCount64(g.Slots)
 	}
 	assert.Equal(t, calls, src.Counts().Acquires)
 	assert.Equal(t, n, p.Stats().Live+p.Stats().Free)
 }
 
-func TestPoolTakeRun(t *testing.T) {
+func TestPoolTakeGroup(t *testing.T) {
 	for _, size := range []int{0, 8, 100, 5000} {
 		p, _ := newPool(t, size, 4, slab.Config{})
 		stride := p.Stats().Stride
@@ -749,16 +749,14 @@ func TestPoolTakeRun(t *testing.T) {
 		rng := rand.New(rand.NewPCG(3, 4))
 		for range 200 {
 			n := rng.IntN(100)
-			q, hs, err := p.TakeRun(n, []slab.Handle{{}})
+			g, err := p.TakeGroup(n)
 			require.NoError(t, err)
-			require.Equal(t, slab.Handle{}, hs[0], "handles are appended")
-			hs = hs[1:]
-			require.LessOrEqual(t, len(hs), n)
-			require.Equal(t, n > 0, len(hs) > 0)
-			for i, h := range hs {
+			require.LessOrEqual(t, bits.OnesCount64(g.Slots), n)
+			require.Equal(t, n > 0, g.Slots != 0)
+			for q, h := range slotsOf(g, stride) {
 				require.Nil(t, live[h])
-				require.Equal(t, unsafe.Add(q, i*stride), p.Get(h))
-				live[h] = p.Get(h)
+				require.Equal(t, q, p.Get(h))
+				live[h] = q
 			}
 			for h, q := range live {
 				if rng.IntN(3) > 0 {
@@ -770,9 +768,8 @@ func TestPoolTakeRun(t *testing.T) {
 			}
 			require.Equal(t, len(live), p.Len())
 		}
-		q, hs, err := p.TakeRun(-5, nil)
-		assert.Nil(t, q)
-		assert.Empty(t, hs)
+		g, err := p.TakeGroup(-5)
+		assert.Zero(t, g)
 		assert.NoError(t, err)
 	}
 }
@@ -854,7 +851,7 @@ func TestPoolAfterClose(t *testing.T) {
 				assert.ErrorIs(t, err, slab.ErrClosed)
 				_, _, err = p.Insert()
 				assert.ErrorIs(t, err, slab.ErrClosed)
-				_, _, err = p.TakeRun(1, nil)
+				_, err = p.TakeGroup(1)
 				assert.ErrorIs(t, err, slab.ErrClosed)
 				assert.ErrorIs(t, p.Reserve(1), slab.ErrClosed)
 				assert.Nil(t, p.Get(h))
@@ -1009,13 +1006,13 @@ var poolOps = []struct {
 	{"insert", func(m *poolModel) { m.add(m.p.Insert()) }},
 	{"free first", func(m *poolModel) { m.free(0, true) }},
 	{"remove last", func(m *poolModel) { m.free(len(m.live)-1, false) }},
-	{"run", func(m *poolModel) {
-		q, hs, err := m.p.TakeRun(3, nil)
+	{"group", func(m *poolModel) {
+		g, err := m.p.TakeGroup(3)
 		if err != nil {
 			m.add(nil, slab.Handle{}, err)
 		}
-		for i, h := range hs {
-			m.add(unsafe.Add(q, i*m.p.Stats().Stride), h, nil)
+		for q, h := range slotsOf(g, m.p.Stats().Stride) {
+			m.add(q, h, nil)
 		}
 	}},
 	{"trim", func(m *poolModel) { m.a.Trim() }},

@@ -20,7 +20,7 @@ func (a *Allocator) reclaim(err error) bool {
 	vacant, held := len(a.vacantSlabs), a.user.held+a.meta.held
 	for _, p := range a.pools {
 		if p != nil {
-			p.cool() // a slot that is only hot keeps its slab
+			p.settle() // a slot that is only hot keeps its slab
 		}
 	}
 	a.dropSpares()
@@ -43,7 +43,7 @@ func (a *Allocator) Reset() {
 	a.user.keepAll = true
 	for _, p := range a.pools {
 		if p != nil {
-			p.cool()
+			p.settle()
 			p.reserved = 0
 		}
 	}
@@ -124,7 +124,7 @@ func (a *Allocator) trim() error {
 	}
 	for _, p := range a.pools {
 		if p != nil {
-			p.cool()
+			p.settle()
 			p.trim()
 		}
 	}

@@ -60,6 +60,9 @@ func (p *Pool) liveWord(s *slab, w uint32) uint64 {
 	if p.hot != nil && p.hotIndex>>6 == s.seq<<(slotShift-6)|w {
 		m &^= 1 << (p.hotIndex & 63)
 	}
+	if p.group.Slots != 0 && p.group.Index>>6 == s.seq<<(slotShift-6)|w {
+		m &^= p.group.Slots
+	}
 	if s.retired > 0 {
 		e := &p.dir[s.seq]
 		for r := m; r != 0; r &= r - 1 {
@@ -108,7 +111,7 @@ func (c *Scan) show(live uint64) {
 	c.Index = c.place.index + c.group<<6
 }
 
-// enter goes to the next slab. With no slot hot and none retired, its bitmap
+// enter goes to the next slab. With no slot hot, no group and none retired, its bitmap
 // alone says what is live, until something is freed.
 func (c *Scan) enter() bool {
 	p := c.pool
@@ -119,9 +122,9 @@ func (c *Scan) enter() bool {
 		if p.dir[c.seq].base == nil {
 			continue
 		}
-		p.cool()
+		p.settle()
 		c.place = p.dir[c.seq]
-		if c.place.base == nil { // the hot slot was the slab's last
+		if c.place.base == nil { // what was given back was the slab's last
 			continue
 		}
 		c.s, c.Seen = p.a.slabs[c.place.id].rec, p.frees

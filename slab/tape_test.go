@@ -90,7 +90,7 @@ var (
 			})
 		}
 	}}
-	run3      = tapeOp{"take a run", func(m *model) { m.takeRun(m.pools[0], 3) }}
+	run3      = tapeOp{"take a group", func(m *model) { m.takeGroup(m.pools[0], 3) }}
 	resetPool = tapeOp{"reset the pool", func(m *model) { m.resetPool(m.pools[0]) }}
 	reserve3  = tapeOp{"reserve", func(m *model) { m.reserve(m.pools[0], 3) }}
 )
