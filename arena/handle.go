@@ -24,5 +24,5 @@ func HandleFromBits[T any](bits uint64) Handle[T] {
 func (h Handle[T]) IsZero() bool { return h.h == slab.Handle{} }
 
 func handleAt[T any](index, gen uint32) Handle[T] {
-	return HandleFromBits[T](uint64(gen)<<32 | uint64(index))
+	return Handle[T]{h: handleOf(index, gen)}
 }

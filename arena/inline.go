@@ -18,4 +18,6 @@ func hotHandle(p *slab.Pool) (unsafe.Pointer, slab.Handle) { return p.HotHandle(
 
 func get(p *slab.Pool, h slab.Handle) unsafe.Pointer { return p.Get(h) }
 
+func handleOf(index, gen uint32) slab.Handle { return slab.HandleOf(index, gen) }
+
 func fromBits(bits uint64) slab.Handle { return slab.HandleFromBits(bits) }

@@ -138,7 +138,7 @@ func (c *cache) giveWord(id uint32, w uint32, free uint64) {
 	s.used -= uint32(bits.OnesCount64(free))
 	touch()
 	if s.used == 0 {
-		c.emptied(id, s)
+		c.emptied(id)
 	}
 }
 
@@ -149,6 +149,7 @@ func (c *cache) give(id uint32, s *slab, slot uint32) {
 	}
 	s.summary |= 1 << (slot >> 6)
 	*s.word(slot >> 6) |= 1 << (slot & 63)
+	touch()
 	c.drop(id, s)
 }
 
@@ -163,18 +164,17 @@ func (c *cache) relist(id uint32, s *slab) {
 
 // drop counts one slot less in use, whether it is free now or retired.
 func (c *cache) drop(id uint32, s *slab) {
-	s.used--
 	c.used--
 	c.a.live -= int(c.stride)
-	touch()
-	if s.used == 0 {
-		c.emptied(id, s)
+	if s.used--; s.used == 0 {
+		c.emptied(id)
 	}
 }
 
 // emptied keeps one empty slab for the next need and gives others back. The one
 // kept goes to the end of the list, so that slabs in part use fill up first.
-func (c *cache) emptied(id uint32, s *slab) {
+func (c *cache) emptied(id uint32) {
+	s := c.a.slabs[id].rec
 	if c.keepEmpty {
 		return
 	}

@@ -34,7 +34,7 @@ func (a *Allocator) Free(b []byte) {
 					c.used--
 					a.live -= int(n)
 					if s.used--; s.used == 0 {
-						c.emptied(v.number(), s)
+						c.emptied(v.number())
 					}
 					touch()
 					a.after()

@@ -21,6 +21,13 @@ func HandleFromBits(b uint64) Handle {
 	return h
 }
 
+// HandleOf returns the handle of a slot with this index, if its generation says
+// that it is live; what it returns for another names nothing. It is for the loop
+// over a Scan or a Group.
+func HandleOf(index, gen uint32) Handle {
+	return Handle{index, gen & -(gen & 1)} // no slot ever has generation 0
+}
+
 const (
 	maxSeq  = 1 << (32 - slotShift) // slabs of a pool
 	lastGen = ^uint32(0)            // a slot freed at it is retired

@@ -302,26 +302,20 @@ func (p *Pool) retire(e *place, slot uint32) {
 	}
 	if *e.gen(slot) == lastGen {
 		p.end(e, slot)
-		p.freed()
 		return
 	}
 	p.heat(e, p.at(e, slot), slot)
 }
 
-// end ends the life of a slot and tells whether it was the last it has.
-func (p *Pool) end(e *place, slot uint32) (last bool) {
+// end frees a live slot whose generation cannot grow any more.
+func (p *Pool) end(e *place, slot uint32) {
+	*e.gen(slot) = deadGen
 	p.frees++
-	g := e.gen(slot)
-	if *g != lastGen {
-		*g++
-		return false
-	}
-	*g = deadGen
 	p.retired++
 	s := p.a.slabs[e.id].rec
 	s.retired++
 	p.drop(e.id, s)
-	return true
+	p.freed()
 }
 
 // freed is called after a slot was freed, for the slabcheck build.

@@ -145,7 +145,7 @@ func (c *Scan) Refresh() uint64 {
 		return 0
 	}
 	c.Seen, c.plain = *c.Frees, 0
-	if c.pool.dir[c.seq] != c.place {
+	if e := &c.pool.dir[c.seq]; e.base != c.place.base || e.id != c.place.id || e.floor != c.place.floor {
 		c.leave()
 		return 0
 	}
