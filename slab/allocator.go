@@ -84,15 +84,13 @@ func (a *Allocator) gain(n uintptr) {
 // The error wraps ErrInvalid, ErrTooLarge, ErrClosed, or what the source said,
 // such as blocksrc.ErrExhausted; nothing that is live has changed then.
 func (a *Allocator) Alloc(size, align int) ([]byte, error) {
-	if c := a.class(size, align); c != nil {
-		if p, _, _, fresh := c.take(); p != nil {
-			b := unsafe.Slice((*byte)(p), c.stride)
-			if !fresh {
-				clear(b)
-			}
-			a.after()
-			return b[:size], nil
+	if p, room, fresh := a.small(size, align); p != nil {
+		b := unsafe.Slice((*byte)(p), room)
+		if !fresh {
+			clear(b)
 		}
+		a.after()
+		return b[:size], nil
 	}
 	b, dirty, err := a.alloc(size, align)
 	if err != nil {
@@ -105,14 +103,39 @@ func (a *Allocator) Alloc(size, align int) ([]byte, error) {
 // AllocUninitialized is Alloc without the clearing: the bytes are whatever was
 // there before.
 func (a *Allocator) AllocUninitialized(size, align int) ([]byte, error) {
-	if c := a.class(size, align); c != nil {
-		if p, _, _, _ := c.take(); p != nil {
-			a.after()
-			return unsafe.Slice((*byte)(p), c.stride)[:size], nil
-		}
+	if p, room, _ := a.small(size, align); p != nil {
+		a.after()
+		return unsafe.Slice((*byte)(p), room)[:size], nil
 	}
 	b, _, err := a.alloc(size, align)
 	return b, err
+}
+
+// small returns a slot for a request that is valid and small if that is a matter
+// of a few instructions, and nil if not.
+func (a *Allocator) small(size, align int) (p unsafe.Pointer, room uintptr, fresh bool) {
+	if uint(size-1) >= smallMax || uint(align) > smallMax || align&(align-1) != 0 {
+		return nil, 0, false
+	}
+	c := &a.classes[classOf[(size+max(align, 1)-1)&-max(align, 1)]]
+	s := c.first.rec
+	if s == nil {
+		return nil, 0, false
+	}
+	slot, rest := s.takeLowest()
+	if s.used == 0 && c.spare == c.head {
+		c.spare = 0
+	}
+	s.used++
+	c.used++
+	a.gain(c.stride)
+	touch()
+	fresh = s.fresh(slot)
+	p = unsafe.Add(c.first.base, uintptr(slot)*c.stride)
+	if rest == 0 {
+		c.unlink(c.head, s)
+	}
+	return p, c.stride, fresh
 }
 
 // alloc returns how many bytes from the start may not be zero as well.
@@ -142,21 +165,24 @@ func (a *Allocator) alloc(size, align int) (b []byte, dirty uintptr, err error) 
 }
 
 func (a *Allocator) allocAny(size, align int) (b []byte, dirty uintptr, err error) {
-	if c := a.class(size, align); c != nil {
-		return a.allocSlot(c, size)
+	if c, ok := smallClass(size, align); ok {
+		return a.allocSlot(&a.classes[c], size, align)
 	}
 	return a.allocRange(size, align)
 }
 
-func (a *Allocator) allocSlot(c *cache, size int) (b []byte, dirty uintptr, err error) {
-	p, _, _, fresh, err := c.grown()
-	if err != nil {
-		return nil, 0, err
+// allocSlot serves what needs another slab.
+func (a *Allocator) allocSlot(c *cache, size, align int) (b []byte, dirty uintptr, err error) {
+	if c.head == 0 {
+		if _, err := c.grow(); err != nil {
+			return nil, 0, err
+		}
 	}
+	p, room, fresh := a.small(size, align)
 	if !fresh {
-		dirty = c.stride
+		dirty = room
 	}
-	return unsafe.Slice((*byte)(p), c.stride)[:size], dirty, nil
+	return unsafe.Slice((*byte)(p), room)[:size], dirty, nil
 }
 
 // allocRange serves what no slab does: from the holes if it is not large or if

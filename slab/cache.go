@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
-	"unsafe"
 
 	"github.com/vita-go/deblockator/blocksrc"
 )
@@ -55,52 +54,6 @@ func (c *cache) slotAt(s *slab, addr uintptr) (slot uint32, ok bool) {
 	return uint32(off / c.stride), off%c.stride == 0 && off/c.stride < uintptr(s.slots)
 }
 
-// take takes the lowest free slot of the first slab that has one, and tells
-// whether it was never handed out and is zero. It returns nil if there is none.
-func (c *cache) take() (p unsafe.Pointer, s *slab, slot uint32, fresh bool) {
-	s = c.first.rec
-	if s == nil {
-		return nil, nil, 0, false
-	}
-	sum := s.summary
-	w := uint32(bits.TrailingZeros64(sum)) & 63
-	word := s.word(w)
-	free := *word
-	slot = w<<6 | uint32(bits.TrailingZeros64(free))
-	free &= free - 1
-	*word = free
-	// Whether that was the last of its word is a toss-up, so this is no branch.
-	rest := sum & (sum - 1)
-	if free != 0 {
-		rest = sum
-	}
-	s.summary = rest
-	p = unsafe.Add(c.first.base, uintptr(slot)*c.stride)
-	if s.used == 0 && c.spare == c.head {
-		c.spare = 0
-	}
-	s.used++
-	c.used++
-	c.a.gain(c.stride)
-	touch()
-	fresh = s.fresh(slot)
-	if rest == 0 {
-		c.unlink(c.head, s)
-	}
-	return p, s, slot, fresh
-}
-
-// grown is take that adds a slab if there is need.
-func (c *cache) grown() (p unsafe.Pointer, s *slab, slot uint32, fresh bool, err error) {
-	if c.head == 0 {
-		if _, err := c.grow(); err != nil {
-			return nil, nil, 0, false, err
-		}
-	}
-	p, s, slot, fresh = c.take()
-	return p, s, slot, fresh, nil
-}
-
 // takeWord takes all free slots of a word of the bitmap, and tells which of them
 // were never handed out and are zero. They count as in use in the slab, and in
 // the cache as they are handed out. There is a slab with a free slot.
@@ -147,7 +100,7 @@ func (c *cache) give(id uint32, s *slab, slot uint32) {
 	if s.summary == 0 {
 		c.relist(id, s)
 	}
-	s.summary |= 1 << (slot >> 6)
+	s.summary |= 1 << (slot >> 6 & 63)
 	*s.word(slot >> 6) |= 1 << (slot & 63)
 	touch()
 	c.drop(id, s)

@@ -55,17 +55,5 @@ func smallClass(size, align int) (int, bool) {
 	return 0, false
 }
 
-// class returns the class for a valid request that a slab serves, and nil for
-// any other.
-func (a *Allocator) class(size, align int) *cache {
-	if uint(size-1) >= smallMax || uint(align) > smallMax || align&(align-1) != 0 {
-		return nil
-	}
-	if align == 0 {
-		align = 1
-	}
-	return &a.classes[classOf[(size+align-1)&-align]]
-}
-
 // log2 returns the exponent of a power of two.
 func log2(n int) uint8 { return uint8(bits.Len(uint(n)) - 1) }

@@ -20,8 +20,11 @@ func (a *Allocator) Free(b []byte) {
 			// here before the slab's record.
 			c := &a.classes[classOf[n]]
 			s := a.slabs[v.number()].rec
-			slot, ok := s.slotAt(addr, c.quick)
-			if ok && s.owner == c.id && uint(c.stride) == n {
+			// One product says which slot it is and whether it starts there; see
+			// slab.slotAt.
+			prod := uint64(addr-s.addr) * uint64(c.quick)
+			slot := uint32(prod >> 32)
+			if uint32(prod) < c.quick && slot < s.slots && s.owner == c.id && uint(c.stride) == n {
 				word, bit := s.word(slot>>6), uint64(1)<<(slot&63)
 				if m := *word; m&bit == 0 {
 					poison(b[:n])
@@ -29,7 +32,7 @@ func (a *Allocator) Free(b []byte) {
 						c.relist(v.number(), s)
 					}
 					*word = m | bit
-					s.summary |= 1 << (slot >> 6)
+					s.summary |= 1 << (slot >> 6 & 63)
 					c.frees++
 					c.used--
 					a.live -= int(n)

@@ -1,6 +1,9 @@
 package slab
 
-import "unsafe"
+import (
+	"math/bits"
+	"unsafe"
+)
 
 // A slab is a run of equal slots in one chunk. Which of them are free is in a
 // bitmap beside the slab, with a summary above it, so that taking the lowest
@@ -48,6 +51,24 @@ func (s *slab) word(w uint32) *uint64 {
 func (s *slab) words() uint32 { return (s.slots + 63) / 64 }
 
 func (s *slab) isFree(slot uint32) bool { return *s.word(slot >> 6)>>(slot&63)&1 != 0 }
+
+// takeLowest takes the lowest free slot, and returns what is left of the summary.
+// There is one.
+func (s *slab) takeLowest() (slot uint32, rest uint64) {
+	w := uint32(bits.TrailingZeros64(s.summary)) & 63
+	word := s.word(w)
+	free := *word
+	slot = w<<6 | uint32(bits.TrailingZeros64(free))
+	free &= free - 1
+	*word = free
+	// Whether that was the last of its word is a toss-up, so this is no branch.
+	rest = s.summary & (s.summary - 1)
+	if free != 0 {
+		rest = s.summary
+	}
+	s.summary = rest
+	return slot, rest
+}
 
 // slotAt returns the slot that starts at addr, which is in the slab's chunk. One
 // product says which it is and whether it starts there: quick is ceil(1<<32 /
