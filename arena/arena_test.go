@@ -909,7 +909,7 @@ func TestReserveTooMany(t *testing.T) {
 func TestArenasShareABudget(t *testing.T) {
 	const budget = 512 << 10
 	a, src := newAllocator(t, blocksrc.Limit(new(blocksrc.GoHeap), budget))
-	b, c, d := newArena[enemy](t, a), newArena[[1000]byte](t, a), newArena[[60_000]byte](t, a)
+	b, c, d := newArena[enemy](t, a), newArena[[5000]byte](t, a), newArena[[60_000]byte](t, a)
 	fill := func() (n int) {
 		for {
 			_, err := b.Alloc()
@@ -922,11 +922,15 @@ func TestArenasShareABudget(t *testing.T) {
 	}
 	n := fill()
 	assert.Greater(t, n*int(unsafe.Sizeof(enemy{})), budget*2/3)
-	_, err := c.Alloc()
+	var err error
+	for err == nil { // what b left
+		_, err = c.Alloc()
+	}
 	assert.ErrorIs(t, err, blocksrc.ErrExhausted)
+	assert.Less(t, c.Len(), 20)
 	_, err = d.Insert([60_000]byte{})
 	assert.ErrorIs(t, err, blocksrc.ErrExhausted)
-	_, err = c.InsertN(make([][1000]byte, 2), nil)
+	_, err = c.InsertN(make([][5000]byte, 20), nil)
 	assert.ErrorIs(t, err, blocksrc.ErrExhausted)
 	assert.ErrorIs(t, d.Reserve(1), blocksrc.ErrExhausted)
 	assert.Equal(t, n, b.Len())
@@ -935,11 +939,12 @@ func TestArenasShareABudget(t *testing.T) {
 	for h := range b.All() {
 		b.Remove(h)
 	}
+	c.Reset()
 	a.Trim()
 	for range 4 {
 		arena.Must(d.Alloc())
 	}
-	arena.Must(c.InsertN(make([][1000]byte, 50), nil))
+	arena.Must(c.InsertN(make([][5000]byte, 30), nil))
 	assert.Less(t, fill(), n)
 	assert.LessOrEqual(t, src.Counts().Peak, budget)
 	require.NoError(t, b.Close())

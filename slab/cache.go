@@ -208,11 +208,11 @@ func (c *cache) unlink(id uint32, s *slab) {
 	s.prev, s.next = 0, 0
 }
 
-// Slabs start small, double while the cache is small, and then add an eighth of
-// what there is, so that what a cache holds beyond its need stays in proportion.
+// Slabs start small and add a quarter of what there is while that is little, and
+// then an eighth, so that what a cache holds beyond its need stays in proportion.
 const (
 	slabMin    = 1 << 10
-	slabDouble = 64 << 10
+	slabQuarter = 64 << 10
 	slabMax    = 256 << 10
 )
 
@@ -221,7 +221,7 @@ const (
 func (c *cache) shape(target int) (slots uint32, size int) {
 	n := uintptr(target) / c.stride
 	if n < 2 {
-		n = min(2, max(n, 1, slabDouble/c.stride))
+		n = min(2, max(n, 1, slabQuarter/c.stride))
 	}
 	n = min(n, maxSlots)
 	size = c.bytesFor(uint32(n))
@@ -233,7 +233,7 @@ func (c *cache) grow() (uint32, error) { return c.growBy(1) }
 
 // growBy is grow for a caller that needs n slots and will come again.
 func (c *cache) growBy(n int) (uint32, error) {
-	target := max(slabMin, min(c.bytes, slabDouble), min(c.bytes/8, slabMax))
+	target := max(slabMin, min(c.bytes/4, slabQuarter), min(c.bytes/8, slabMax))
 	if n > 1 {
 		target = max(target, int(min(uint64(n)*uint64(c.stride), slabMax)))
 	}

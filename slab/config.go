@@ -41,9 +41,9 @@ type Config struct {
 	// 7 % (64-byte slots with generations) of the memory they describe.
 	MetaSource blocksrc.Source
 
-	// BlockSize is the size of the first block; 0 means 64 KiB. Each further
-	// block is as large as all before it together, up to MaxBlockSize, and
-	// smaller where the source has no room for that.
+	// BlockSize is the size of the first blocks; 0 means 64 KiB. They double as
+	// that comes to be less than a quarter of what is held, up to MaxBlockSize,
+	// and are smaller where the source has no room for that.
 	BlockSize int
 	// MaxBlockSize bounds that growth; 0 means 2 MiB, or BlockSize or
 	// 4*LargeSize if one of those is larger.

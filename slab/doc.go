@@ -43,10 +43,9 @@
 //     in the request's own bin. What is left over stays a hole.
 //   - LargeSize and more gets a block of its own, aligned as asked.
 //
-// If there is no hole, a block is acquired (block.go): as large as all before it
-// together, up to MaxBlockSize; if the source refuses, half of that, and so on
-// down to what the request needs; and a large request that gets no block makes do
-// with a hole.
+// If there is no hole, a block is acquired (block.go): a quarter of what is held,
+// up to MaxBlockSize; if the source refuses, half of that, and so on down to what
+// the request needs; and a large request that gets no block makes do with a hole.
 //
 // Free(b) asks the address map (addrmap.go) what is at b. A slot's bit is set
 // again; a chunk merges with the holes at its sides at once, and when that leaves

@@ -63,7 +63,7 @@ func TestMisuse(t *testing.T) {
 
 func misuse(t *testing.T, size int, gone slab.Misuse) {
 	newAllocator := func() *slab.Allocator {
-		a, _ := onCounting(t, slab.Config{Name: "hero"})
+		a, _ := onCounting(t, slab.Config{Name: "hero", BlockSize: 1 << 20})
 		t.Cleanup(a.Reset)
 		return a
 	}
