@@ -132,9 +132,9 @@ var conformance = []row{
 	{"16 MiB for code in all", func(c *calls) vita.Code { allocVM(10 * mib)(c); return allocVM(7 * mib)(c) }, 0x80024B0B, 0},
 	same("open", 0, func(c *calls) vita.Code { return c.k.OpenVM() }),
 	same("close", 0, func(c *calls) vita.Code { return c.k.CloseVM() }),
-	same("sync", 0, sync(0, mib)),
-	{"sync behind", sync(0, mib+1), 0x80024B09, 0},
-	{"sync before", sync(-1, 1), 0x80024B09, 0},
+	same("sync", 0, syncVM(0, mib)),
+	{"sync behind", syncVM(0, mib+1), 0x80024B09, 0},
+	{"sync before", syncVM(-1, 1), 0x80024B09, 0},
 	same("sync main memory", 0x80024701, func(c *calls) vita.Code {
 		uid := c.new(0x0C20D060, 4*kib)
 		return c.k.SyncVM(uid, c.base(uid), 1)
@@ -329,7 +329,7 @@ func info(off int) func(*calls) vita.Code {
 	}
 }
 
-func sync(off int, size uint32) func(*calls) vita.Code {
+func syncVM(off int, size uint32) func(*calls) vita.Code {
 	return func(c *calls) vita.Code {
 		allocVM(mib)(c)
 		uid := c.out[0]
