@@ -85,7 +85,7 @@ const (
 // Limits of the simulation itself, which it reports as exhaustion: it hands out
 // Go memory, and Go ends the program if there is none.
 const (
-	maxSimBytes = 1 << 30
+	maxSimBytes = 640 << 20
 	maxSimAlign = 16 << 20
 )
 
