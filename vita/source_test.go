@@ -117,7 +117,7 @@ func TestSourceShape(t *testing.T) {
 				require.NoError(t, err)
 				assert.Equal(t, c.asked, kernel.size, "size asked of the kernel")
 				assert.Equal(t, c.option, kernel.align, "alignment asked of the kernel")
-				assert.Len(t, block, c.got)
+				assert.Equal(t, c.got, len(block))
 				assert.Equal(t, c.got, cap(block))
 				assert.Zero(t, address(block)&uintptr(max(c.align, c.mt.Granule())-1))
 				assert.Equal(t, vita.SourceStats{Blocks: 1, Held: int(c.asked), PeakHeld: int(c.asked), Acquired: 1}, src.Stats())
