@@ -21,7 +21,7 @@ func Example() {
 			fmt.Println(err)
 			return
 		}
-		defer src.Release(block)
+		defer func() { _ = src.Release(block) }()
 	}
 	fmt.Println("main memory:", user.Stats().Held>>20, "MiB, PHYCONT:", phycont.Stats().Held>>20, "MiB")
 
