@@ -1,3 +1,5 @@
+//go:build !tinygo
+
 package vita_test
 
 import (
