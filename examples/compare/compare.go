@@ -19,7 +19,7 @@ var errOut = errors.New("cannot write results")
 
 // long is from when a cell is not repeated: in so much time, what else the machine
 // does averages out, and there are other cells to do.
-const long = 20 * time.Second
+const long = 10 * time.Second
 
 // compare runs all cells and writes the results, also if it is interrupted.
 func compare(ctx context.Context, o options, stderr io.Writer) error {

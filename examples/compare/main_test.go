@@ -164,9 +164,11 @@ func TestPlotsShowWorkloads(t *testing.T) {
 
 func TestBadCandidatesAreCells(t *testing.T) {
 	dir := t.TempDir()
+	start := time.Now()
 	status, _, stderr := invoke(t, "-short", "-timeout", "5s", "-out", dir,
 		"-workload", "churn-16-1k", "-candidate", "bad,gc 100,free list,arena pointers")
 	assert.Equal(t, statusFailed, status)
+	assert.Less(t, time.Since(start), 25*time.Second, "one of them hangs, for 5 seconds")
 	r := results(t, dir)
 	for name, want := range map[string]struct{ state, reason string }{
 		"gc 100":         {report.OK, ""},

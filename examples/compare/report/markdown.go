@@ -222,7 +222,7 @@ func (r *Results) cellText(c Candidate, col column, ours, best float64, notes *f
 	if spread > .25 && spread*math.Abs(v) > 0 {
 		text += "~"
 	}
-	if !math.IsNaN(ours) && ours > 0 && c.Family != bench.Ours {
+	if !math.IsNaN(ours) && ours > 0 && v > 0 && c.Family != bench.Ours {
 		text += fmt.Sprintf(" (%s)", ratio(v/ours))
 	}
 	if note, ok := cell.Runs[0].Notes[col.m.Name]; ok {
