@@ -85,9 +85,10 @@ func (f *arenaHandles[T]) Close() error { return f.a.Close() }
 type arenaNode struct{ left, right arena.Handle[arenaNode] }
 
 type arenaTrees struct {
-	bulk bool
-	long arena.Arena[arenaNode]
-	kept arena.Handle[arenaNode]
+	bulk  bool
+	long  arena.Arena[arenaNode]
+	kept  arena.Handle[arenaNode]
+	short arena.Arena[arenaNode]
 }
 
 func (t *arenaTrees) Open() error { return nil }
@@ -99,27 +100,24 @@ func (t *arenaTrees) Keep(depth int) (err error) {
 
 func (t *arenaTrees) Kept() uint64 { return countArenaTree(&t.long, t.kept) }
 
-// Churn has an arena for the trees of each depth: Reset takes time for all slots
-// that an arena has, so one that held the largest tree is not for small ones.
 func (t *arenaTrees) Churn(depth, trees int) (nodes uint64, err error) {
-	var a arena.Arena[arenaNode]
-	defer func() { err = errors.Join(err, a.Close()) }()
+	a := &t.short
 	for range trees {
-		root, err := arenaTree(&a, depth)
+		root, err := arenaTree(a, depth)
 		if err != nil {
 			return 0, err
 		}
-		nodes += countArenaTree(&a, root)
+		nodes += countArenaTree(a, root)
 		if t.bulk {
 			a.Reset()
 		} else {
-			freeArenaTree(&a, root)
+			freeArenaTree(a, root)
 		}
 	}
 	return nodes, nil
 }
 
-func (t *arenaTrees) Close() error { return t.long.Close() }
+func (t *arenaTrees) Close() error { return errors.Join(t.long.Close(), t.short.Close()) }
 
 func arenaTree(a *arena.Arena[arenaNode], depth int) (arena.Handle[arenaNode], error) {
 	p, h, err := a.AllocHandle()
