@@ -210,10 +210,13 @@ func (c *cache) unlink(id uint32, s *slab) {
 
 // Slabs start small and add a quarter of what there is while that is little, and
 // then an eighth, so that what a cache holds beyond its need stays in proportion.
+// Those of a pool start at a page and double: it is one of few, not of 57, and
+// sets one slab aside for a page.
 const (
-	slabMin    = 1 << 10
-	slabQuarter = 64 << 10
-	slabMax    = 256 << 10
+	slabMin  = 1 << 10
+	slabPage = 1 << asideShift
+	slabSoft = 64 << 10
+	slabMax  = 256 << 10
 )
 
 // shape returns the number of slots and the bytes of a slab of about target
@@ -221,7 +224,7 @@ const (
 func (c *cache) shape(target int) (slots uint32, size int) {
 	n := uintptr(target) / c.stride
 	if n < 2 {
-		n = min(2, max(n, 1, slabQuarter/c.stride))
+		n = min(2, max(n, 1, slabSoft/c.stride))
 	}
 	n = min(n, maxSlots)
 	size = c.bytesFor(uint32(n))
@@ -233,7 +236,10 @@ func (c *cache) grow() (uint32, error) { return c.growBy(1) }
 
 // growBy is grow for a caller that needs n slots and will come again.
 func (c *cache) growBy(n int) (uint32, error) {
-	target := max(slabMin, min(c.bytes/4, slabQuarter), min(c.bytes/8, slabMax))
+	target := max(slabMin, min(c.bytes/4, slabSoft), min(c.bytes/8, slabMax))
+	if c.generations {
+		target = max(target, slabPage, min(c.bytes, slabSoft))
+	}
 	if n > 1 {
 		target = max(target, int(min(uint64(n)*uint64(c.stride), slabMax)))
 	}
