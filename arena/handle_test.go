@@ -358,13 +358,13 @@ func TestSlabsRetire(t *testing.T) {
 
 // AllocHandle gives both names of one object, zero even where one was before.
 func TestAllocHandle(t *testing.T) {
-	var a arena.Arena[record]
+	var a arena.Arena[enemy]
 	for range 3 {
 		p, h, err := a.AllocHandle()
 		require.NoError(t, err)
-		require.Equal(t, record{}, *p)
+		require.Equal(t, enemy{}, *p)
 		require.Equal(t, h, a.Handle(p))
-		p.fill(7)
+		*p = enemy{HP: 7, Target: h}
 		q, ok := a.Get(h)
 		require.True(t, ok)
 		require.Same(t, p, q)
