@@ -3,13 +3,16 @@
 package arena_test
 
 import (
-	"os"
-	"testing"
-
 	"github.com/vita-go/deblockator/blocksrc"
+	"github.com/vita-go/deblockator/vita"
 )
 
-func TestMain(m *testing.M) {
-	blocksrc.SetDefault(new(blocksrc.GoHeap))
-	os.Exit(m.Run())
+// There is no default source with this tag until the program sets one: here blocks
+// of the kernel, which is the fake in C if that is built in, and simulated otherwise.
+func init() {
+	kernel, err := vita.Native()
+	if err != nil {
+		kernel = vita.NewSim(vita.Console{})
+	}
+	blocksrc.SetDefault(&vita.Source{Kernel: kernel, Name: "arena"})
 }

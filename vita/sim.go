@@ -1,0 +1,320 @@
+// The kernel in Go: what a console has, what it remembers of blocks, and the calls
+// that look something up.
+
+package vita
+
+import (
+	"strings"
+	"sync"
+	"unsafe"
+)
+
+// Console says what a [Sim] simulates. The zero value is a console as a program
+// finds it that was packed with today's vitasdk: 365 MiB of main memory of which
+// newlib's heap takes 128, 112 MiB of CDRAM, 26 MiB of PHYCONT, 16 MiB for the VM
+// domain.
+//
+// Sizes are in bytes. 0 is the default, less than 0 is none: a pool without a
+// budget is one that the process does not have.
+type Console struct {
+	Profile Profile
+
+	User    int // main memory; Base256, Plus29, Plus77, or by default Plus109
+	CDRAM   int // 112 MiB by default
+	Phycont int // 26 MiB by default
+	CDialog int // 8.8 MiB by default
+	Tool    int // none by default: there is some on development kits only
+	VM      int // 16 MiB by default
+
+	// Heap is what newlib takes of User before main, for malloc. 128 MiB by
+	// default, which a program changes with _newlib_heap_size_user.
+	Heap int
+
+	// Addresses is the length of the range that cached blocks of main memory
+	// lie in, 512 MiB by default. A short one fragments early.
+	Addresses int
+
+	// Skew is taken from what FreeSizes says of main memory, which may make it
+	// negative as it has been on consoles.
+	Skew int
+
+	// MaxBlocks is how many blocks there can be, 4096 by default. The true
+	// number is not known.
+	MaxBlocks int
+
+	// ReuseUID hands out the number of the block freed last, and so shows a
+	// program that frees a block twice. By default no number comes back.
+	ReuseUID bool
+
+	// Lenient rounds sizes up to the granule instead of refusing them. What a
+	// console does is not known.
+	Lenient bool
+}
+
+// Main memory by what a program's package asks for, in the field ATTRIBUTE2 of
+// its param.sfo.
+const (
+	Base256 = 256 << 20
+	Plus29  = 285 << 20
+	Plus77  = 333 << 20
+	Plus109 = 365 << 20 // what vitasdk's vita-mksfoex asks for by default
+)
+
+// Profile is whose behaviour a [Sim] shows where they differ.
+type Profile uint8
+
+const (
+	// Hardware is the console, as far as programs on it have reported. It keeps
+	// to budgets and says which pool is exhausted.
+	Hardware Profile = iota
+
+	// Vita3K is the emulator: no budgets, no limit on blocks, any type and any
+	// size, names cut short, fresh blocks zeroed, twice the address space for a
+	// block, one code for all exhaustion, counters that only fall. A program that
+	// fits there need not fit on a console.
+	Vita3K
+)
+
+// What the bytes of blocks hold before they are handed out, but in Vita3K zero,
+// and after they were freed.
+const (
+	FreshByte = 0xA5
+	FreedByte = 0xDD
+)
+
+// Limits of the simulation itself, which it reports as exhaustion: it hands out
+// Go memory, and Go ends the program if there is none.
+const (
+	maxSimBytes = 640 << 20
+	maxSimAlign = 16 << 20
+)
+
+// A Sim is a [Kernel] in Go, for development and tests on any system. Its blocks
+// are Go byte slices, so the race detector watches them; they never lie better
+// aligned than was asked for. It is goroutine-safe; NewSim makes one.
+//
+// A block's place in the console's address space is simulated too: see space.go.
+type Sim struct {
+	con   Console
+	limit [numPools]int64
+
+	mu     sync.Mutex
+	blocks map[UID]*simBlock
+	space  space
+	uids   uids
+	pools  [numPools]poolCount
+	bytes  int64 // of Go memory behind the blocks
+	worn   int64 // Vita3K: what its counters have lost for good
+	faults faults
+	open   bool // the VM domain is open
+}
+
+type simBlock struct {
+	uid  UID
+	name string
+	t    MemType
+	pool Pool
+	at   span   // in the console's address space
+	mem  []byte // exactly the block
+}
+
+type poolCount struct {
+	held, peak    int64
+	blocks, total int
+}
+
+// NewSim returns the kernel of a console in which no program has run yet.
+func NewSim(c Console) *Sim {
+	orElse := func(n *int, def int) {
+		switch {
+		case *n == 0:
+			*n = def
+		case *n < 0:
+			*n = 0
+		}
+	}
+	orElse(&c.User, Plus109)
+	orElse(&c.CDRAM, 112<<20)
+	orElse(&c.Phycont, 26<<20)
+	orElse(&c.CDialog, 0x8C6000)
+	orElse(&c.Tool, 0)
+	orElse(&c.VM, 16<<20)
+	orElse(&c.Heap, 128<<20)
+	orElse(&c.Addresses, 512<<20)
+	orElse(&c.MaxBlocks, 4096)
+	s := &Sim{con: c, blocks: make(map[UID]*simBlock), uids: uids{reuse: c.ReuseUID}}
+	for p, n := range map[Pool]int{
+		UserPool: c.User, CDRAMPool: c.CDRAM, PhycontPool: c.Phycont,
+		CDialogPool: c.CDialog, ToolPool: c.Tool, VMPool: c.VM,
+	} {
+		s.limit[p] = int64(n)
+	}
+	if heap := min(int64(c.Heap), s.limit[UserPool]); heap > 0 {
+		s.space.take(s.window(UserRW, UserPool), uint64(heap), uint64(UserRW.Granule()))
+		s.pools[UserPool] = poolCount{held: heap, peak: heap}
+	}
+	return s
+}
+
+// Free implements [Kernel].
+func (s *Sim) Free(uid UID) Code {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if code, ok := s.faults.hit(CallFree); ok {
+		return code
+	}
+	b, ok := s.blocks[uid]
+	if !ok {
+		if s.con.Profile == Vita3K {
+			return IllegalBlockID
+		}
+		return InvalidUID
+	}
+	delete(s.blocks, uid)
+	s.uids.put(uid)
+	s.space.drop(b.at)
+	p := &s.pools[b.pool]
+	p.held -= int64(len(b.mem))
+	p.blocks--
+	s.bytes -= int64(len(b.mem))
+	fill(b.mem, FreedByte)
+	return OK
+}
+
+// Base implements [Kernel].
+func (s *Sim) Base(uid UID) (unsafe.Pointer, Code) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if code, ok := s.faults.hit(CallBase); ok {
+		return nil, code
+	}
+	b, ok := s.blocks[uid]
+	if !ok {
+		return nil, InvalidUID
+	}
+	return unsafe.Pointer(unsafe.SliceData(b.mem)), OK
+}
+
+// Find implements [Kernel].
+func (s *Sim) Find(addr uintptr, size uint32) (UID, Code) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if code, ok := s.faults.hit(CallFind); ok {
+		return 0, code
+	}
+	b := s.around(addr)
+	if b == nil {
+		return 0, BlockError
+	}
+	if rest := uintptr(len(b.mem)) - (addr - address(b.mem)); s.con.Profile == Hardware && uintptr(size) > rest {
+		return 0, BlockError
+	}
+	return b.uid, OK
+}
+
+// Info implements [Kernel].
+func (s *Sim) Info(addr uintptr) (Info, Code) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if code, ok := s.faults.hit(CallInfo); ok {
+		return Info{}, code
+	}
+	b := s.around(addr)
+	if b == nil {
+		return Info{}, BlockError
+	}
+	info := Info{Base: address(b.mem), Size: uint32(len(b.mem)), Type: b.t}
+	if s.con.Profile == Hardware {
+		info.MemoryType, info.Access = b.t.memoryType(), b.t.access()
+	}
+	return info, OK
+}
+
+// around finds the block that an address is in. There are tens of them, and a
+// program that looks them up by address does something wrong anyway.
+func (s *Sim) around(addr uintptr) *simBlock {
+	for _, b := range s.blocks {
+		if at := address(b.mem); addr >= at && addr-at < uintptr(len(b.mem)) {
+			return b
+		}
+	}
+	return nil
+}
+
+// FreeSizes implements [Kernel].
+func (s *Sim) FreeSizes() (FreeSizes, Code) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if code, ok := s.faults.hit(CallFreeSizes); ok {
+		return FreeSizes{}, code
+	}
+	left := func(p Pool) int64 {
+		if s.con.Profile == Vita3K {
+			return max(0, s.limit[p]-s.worn)
+		}
+		return s.limit[p] - s.pools[p].held
+	}
+	return FreeSizes{
+		User:    int32(left(UserPool) - int64(s.con.Skew)),
+		CDRAM:   int32(left(CDRAMPool)),
+		Phycont: int32(left(PhycontPool)),
+	}, OK
+}
+
+// memoryType and access are what Info says of a type.
+func (t MemType) memoryType() int32 { return int32(t & cacheMask >> 8) }
+
+func (t MemType) access() uint32 {
+	switch t & accessMask {
+	case accessWrite:
+		return 6
+	case accessRead:
+		return 4
+	}
+	return 5
+}
+
+// uids hands out numbers as the kernel might: odd and with gaps, or those of
+// blocks just freed.
+type uids struct {
+	reuse bool
+	free  []UID
+	count uint32
+}
+
+func (u *uids) get(profile Profile) UID {
+	if n := len(u.free); u.reuse && n > 0 {
+		uid := u.free[n-1]
+		u.free = u.free[:n-1]
+		return uid
+	}
+	u.count++
+	if profile == Vita3K {
+		return UID(u.count)
+	}
+	// Multiplying by an odd number makes each count another number below 2^29.
+	return UID(u.count*0x0F3A7B25&(1<<29-1)<<1 | 0x40000001)
+}
+
+func (u *uids) put(uid UID) {
+	if u.reuse {
+		u.free = append(u.free, uid)
+	}
+}
+
+// fill writes b everywhere, at the speed of copying.
+func fill(mem []byte, b byte) {
+	if len(mem) == 0 {
+		return
+	}
+	mem[0] = b
+	for n := 1; n < len(mem); n *= 2 {
+		copy(mem[n:], mem[:n])
+	}
+}
+
+// cString returns name as the kernel sees it.
+func cString(name string) string {
+	name, _, _ = strings.Cut(name, "\x00")
+	return name
+}

@@ -1,0 +1,146 @@
+// How a simulated block comes to be: what is asked is checked in the order in
+// which the kernel seems to, and nothing is taken before everything is found.
+
+package vita
+
+// Alloc implements [Kernel].
+func (s *Sim) Alloc(name string, t MemType, size, align uint32) (UID, Code) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if code, ok := s.faults.hit(CallAlloc); ok {
+		return 0, code
+	}
+	r := request{name: cString(name), t: t, pool: t.Pool(), size: uint64(size), align: uint64(align)}
+	r.unit = uint64(t.Granule())
+	if s.con.Profile == Vita3K {
+		return s.allocVita3K(r)
+	}
+	switch {
+	case len(r.name) > maxName:
+		return 0, UIDNameTooLong
+	case !t.Known():
+		return 0, IllegalMemBlockType
+	case size == 0, align&(align-1) != 0, align != 0 && r.pool == PhycontPool:
+		return 0, InvalidArgument
+	case r.size%r.unit != 0 && !s.con.Lenient:
+		return 0, IllegalMemBlockSize
+	}
+	return s.place(r)
+}
+
+// AllocVM implements [Kernel].
+func (s *Sim) AllocVM(name string, size uint32) (UID, Code) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if code, ok := s.faults.hit(CallAllocVM); ok {
+		return 0, code
+	}
+	r := request{name: cString(name), t: vmCode, pool: VMPool, size: uint64(size), unit: 1 << 20}
+	if s.con.Profile == Vita3K {
+		if size == 0 || size%4096 != 0 {
+			return 0, InvalidArgument
+		}
+		r.unit = 4096
+		return s.allocVita3K(r)
+	}
+	switch {
+	case len(r.name) > maxName:
+		return 0, UIDNameTooLong
+	case size == 0 || r.size%r.unit != 0:
+		return 0, IllegalMemBlockSize
+	}
+	return s.place(r)
+}
+
+// A request is what Alloc and AllocVM have in common.
+type request struct {
+	name              string
+	t                 MemType
+	pool              Pool
+	size, align, unit uint64
+}
+
+// allocVita3K takes whatever it is given. Blocks are aligned to the lowest bit of
+// their size, and what that takes is never returned.
+func (s *Sim) allocVita3K(r request) (UID, Code) {
+	r.name = r.name[:min(len(r.name), maxName)]
+	if r.size == 0 || r.align&(r.align-1) != 0 {
+		return 0, InvalidArgument
+	}
+	return s.place(r)
+}
+
+// place finds room for a request in the budget, the address space and Go's
+// memory, and then takes it.
+func (s *Sim) place(r request) (UID, Code) {
+	size := (r.size + r.unit - 1) &^ (r.unit - 1)
+	align := max(r.align, r.unit)
+	room, spaceAlign := size, align
+	if s.con.Profile == Vita3K {
+		spaceAlign = max(align, size&-size)
+		room = size + spaceAlign
+	} else {
+		switch limit := s.limit[r.pool]; {
+		case limit == 0:
+			return 0, SysmemAddressSpaceError
+		case int64(size) > limit-s.pools[r.pool].held:
+			return 0, s.exhausted(r.pool)
+		case len(s.blocks) >= s.con.MaxBlocks:
+			return 0, NoMemory
+		}
+	}
+	if s.bytes+int64(size) > maxSimBytes || align > maxSimAlign {
+		return 0, s.exhausted(r.pool)
+	}
+	at, ok := s.space.take(s.window(r.t, r.pool), room, spaceAlign)
+	if !ok {
+		return 0, s.noAddresses(r.pool)
+	}
+	b := &simBlock{name: r.name, t: r.t, pool: r.pool, at: at, mem: memory(int(size), int(align))}
+	if s.con.Profile == Hardware {
+		fill(b.mem, FreshByte)
+	}
+	for b.uid = s.uids.get(s.con.Profile); s.blocks[b.uid] != nil; {
+		b.uid = s.uids.get(s.con.Profile)
+	}
+	s.blocks[b.uid] = b
+	s.bytes += int64(size)
+	s.worn += 24 // Vita3K counts the size of a struct for that of the block
+	p := &s.pools[r.pool]
+	p.held += int64(size)
+	p.peak = max(p.peak, p.held)
+	p.blocks++
+	p.total++
+	return b.uid, OK
+}
+
+// exhausted is the code for a pool that has nothing left.
+func (s *Sim) exhausted(p Pool) Code {
+	switch {
+	case s.con.Profile == Vita3K:
+		return NoMemory
+	case p == CDRAMPool:
+		return NoFreePhysicalPageCDRAM
+	case p == VMPool:
+		return MemBlockOverflow
+	}
+	return NoFreePhysicalPage
+}
+
+// noAddresses is the code for a pool that has enough left, but not in one piece.
+// Pools of contiguous memory are exhausted then; of the others no console has
+// told, and the code is the one whose name fits.
+func (s *Sim) noAddresses(p Pool) Code {
+	if s.con.Profile == Vita3K || contiguous(p) {
+		return s.exhausted(p)
+	}
+	return SysmemAddressSpaceError
+}
+
+// memory returns size bytes of Go memory at a multiple of align and not of twice
+// that, so that a program which relies on more than it asked for is found out.
+func memory(size, align int) []byte {
+	mem := make([]byte, size+2*align)
+	skip := int((uintptr(align) - address(mem)) & uintptr(2*align-1))
+	return mem[skip : skip+size : skip+size]
+}

@@ -1,0 +1,83 @@
+// What is held, by whom, and what was forgotten.
+
+package vita
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A Budget is the state of one pool. Sizes are in bytes.
+type Budget struct {
+	Pool    Pool
+	Limit   int64 // 0 if the process has no such pool; Vita3K does not keep to it
+	Held    int64 // main memory: newlib's heap included
+	Peak    int64 // the most that was ever held
+	Largest int64 // the largest block to be had now, alignment aside; main memory: a cached one
+	Blocks  int
+	Total   int // blocks ever made
+}
+
+// Budgets returns the state of every pool. It costs a look at every block.
+func (s *Sim) Budgets() []Budget {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	typical := [numPools]MemType{UserRW, CDRAMRW, PhycontRW, CDialogRW, ToolRW, vmCode}
+	units := [numPools]int64{VMPool: 1 << 20}
+	all := make([]Budget, 0, numPools)
+	for p, c := range s.pools {
+		p, t := Pool(p), typical[p]
+		gap := int64(s.space.largest(s.window(t, p)))
+		if s.con.Profile == Hardware {
+			gap = min(gap, s.limit[p]-c.held)
+		}
+		all = append(all, Budget{
+			Pool: p, Limit: s.limit[p], Held: c.held, Peak: c.peak,
+			Largest: max(0, gap) &^ (max(int64(t.Granule()), units[p]) - 1),
+			Blocks:  c.blocks, Total: c.total,
+		})
+	}
+	return all
+}
+
+// Block is a block that was not freed.
+type Block struct {
+	UID  UID
+	Name string
+	Type MemType
+	Addr uint32 // in the simulated address space
+	Size int
+}
+
+// String describes b on one line.
+func (b Block) String() string {
+	return fmt.Sprintf("%q, %d bytes of %v at %#x, UID %#x", b.Name, b.Size, b.Type, b.Addr, uint32(b.UID))
+}
+
+// Blocks returns the blocks that there are, by their simulated address.
+func (s *Sim) Blocks() []Block {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]Block, 0, len(s.blocks))
+	for _, b := range s.blocks {
+		all = append(all, Block{b.uid, b.name, b.t, uint32(b.at.lo), len(b.mem)})
+	}
+	slices.SortFunc(all, func(a, b Block) int { return cmp.Compare(a.Addr, b.Addr) })
+	return all
+}
+
+// Leaks returns nil if every block was freed, and otherwise an error that lists
+// those that were not.
+func (s *Sim) Leaks() error {
+	blocks := s.Blocks()
+	if len(blocks) == 0 {
+		return nil
+	}
+	var list strings.Builder
+	for _, b := range blocks {
+		list.WriteString("\n\t" + b.String())
+	}
+	return fmt.Errorf("vita: %d blocks were not freed:%s", len(blocks), list.String())
+}

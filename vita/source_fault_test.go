@@ -1,0 +1,157 @@
+package vita_test
+
+import (
+	"errors"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/blocksrc"
+	"github.com/vita-go/deblockator/blocksrc/blocksrctest"
+	"github.com/vita-go/deblockator/vita"
+)
+
+// Every call of the kernel fails in turn, with codes of all sorts. Nothing is lost
+// and nothing is freed twice.
+func TestSourceEveryCallFails(t *testing.T) {
+	for _, code := range []vita.Code{vita.NoFreePhysicalPage, vita.InvalidArgument, vita.BlockInUse, -1} {
+		for n := 1; ; n++ {
+			s := vita.NewSim(testConsole(vita.Hardware))
+			src := &vita.Source{Kernel: &spy{Kernel: s, t: t}, Type: vita.CDRAMRW}
+			s.Fail(vita.AnyCall, n, code)
+			failed := 0
+			check := func(call vita.Call, err error) {
+				if err == nil {
+					return
+				}
+				failed++
+				var failure *vita.Error
+				require.ErrorAs(t, err, &failure)
+				if call != failure.Call {
+					assert.Equal(t, []vita.Call{vita.CallAlloc, vita.CallBase}, []vita.Call{call, failure.Call})
+				}
+				assert.Equal(t, code, failure.Code)
+				assert.Equal(t, vita.CDRAMRW, failure.Type)
+				assert.Positive(t, failure.Size)
+				assert.Equal(t, failure.Call == vita.CallAlloc && code.Exhausted(), errors.Is(err, blocksrc.ErrExhausted))
+			}
+			var blocks [][]byte
+			for i := range 3 {
+				block, err := src.Acquire(1+i*300*kib, 0)
+				check(vita.CallAlloc, err)
+				if err == nil {
+					blocks = append(blocks, block)
+				}
+			}
+			require.Len(t, s.Blocks(), len(blocks), "call %d", n)
+			for _, block := range blocks {
+				if err := src.Release(block); err != nil {
+					check(vita.CallFree, err)
+					require.NotErrorIs(t, err, blocksrc.ErrNotHeld, "it is still held")
+					block[0]++
+					require.NoError(t, src.Release(block), "and can be released again")
+				}
+				require.ErrorIs(t, src.Release(block), blocksrc.ErrNotHeld)
+			}
+			require.NoError(t, s.Leaks(), "call %d", n)
+			assert.Zero(t, src.Stats().Held)
+			if failed == 0 {
+				assert.Equal(t, 10, n, "each of nine calls has failed once")
+				break
+			}
+			assert.Equal(t, 1, failed)
+		}
+	}
+}
+
+// A block whose base the kernel does not tell goes back at once, and if the kernel
+// does not take it either, at the next occasion.
+func TestSourceFreesAfterFailedBase(t *testing.T) {
+	s := vita.NewSim(testConsole(vita.Hardware))
+	src := &vita.Source{Kernel: &spy{Kernel: s, t: t}, Type: vita.UserRW}
+	s.Fail(vita.CallBase, 1, vita.InvalidArgument)
+	_, err := src.Acquire(1, 0)
+	require.ErrorIs(t, err, vita.InvalidArgument)
+	require.ErrorContains(t, err, string(vita.CallBase))
+	require.NoError(t, s.Leaks())
+
+	for name, occasion := range map[string]func(){
+		"Acquire": func() {
+			block, err := src.Acquire(1, 0)
+			require.NoError(t, err)
+			require.NoError(t, src.Release(block))
+		},
+		"Release": func() { require.ErrorIs(t, src.Release(nil), blocksrc.ErrNotHeld) },
+	} {
+		s.Fail(vita.CallBase, 1, vita.InvalidArgument)
+		s.Fail(vita.CallFree, 1, vita.BlockInUse)
+		_, err = src.Acquire(1, 0)
+		require.ErrorIs(t, err, vita.InvalidArgument, name)
+		require.Error(t, s.Leaks(), name)
+		assert.Equal(t, 1, src.Stats().Orphans, name)
+		occasion()
+		require.NoError(t, s.Leaks(), name)
+		assert.Zero(t, src.Stats().Orphans, name)
+	}
+}
+
+// A kernel that puts a block where it must not be gets it back.
+func TestSourceChecksBase(t *testing.T) {
+	for what, base := range map[string]func(unsafe.Pointer) unsafe.Pointer{
+		"nowhere":       func(unsafe.Pointer) unsafe.Pointer { return nil },
+		"between pages": func(p unsafe.Pointer) unsafe.Pointer { return unsafe.Add(p, 64) },
+		"half aligned":  func(p unsafe.Pointer) unsafe.Pointer { return unsafe.Add(p, 4*kib) },
+	} {
+		s := vita.NewSim(testConsole(vita.Hardware))
+		src := &vita.Source{Kernel: &spy{Kernel: s, t: t, base: base}, Type: vita.UserRW}
+		block, err := src.Acquire(16*kib, 8*kib)
+		require.Nil(t, block)
+		var failure *vita.Error
+		require.ErrorAs(t, err, &failure, what)
+		assert.Equal(t, vita.CallBase, failure.Call, what)
+		require.NoError(t, s.Leaks(), what)
+	}
+}
+
+// A block that somebody else has freed is forgotten: its number may be another's.
+func TestSourceForgetsWhatTheKernelDoesNotKnow(t *testing.T) {
+	for _, profile := range []vita.Profile{vita.Hardware, vita.Vita3K} {
+		con := testConsole(profile)
+		con.ReuseUID = true
+		s := vita.NewSim(con)
+		src := &vita.Source{Kernel: s, Type: vita.UserRW}
+		block, err := src.Acquire(1, 0)
+		require.NoError(t, err)
+		require.Equal(t, vita.OK, s.Free(s.Blocks()[0].UID), "behind its back")
+		err = src.Release(block)
+		require.ErrorIs(t, err, blocksrc.ErrNotHeld)
+		var code vita.Code
+		require.ErrorAs(t, err, &code)
+		assert.Contains(t, []vita.Code{vita.InvalidUID, vita.IllegalBlockID}, code)
+
+		uid, _ := s.Alloc("another's", vita.UserRW, 4*kib, 0)
+		require.ErrorIs(t, src.Release(block), blocksrc.ErrNotHeld)
+		require.Len(t, s.Blocks(), 1, "the other's block is still there")
+		require.Equal(t, vita.OK, s.Free(uid))
+		assert.Zero(t, src.Stats().Held)
+	}
+}
+
+// A source whose kernel fails all the time is still a source to the wrappers that
+// test allocators.
+func TestSourceUnderCounting(t *testing.T) {
+	s := vita.NewSim(testConsole(vita.Hardware))
+	counting := &blocksrctest.Counting{Source: &vita.Source{Kernel: s}}
+	for n := range 40 {
+		s.Fail(vita.AnyCall, 1+n%3, vita.NoFreePhysicalPage)
+		block, err := counting.Acquire(1, 0)
+		if err == nil && counting.Release(block) != nil {
+			require.NoError(t, counting.Release(block))
+		}
+		s.Fail(vita.AnyCall, 0, vita.NoMemory)
+	}
+	require.NoError(t, counting.Leaks())
+	require.NoError(t, s.Leaks())
+}

@@ -1,0 +1,98 @@
+// The console's address space, simulated: where a block would be, so that it can
+// be full of gaps of which none is large enough.
+
+package vita
+
+import (
+	"cmp"
+	"slices"
+)
+
+// A span is a range of addresses, lo included and hi not.
+type span struct{ lo, hi uint64 }
+
+// A space is the spans in use, ascending. There are as many as blocks.
+type space struct{ used []span }
+
+// take finds the first room for size bytes at a multiple of align within a window.
+//
+//	window   ├─────────────────────────────────┤
+//	before   XXXX___XXXXXX_________XX___________
+//	after    XXXX___XXXXXXBBBBBB___XX___________
+func (s *space) take(window span, size, align uint64) (span, bool) {
+	lo := window.lo
+	i, _ := slices.BinarySearchFunc(s.used, lo, func(u span, lo uint64) int { return cmp.Compare(u.hi, lo+1) })
+	for ; ; i++ {
+		at := (lo + align - 1) &^ (align - 1)
+		hi := window.hi
+		if i < len(s.used) {
+			hi = min(hi, s.used[i].lo)
+		}
+		if at <= hi && hi-at >= size {
+			s.used = slices.Insert(s.used, i, span{at, at + size})
+			return s.used[i], true
+		}
+		if i == len(s.used) || s.used[i].lo >= window.hi {
+			return span{}, false
+		}
+		lo = s.used[i].hi
+	}
+}
+
+// drop makes a span free again.
+func (s *space) drop(at span) {
+	i := slices.Index(s.used, at)
+	s.used = slices.Delete(s.used, i, i+1)
+}
+
+// largest returns the longest gap in a window.
+func (s *space) largest(window span) (longest uint64) {
+	lo := window.lo
+	for _, u := range s.used {
+		if u.hi <= window.lo || u.lo >= window.hi {
+			continue
+		}
+		longest = max(longest, max(u.lo, lo)-lo)
+		lo = max(lo, u.hi)
+	}
+	return max(longest, max(window.hi, lo)-lo)
+}
+
+// uncachedAddresses is how much main memory can be mapped without the cache.
+const uncachedAddresses = 0xC800000
+
+// window is where in the address space blocks go. On a console the windows lie
+// apart; where exactly is made up. Contiguous memory has a window as long as its
+// budget, and so is fragmented physically. Vita3K has one space for all, and three
+// points at which it begins to look.
+func (s *Sim) window(t MemType, p Pool) span {
+	if s.con.Profile == Vita3K {
+		switch {
+		case p == CDRAMPool:
+			return span{0x60000000, 1 << 32}
+		case !t.Cached():
+			return span{0x70000000, 1 << 32}
+		}
+		return span{0x80000000, 1 << 32}
+	}
+	from := func(lo, most uint64, n int64) span { return span{lo, lo + min(most, uint64(n))} }
+	switch p {
+	case ToolPool:
+		return from(0x40000000, 128<<20, s.limit[p])
+	case CDialogPool:
+		return from(0x48000000, 128<<20, s.limit[p])
+	case PhycontPool:
+		return from(0x50000000, 256<<20, s.limit[p])
+	case CDRAMPool:
+		return from(0x60000000, 256<<20, 256<<20)
+	case VMPool:
+		return from(0xE0000000, 512<<20, s.limit[p])
+	}
+	if !t.Cached() {
+		return from(0x70000000, 256<<20, uncachedAddresses)
+	}
+	return from(0x80000000, 1536<<20, int64(s.con.Addresses))
+}
+
+// contiguous tells whether a pool is one piece of physical memory.
+func contiguous(p Pool) bool { return p == PhycontPool || p == VMPool }
