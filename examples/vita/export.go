@@ -1,0 +1,22 @@
+//go:build cgo && carchive
+
+package main
+
+import "C"
+
+import "os"
+
+// VitaGame plays frames of the game, all ten minutes if that is 0, and returns the
+// status with which the program would have ended. It is how C calls the game when
+// this package is built as an archive.
+//
+//export VitaGame
+func VitaGame(frames C.int) C.int {
+	if frames == 0 {
+		frames = defaultFrames
+	}
+	if frames < 0 || frames > maxFrames {
+		return statusUsage
+	}
+	return C.int(play(options{frames: int(frames), budget: defaultBudget * mib}, os.Stdout, os.Stderr))
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/vita-go/deblockator/blocksrc"
+	"github.com/vita-go/deblockator/slab"
+	"github.com/vita-go/deblockator/vita"
+)
+
+// The game's memory: an allocator over each pool, none of which can take more than
+// its part of the budget.
+
+const (
+	kib = 1 << 10
+	mib = 1 << 20
+)
+
+// A pool is an allocator, the kernel's memory below it, and what it may take.
+type pool struct {
+	*slab.Allocator
+	name   string
+	budget int
+	src    *vita.Source
+	limit  blocksrc.Source
+	after  []slab.Stats // each time that a level was gone
+}
+
+type memory struct {
+	kernel vita.Kernel
+	sim    *vita.Sim // nil on a console
+	pools  []*pool
+	world  *pool // what the CPU works in
+	video  *pool // what the GPU reads
+	sound  *pool // what devices read
+}
+
+// blockSize is what is asked of the kernel at a time. Blocks are few and never go
+// back while the game runs: what one level has left serves the next.
+const blockSize = 4 * mib
+
+func newMemory(budget int) (*memory, error) {
+	m := new(memory)
+	var err error
+	if m.kernel, err = vita.Native(); errors.Is(err, errors.ErrUnsupported) {
+		m.sim = vita.NewSim(vita.Console{})
+		m.kernel = m.sim
+	} else if err != nil {
+		return nil, err
+	}
+	for _, p := range []struct {
+		to     **pool
+		name   string
+		mt     vita.MemType
+		eighth int
+	}{
+		{&m.world, "world", vita.UserRW, 4},
+		{&m.video, "textures", vita.CDRAMRW, 3},
+		{&m.sound, "sound", vita.PhycontRW, 1},
+	} {
+		n := &pool{name: p.name, budget: budget / 8 * p.eighth}
+		n.src = &vita.Source{Kernel: m.kernel, Type: p.mt, Name: p.name}
+		n.limit = blocksrc.Limit(n.src, n.budget)
+		cfg := slab.Config{
+			Source: n.limit, BlockSize: blockSize, MaxBlockSize: blockSize, Retain: budget, Name: p.name,
+		}
+		if *p.to = n; n != m.world {
+			cfg.MetaSource = m.world.limit // records want the cache, and small blocks
+		}
+		if n.Allocator, err = slab.New(cfg); err != nil {
+			return nil, fmt.Errorf("%s: %w", p.name, err)
+		}
+		m.pools = append(m.pools, n)
+	}
+	return m, nil
+}
+
+// close gives everything back and tells what did not go.
+func (m *memory) close() error {
+	var errs []error
+	for i := len(m.pools) - 1; i >= 0; i-- { // world, which has the others' records, last
+		errs = append(errs, m.pools[i].Close())
+	}
+	for _, p := range m.pools {
+		if st := p.src.Stats(); st.Held > 0 || st.Orphans > 0 {
+			errs = append(errs, fmt.Errorf("%s: %d bytes are still held", p.name, st.Held))
+		}
+	}
+	if m.sim != nil {
+		errs = append(errs, m.sim.Leaks())
+	}
+	return errors.Join(errs...)
+}

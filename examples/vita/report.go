@@ -1,0 +1,139 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/vita-go/deblockator/slab"
+)
+
+// What the game took, and whether that is good enough.
+
+// Bounds that a port could live with, and this game has to keep.
+const (
+	maxBlocks   = 64   // asked of the kernel
+	maxOverhead = 1.15 // held for each byte that is live
+	maxDrift    = 0.02 // of fragmentation from the first half of the levels to the second
+)
+
+// report prints the state of every pool. What is held is what the kernel gave: the
+// records of all three allocators are in the world's.
+func (g *game) report(w io.Writer, when string) {
+	fmt.Fprintf(w, "%-9s %10s %10s %10s %10s %13s %7s\n", when, "budget", "held", "live", "peak live", "largest hole", "blocks")
+	var all slab.Stats
+	budget, held, blocks := 0, 0, 0
+	row := func(name string, budget int, s slab.Stats, held, blocks int) {
+		fmt.Fprintf(w, "%-9s %10s %10s %10s %10s %13s %7d\n", name,
+			size(int64(budget)), size(int64(held)), size(int64(s.Live)), size(int64(s.PeakLive)), size(int64(s.LargestHole)), blocks)
+	}
+	for _, p := range g.pools {
+		s, from := p.Stats(), p.src.Stats()
+		row(p.name, p.budget, s, from.Held, from.Blocks)
+		budget, held, blocks = budget+p.budget, held+from.Held, blocks+from.Blocks
+		all.Live += s.Live
+		all.PeakLive += s.PeakLive
+		all.LargestHole = max(all.LargestHole, s.LargestHole)
+	}
+	row("all", budget, all, held, blocks)
+	if g.sim != nil {
+		fmt.Fprintf(w, "\n%-9s %10s %10s %10s %10s %13s %7s\n", "console", "limit", "held", "", "peak", "largest block", "blocks")
+		for _, b := range g.sim.Budgets() {
+			if b.Limit > 0 {
+				fmt.Fprintf(w, "%-9v %10s %10s %10s %10s %13s %7d\n", b.Pool, size(b.Limit), size(b.Held), "", size(b.Peak), size(b.Largest), b.Blocks)
+			}
+		}
+	} else if f, code := g.kernel.FreeSizes(); code >= 0 {
+		fmt.Fprintf(w, "\nthe kernel says free: user %s, CDRAM %s, PHYCONT %s\n",
+			size(int64(f.User)), size(int64(f.CDRAM)), size(int64(f.Phycont)))
+	}
+	fmt.Fprintln(w)
+}
+
+// summary prints what happened between the reports.
+func (g *game) summary(w io.Writer) {
+	asked, refused := g.asked()
+	fmt.Fprintf(w, "%d frames, %d s of play: %d levels, %d sparks born, %d died\n",
+		g.frames, g.frames/framesPerSecond, g.levels, g.born, g.died)
+	fmt.Fprintf(w, "%d sprites drawn, %d enemies killed, %d sparks came too late\n", g.drawn, g.killed, g.missed)
+	fmt.Fprintf(w, "worst frame %v, worst level change %v, on this machine\n",
+		g.worstFrame.Round(time.Microsecond), g.worstLoad.Round(time.Microsecond))
+	fmt.Fprintf(w, "blocks asked of the kernel: %d, refused: %d\n", asked, refused)
+	fmt.Fprintf(w, "held for each byte live: %.3f\n", g.overhead())
+	for _, p := range g.pools {
+		if first, last, ok := p.halves(); ok {
+			fmt.Fprintf(w, "fragmentation of %s after a level: %.3f at most in the first half, %.3f in the second\n", p.name, first, last)
+		}
+	}
+}
+
+// verdict lists what is not good enough.
+func (g *game) verdict() (errs []error) {
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	failures, held, fromKernel := g.failures, 0, 0
+	for _, p := range g.pools {
+		s := p.Stats()
+		failures += int(s.Failures)
+		held += s.Held
+		fromKernel += p.src.Stats().Held
+		if err := p.Check(); err != nil {
+			bad("%s: %w", p.name, err)
+		}
+		if first, last, ok := p.halves(); ok && last > first+maxDrift {
+			bad("fragmentation of %s drifts from %.3f to %.3f", p.name, first, last)
+		}
+	}
+	if failures > 0 {
+		bad("%d requests failed", failures)
+	}
+	if held != fromKernel {
+		bad("the allocators hold %d bytes, the kernel has given %d", held, fromKernel)
+	}
+	if asked, refused := g.asked(); asked+refused > maxBlocks {
+		bad("%d blocks were asked of the kernel, more than %d", asked+refused, maxBlocks)
+	}
+	if o := g.overhead(); o > maxOverhead {
+		bad("%.3f bytes are held for each that is live, more than %.2f", o, maxOverhead)
+	}
+	if g.born-g.died != g.sparks.Len() {
+		bad("%d sparks born, %d died and %d alive", g.born, g.died, g.sparks.Len())
+	}
+	return errs
+}
+
+func (g *game) asked() (blocks, refused int) {
+	for _, p := range g.pools {
+		st := p.src.Stats()
+		blocks += st.Acquired
+		refused += st.Refused
+	}
+	return blocks, refused
+}
+
+// overhead is how many bytes are held for each that is live.
+func (g *game) overhead() float64 {
+	held, live := 0, 0
+	for _, p := range g.pools {
+		s := p.Stats()
+		held += s.Held
+		live += s.Live
+	}
+	return float64(held) / float64(live)
+}
+
+// halves returns the worst fragmentation that levels of the first half have left
+// behind, and those of the second. Without four levels there are no halves.
+func (p *pool) halves() (first, last float64, ok bool) {
+	n := len(p.after)
+	for i, s := range p.after {
+		if i < n/2 {
+			first = max(first, s.Fragmentation())
+		} else {
+			last = max(last, s.Fragmentation())
+		}
+	}
+	return first, last, n >= 4
+}
+
+// size writes n in MiB.
+func size(n int64) string { return fmt.Sprintf("%.2f MiB", float64(n)/mib) }
