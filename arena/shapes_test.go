@@ -20,7 +20,6 @@ type (
 	wide    struct{ A, B uint64 }
 	uneven  [257]byte
 	page    [4096]byte
-	huge    [100_000]byte
 	mixture struct {
 		A uint8
 		B uint64
@@ -48,7 +47,6 @@ func TestShapes(t *testing.T) {
 	shape[uneven](t, "257")
 	shape[[100]uint64](t, "800")
 	shape[page](t, "4096")
-	shape[huge](t, "100000")
 }
 
 func shape[T comparable](t *testing.T, name string) {
