@@ -45,34 +45,44 @@ const (
 	UnknownUID              Code = 0x80028001 - wrap // UNKNOWN_UID
 )
 
-var codeNames = map[Code]string{
-	OK:                      "OK",
-	InvalidArgument:         "INVALID_ARGUMENT",
-	IllegalAddr:             "ILLEGAL_ADDR",
-	IllegalAlignment:        "ILLEGAL_ALIGNMENT",
-	InvalidArgumentSize:     "INVALID_ARGUMENT_SIZE",
-	IllegalSize:             "ILLEGAL_SIZE",
-	UIDNameTooLong:          "UID_NAME_TOO_LONG",
-	NoFreePhysicalPage:      "NO_FREE_PHYSICAL_PAGE",
-	NoFreePhysicalPageUnit:  "NO_FREE_PHYSICAL_PAGE_UNIT",
-	NoFreePhysicalPageCDRAM: "NO_FREE_PHYSICAL_PAGE_CDRAM",
-	InvalidUID:              "INVALID_UID",
-	UIDCannotFindByName:     "UID_CANNOT_FIND_BY_NAME",
-	UIDMaxOpen:              "UID_MAX_OPEN",
-	BlockError:              "BLOCK_ERROR",
-	IllegalBlockID:          "ILLEGAL_BLOCK_ID",
-	BlockInUse:              "BLOCK_IN_USE",
-	SysmemAddressSpaceError: "SYSMEM_ADDRESS_SPACE_ERROR",
-	IllegalMemBlockType:     "ILLEGAL_MEMBLOCK_TYPE",
-	IllegalMemBlockSize:     "ILLEGAL_MEMBLOCK_SIZE",
-	MemBlockRangeError:      "MEMBLOCK_RANGE_ERROR",
-	MemBlockOverflow:        "MEMBLOCK_OVERFLOW",
-	NoMemory:                "NO_MEMORY",
-	UnknownUID:              "UNKNOWN_UID",
+var codeNames = [...]struct {
+	code Code
+	name string
+}{
+	{OK, "OK"},
+	{InvalidArgument, "INVALID_ARGUMENT"},
+	{IllegalAddr, "ILLEGAL_ADDR"},
+	{IllegalAlignment, "ILLEGAL_ALIGNMENT"},
+	{InvalidArgumentSize, "INVALID_ARGUMENT_SIZE"},
+	{IllegalSize, "ILLEGAL_SIZE"},
+	{UIDNameTooLong, "UID_NAME_TOO_LONG"},
+	{NoFreePhysicalPage, "NO_FREE_PHYSICAL_PAGE"},
+	{NoFreePhysicalPageUnit, "NO_FREE_PHYSICAL_PAGE_UNIT"},
+	{NoFreePhysicalPageCDRAM, "NO_FREE_PHYSICAL_PAGE_CDRAM"},
+	{InvalidUID, "INVALID_UID"},
+	{UIDCannotFindByName, "UID_CANNOT_FIND_BY_NAME"},
+	{UIDMaxOpen, "UID_MAX_OPEN"},
+	{BlockError, "BLOCK_ERROR"},
+	{IllegalBlockID, "ILLEGAL_BLOCK_ID"},
+	{BlockInUse, "BLOCK_IN_USE"},
+	{SysmemAddressSpaceError, "SYSMEM_ADDRESS_SPACE_ERROR"},
+	{IllegalMemBlockType, "ILLEGAL_MEMBLOCK_TYPE"},
+	{IllegalMemBlockSize, "ILLEGAL_MEMBLOCK_SIZE"},
+	{MemBlockRangeError, "MEMBLOCK_RANGE_ERROR"},
+	{MemBlockOverflow, "MEMBLOCK_OVERFLOW"},
+	{NoMemory, "NO_MEMORY"},
+	{UnknownUID, "UNKNOWN_UID"},
 }
 
 // Name returns the SDK's name without its prefix, "" for a code not listed above.
-func (c Code) Name() string { return codeNames[c] }
+func (c Code) Name() string {
+	for i := range codeNames {
+		if codeNames[i].code == c {
+			return codeNames[i].name
+		}
+	}
+	return ""
+}
 
 // Error returns the number and, if it has one, the name.
 func (c Code) Error() string {

@@ -38,29 +38,41 @@ const (
 // cannot allocate it, only AllocVM can.
 const vmCode MemType = 0x0C20D050
 
-// memTypes says of each type what its number does not.
-var memTypes = map[MemType]struct {
+// memTypes says of each type what its number does not. So few are found soonest by
+// looking, and a map would be code that fills it.
+var memTypes = [...]struct {
+	t    MemType
 	name string
 	pool Pool
 }{
-	UserRW:          {"USER_RW", UserPool},
-	UserNCRW:        {"USER_RW_UNCACHE", UserPool},
-	UserR:           {"USER_MAIN_R", UserPool},
-	UserDeviceRW:    {"USER_MAIN_DEVICE_RW", UserPool},
-	GameRW:          {"USER_MAIN_GAME_RW", UserPool},
-	PhycontRW:       {"USER_MAIN_PHYCONT_RW", PhycontPool},
-	PhycontNCRW:     {"USER_MAIN_PHYCONT_NC_RW", PhycontPool},
-	CDRAMRW:         {"USER_CDRAM_RW", CDRAMPool},
-	CDRAMR:          {"USER_CDRAM_R", CDRAMPool},
-	CDRAML1RW:       {"USER_CDRAM_L1WBWA_RW", CDRAMPool},
-	MainCDialogRW:   {"USER_MAIN_CDIALOG_RW", CDialogPool},
-	MainCDialogNCRW: {"USER_MAIN_CDIALOG_NC_RW", CDialogPool},
-	CDialogRW:       {"USER_CDIALOG_RW", CDialogPool},
-	CDialogR:        {"USER_CDIALOG_R", CDialogPool},
-	CDialogNCRW:     {"USER_CDIALOG_NC_RW", CDialogPool},
-	CDialogNCR:      {"USER_CDIALOG_NC_R", CDialogPool},
-	ToolRW:          {"USER_MAIN_TOOL_RW", ToolPool},
-	ToolNCRW:        {"USER_MAIN_TOOL_NC_RW", ToolPool},
+	{UserRW, "USER_RW", UserPool},
+	{UserNCRW, "USER_RW_UNCACHE", UserPool},
+	{UserR, "USER_MAIN_R", UserPool},
+	{UserDeviceRW, "USER_MAIN_DEVICE_RW", UserPool},
+	{GameRW, "USER_MAIN_GAME_RW", UserPool},
+	{PhycontRW, "USER_MAIN_PHYCONT_RW", PhycontPool},
+	{PhycontNCRW, "USER_MAIN_PHYCONT_NC_RW", PhycontPool},
+	{CDRAMRW, "USER_CDRAM_RW", CDRAMPool},
+	{CDRAMR, "USER_CDRAM_R", CDRAMPool},
+	{CDRAML1RW, "USER_CDRAM_L1WBWA_RW", CDRAMPool},
+	{MainCDialogRW, "USER_MAIN_CDIALOG_RW", CDialogPool},
+	{MainCDialogNCRW, "USER_MAIN_CDIALOG_NC_RW", CDialogPool},
+	{CDialogRW, "USER_CDIALOG_RW", CDialogPool},
+	{CDialogR, "USER_CDIALOG_R", CDialogPool},
+	{CDialogNCRW, "USER_CDIALOG_NC_RW", CDialogPool},
+	{CDialogNCR, "USER_CDIALOG_NC_R", CDialogPool},
+	{ToolRW, "USER_MAIN_TOOL_RW", ToolPool},
+	{ToolNCRW, "USER_MAIN_TOOL_NC_RW", ToolPool},
+}
+
+// row returns the place of t in memTypes, less than 0 if it is not known.
+func (t MemType) row() int {
+	for i := range memTypes {
+		if memTypes[i].t == t {
+			return i
+		}
+	}
+	return -1
 }
 
 // The fields of the number.
@@ -73,15 +85,12 @@ const (
 )
 
 // Known tells whether t is one of the types above.
-func (t MemType) Known() bool {
-	_, ok := memTypes[t]
-	return ok
-}
+func (t MemType) Known() bool { return t.row() >= 0 }
 
 // Granule is the unit of address and size of blocks of type t, in bytes: 256 KiB
 // for CDRAM, 1 MiB for PHYCONT, 4 KiB for all others.
 func (t MemType) Granule() int {
-	switch memTypes[t].pool {
+	switch t.Pool() {
 	case CDRAMPool:
 		return 256 << 10
 	case PhycontPool:
@@ -98,13 +107,19 @@ func (t MemType) Cached() bool { return t&cacheMask == cacheWBWA }
 // Writable tells whether a program may write to blocks of type t.
 func (t MemType) Writable() bool { return t&accessMask == accessWrite }
 
-// Pool is the pool that blocks of type t are taken from.
-func (t MemType) Pool() Pool { return memTypes[t].pool }
+// Pool is the pool that blocks of type t are taken from; UserPool for a type that is
+// not known.
+func (t MemType) Pool() Pool {
+	if i := t.row(); i >= 0 {
+		return memTypes[i].pool
+	}
+	return UserPool
+}
 
 // String returns the SDK's name without its prefix, or the number in hexadecimal.
 func (t MemType) String() string {
-	if m, ok := memTypes[t]; ok {
-		return m.name
+	if i := t.row(); i >= 0 {
+		return memTypes[i].name
 	}
 	if t == vmCode {
 		return "USER_RX"

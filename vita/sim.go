@@ -143,14 +143,14 @@ func NewSim(c Console) *Sim {
 	orElse(&c.Addresses, 512<<20)
 	orElse(&c.MaxBlocks, 4096)
 	s := &Sim{con: c, blocks: make(map[UID]*simBlock), uids: uids{reuse: c.ReuseUID}}
-	for p, n := range map[Pool]int{
+	for p, n := range [numPools]int{
 		UserPool: c.User, CDRAMPool: c.CDRAM, PhycontPool: c.Phycont,
 		CDialogPool: c.CDialog, ToolPool: c.Tool, VMPool: c.VM,
 	} {
 		s.limit[p] = int64(n)
 	}
 	if heap := min(int64(c.Heap), s.limit[UserPool]); heap > 0 {
-		s.space.take(s.window(UserRW, UserPool), uint64(heap), uint64(UserRW.Granule()))
+		s.space.take(s.window(UserRW, UserPool), uint64(heap), uint64(UserRW.Granule()), nil)
 		s.pools[UserPool] = poolCount{held: heap, peak: heap}
 	}
 	return s

@@ -92,11 +92,12 @@ func (s *Sim) place(r request) (UID, Code) {
 	if s.bytes+int64(size) > maxSimBytes || align > maxSimAlign {
 		return 0, s.exhausted(r.pool)
 	}
-	at, ok := s.space.take(s.window(r.t, r.pool), room, spaceAlign)
-	if !ok {
+	b := &simBlock{name: r.name, t: r.t, pool: r.pool}
+	var ok bool
+	if b.at, ok = s.space.take(s.window(r.t, r.pool), room, spaceAlign, b); !ok {
 		return 0, s.noAddresses(r.pool)
 	}
-	b := &simBlock{name: r.name, t: r.t, pool: r.pool, at: at, mem: memory(int(size), int(align))}
+	b.mem = memory(int(size), int(align))
 	if s.con.Profile == Hardware {
 		fill(b.mem, FreshByte)
 	}

@@ -3,9 +3,7 @@
 package vita
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -61,10 +59,11 @@ func (s *Sim) Blocks() []Block {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := make([]Block, 0, len(s.blocks))
-	for _, b := range s.blocks {
-		all = append(all, Block{b.uid, b.name, b.t, uint32(b.at.lo), len(b.mem)})
+	for _, p := range s.space.used {
+		if b := p.block; b != nil {
+			all = append(all, Block{b.uid, b.name, b.t, uint32(p.lo), len(b.mem)})
+		}
 	}
-	slices.SortFunc(all, func(a, b Block) int { return cmp.Compare(a.Addr, b.Addr) })
 	return all
 }
 

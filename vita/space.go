@@ -4,33 +4,37 @@
 package vita
 
 import (
-	"cmp"
 	"slices"
+	"sort"
 )
 
 // A span is a range of addresses, lo included and hi not.
 type span struct{ lo, hi uint64 }
 
-// A space is the spans in use, ascending. There are as many as blocks.
-type space struct{ used []span }
+// A space is the spans in use, ascending, and whose they are.
+type space struct{ used []place }
+
+type place struct {
+	span
+	block *simBlock // nil for newlib's heap
+}
 
 // take finds the first room for size bytes at a multiple of align within a window.
 //
 //	window   ├─────────────────────────────────┤
 //	before   XXXX___XXXXXX_________XX___________
 //	after    XXXX___XXXXXXBBBBBB___XX___________
-func (s *space) take(window span, size, align uint64) (span, bool) {
+func (s *space) take(window span, size, align uint64, block *simBlock) (span, bool) {
 	lo := window.lo
-	i, _ := slices.BinarySearchFunc(s.used, lo, func(u span, lo uint64) int { return cmp.Compare(u.hi, lo+1) })
-	for ; ; i++ {
+	for i := sort.Search(len(s.used), func(i int) bool { return s.used[i].hi > lo }); ; i++ {
 		at := (lo + align - 1) &^ (align - 1)
 		hi := window.hi
 		if i < len(s.used) {
 			hi = min(hi, s.used[i].lo)
 		}
 		if at <= hi && hi-at >= size {
-			s.used = slices.Insert(s.used, i, span{at, at + size})
-			return s.used[i], true
+			s.used = slices.Insert(s.used, i, place{span{at, at + size}, block})
+			return s.used[i].span, true
 		}
 		if i == len(s.used) || s.used[i].lo >= window.hi {
 			return span{}, false
@@ -41,7 +45,7 @@ func (s *space) take(window span, size, align uint64) (span, bool) {
 
 // drop makes a span free again.
 func (s *space) drop(at span) {
-	i := slices.Index(s.used, at)
+	i := sort.Search(len(s.used), func(i int) bool { return s.used[i].lo >= at.lo })
 	s.used = slices.Delete(s.used, i, i+1)
 }
 

@@ -92,8 +92,8 @@ func (g *game) frame() error {
 	return nil
 }
 
-// spawn lets sparks fly, each at some enemy. As many of a frame live 10, 11, …, 29
-// frames, so as many die in each.
+// spawn lets sparks fly from around enemies, each at one. As many of a frame live
+// 10, 11, …, 29 frames, so as many die in each.
 func (g *game) spawn() error {
 	for i := range sparksPerFrame {
 		p, err := g.sparks.Alloc()
@@ -101,9 +101,11 @@ func (g *game) spawn() error {
 			return fmt.Errorf("a spark: %w", err)
 		}
 		*p = spark{
-			x: float32(g.random.below(960)), y: float32(g.random.below(544)),
 			vx: float32(g.random.below(8)), vy: float32(g.random.below(8)),
 			target: g.targets[g.random.below(len(g.targets))], life: int32(10 + i%20),
+		}
+		if e, ok := g.enemies.Get(p.target); ok {
+			p.x, p.y = e.x-10*p.vx, e.y-10*p.vy
 		}
 		g.born++
 	}
@@ -155,13 +157,23 @@ func (g *game) respawn() error {
 		if _, ok := g.enemies.Get(h); ok {
 			continue
 		}
-		h, err := g.enemies.Insert(enemy{hp: 20 + int32(g.random.below(200))})
-		if err != nil {
-			return fmt.Errorf("an enemy: %w", err)
+		var err error
+		if g.targets[i], err = g.newEnemy(); err != nil {
+			return err
 		}
-		g.targets[i] = h
 	}
 	return nil
+}
+
+// newEnemy puts one somewhere on the screen.
+func (g *game) newEnemy() (arena.Handle[enemy], error) {
+	h, err := g.enemies.Insert(enemy{
+		x: float32(g.random.below(960)), y: float32(g.random.below(544)), hp: 20 + int32(g.random.below(200)),
+	})
+	if err != nil {
+		return h, fmt.Errorf("an enemy: %w", err)
+	}
+	return h, nil
 }
 
 // nextLevel unloads the level there is, if there is one, and loads another.
@@ -174,9 +186,9 @@ func (g *game) nextLevel() error {
 	g.levels++
 	g.targets = g.targets[:0]
 	for range enemiesPerLevel {
-		h, err := g.enemies.Insert(enemy{hp: 20 + int32(g.random.below(200))})
+		h, err := g.newEnemy()
 		if err != nil {
-			return fmt.Errorf("an enemy: %w", err)
+			return err
 		}
 		g.targets = append(g.targets, h)
 	}

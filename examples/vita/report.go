@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/vita-go/deblockator/slab"
 )
@@ -56,8 +55,8 @@ func (g *game) summary(w io.Writer) {
 	fmt.Fprintf(w, "%d frames, %d s of play: %d levels, %d sparks born, %d died\n",
 		g.frames, g.frames/framesPerSecond, g.levels, g.born, g.died)
 	fmt.Fprintf(w, "%d sprites drawn, %d enemies killed, %d sparks came too late\n", g.drawn, g.killed, g.missed)
-	fmt.Fprintf(w, "worst frame %v, worst level change %v, on this machine\n",
-		g.worstFrame.Round(time.Microsecond), g.worstLoad.Round(time.Microsecond))
+	fmt.Fprintf(w, "worst frame %.2f ms, worst level change %.2f ms, on this machine\n",
+		float64(g.worstFrame)/1e6, float64(g.worstLoad)/1e6)
 	fmt.Fprintf(w, "blocks asked of the kernel: %d, refused: %d\n", asked, refused)
 	fmt.Fprintf(w, "held for each byte live: %.3f\n", g.overhead())
 	for _, p := range g.pools {

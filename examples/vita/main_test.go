@@ -1,0 +1,177 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/blocksrc"
+	"github.com/vita-go/deblockator/slab"
+	"github.com/vita-go/deblockator/vita"
+)
+
+func start(args ...string) (stdout, stderr string, status int) {
+	var out, errs bytes.Buffer
+	status = command(args, &out, &errs)
+	return out.String(), errs.String(), status
+}
+
+// frames is five levels, and in short tests a bit of one.
+func frames() string {
+	if testing.Short() {
+		return "120"
+	}
+	return "7500"
+}
+
+func TestGame(t *testing.T) {
+	stdout, stderr, status := start("-frames", frames())
+	require.Zero(t, status, stderr)
+	assert.Empty(t, stderr)
+	first, second, _ := strings.Cut(stdout, "\nend ")
+	for _, report := range []string{first, second} {
+		for _, want := range []string{
+			`(?m)^world +32\.00 MiB( +\d+\.\d\d MiB){4} +\d+$`,
+			`(?m)^textures +24\.00 MiB( +\d+\.\d\d MiB){4} +\d+$`,
+			`(?m)^sound +8\.00 MiB( +\d+\.\d\d MiB){4} +\d+$`,
+			`(?m)^all +64\.00 MiB( +\d+\.\d\d MiB){4} +\d+$`,
+		} {
+			assert.Regexp(t, want, report)
+		}
+		if _, err := vita.Native(); err != nil {
+			assert.Regexp(t, `(?m)^CDRAM +112\.00 MiB`, report)
+			assert.Regexp(t, `(?m)^PHYCONT +26\.00 MiB`, report)
+		} else {
+			assert.Contains(t, report, "the kernel says free: user ")
+		}
+	}
+	for _, want := range []string{
+		frames() + ` frames, `, `\nworst frame \d+\.\d\d ms, worst level change \d+\.\d\d ms`,
+		`\nblocks asked of the kernel: \d\d, refused: 0\n`, `\nheld for each byte live: 1\.[01]\d\d\n`,
+		`\nnothing failed, drifted or was lost\n$`,
+	} {
+		assert.Regexp(t, want, second)
+	}
+	if !testing.Short() {
+		assert.Regexp(t, `\nfragmentation of textures after a level: 0\.\d\d\d at most`, second)
+		assert.Regexp(t, `5 levels, 15000000 sparks born, 14963000 died`, second)
+	}
+}
+
+func TestWrongUse(t *testing.T) {
+	for what, c := range map[string]struct {
+		args []string
+		says string
+	}{
+		"flag":            {[]string{"-frobnicate"}, "-frobnicate"},
+		"argument":        {[]string{"level1"}, `no arguments, not "level1"`},
+		"no number":       {[]string{"-frames", "many"}, "many"},
+		"no frames":       {[]string{"-frames", "0"}, "-frames is a number from 1 to"},
+		"too many frames": {[]string{"-frames", "99999999"}, "-frames is a number from 1 to"},
+		"too many digits": {[]string{"-frames", "99999999999999999999"}, "99999999999999999999"},
+		"a small budget":  {[]string{"-budget", "24"}, "-budget is a multiple of 8 from 32 to 192"},
+		"a large budget":  {[]string{"-budget", "200"}, "-budget is a multiple"},
+		"an odd budget":   {[]string{"-budget", "65"}, "-budget is a multiple"},
+	} {
+		stdout, stderr, status := start(c.args...)
+		assert.Equal(t, statusUsage, status, what)
+		assert.Empty(t, stdout, what)
+		assert.Contains(t, stderr, c.says, what)
+		assert.Contains(t, stderr, "usage: vita", what)
+	}
+	_, stderr, status := start("-h")
+	assert.Zero(t, status)
+	assert.Contains(t, stderr, "usage: vita")
+}
+
+// simulated returns a game on a console, with a first level.
+func simulated(t *testing.T) *game {
+	t.Helper()
+	g, err := newGame(defaultBudget * mib)
+	require.NoError(t, err)
+	if g.sim == nil {
+		t.Skip("no simulation in this build")
+	}
+	require.NoError(t, g.frame())
+	require.Empty(t, g.verdict())
+	return g
+}
+
+// The verdict is worth something: whatever goes wrong is in it.
+func TestVerdict(t *testing.T) {
+	for what, c := range map[string]struct {
+		spoil func(g *game)
+		says  string
+	}{
+		"a refusal": {func(g *game) {
+			_, err := g.world.Alloc(g.world.budget, 0)
+			assert.ErrorIs(t, err, blocksrc.ErrExhausted)
+		}, "1 requests failed"},
+		"too many blocks": {func(g *game) {
+			for range maxBlocks {
+				block, err := g.sound.src.Acquire(1, 0)
+				require.NoError(t, err)
+				require.NoError(t, g.sound.src.Release(block))
+			}
+		}, "blocks were asked of the kernel"},
+		"a block of nobody's": {func(g *game) {
+			_, err := g.video.src.Acquire(1, 0)
+			require.NoError(t, err)
+		}, "the kernel has given"},
+		"waste": {func(g *game) { require.NoError(t, g.unload()) }, "bytes are held for each that is live"},
+		"drift": {func(g *game) {
+			whole := slab.Stats{HoleBytes: 100, LargestHole: 100}
+			dust := slab.Stats{HoleBytes: 100, LargestHole: 90}
+			g.video.after = []slab.Stats{whole, whole, whole, dust}
+		}, "fragmentation of textures drifts from 0.000 to 0.100"},
+		"a spark too many": {func(g *game) { g.born++ }, "2001 sparks born"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			g := simulated(t)
+			c.spoil(g)
+			assert.ErrorContains(t, errors.Join(g.verdict()...), c.says)
+		})
+	}
+}
+
+// A write beyond the end of an asset is found out when its level ends.
+func TestUnloadFindsStrayWrites(t *testing.T) {
+	g := simulated(t)
+	g.loaded[7].mem[0]++
+	assert.ErrorContains(t, g.unload(), "have changed by themselves")
+}
+
+// A console that refuses ends the game with the reason, not with a panic.
+func TestKernelFails(t *testing.T) {
+	for n := 1; n <= 60; n += 4 {
+		g, err := newGame(defaultBudget * mib)
+		require.NoError(t, err)
+		if g.sim == nil {
+			t.Skip("no simulation in this build")
+		}
+		g.sim.Fail(vita.AnyCall, n, vita.InvalidUID)
+		for err == nil && g.frames < 3 {
+			err = g.frame()
+		}
+		if err == nil {
+			continue // the allocator could do with less
+		}
+		require.ErrorIs(t, err, vita.InvalidUID)
+		_ = g.close()
+		require.NoError(t, g.sim.Leaks())
+	}
+}
+
+// A forgotten block is reported.
+func TestCloseFindsLeaks(t *testing.T) {
+	g := simulated(t)
+	_, err := g.sound.src.Acquire(1, 0)
+	require.NoError(t, err)
+	err = g.close()
+	assert.ErrorContains(t, err, "sound: 1048576 bytes are still held")
+	assert.ErrorContains(t, err, "were not freed")
+}
