@@ -31,7 +31,6 @@ type (
 // zero and from memory that is not.
 func TestShapes(t *testing.T) {
 	shape[empty](t, "empty")
-	shape[hollow](t, "hollow")
 	shape[byte](t, "1")
 	shape[uint16](t, "2")
 	shape[triple](t, "3")
