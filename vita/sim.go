@@ -4,6 +4,7 @@
 package vita
 
 import (
+	"math"
 	"strings"
 	"sync"
 	"unsafe"
@@ -254,10 +255,11 @@ func (s *Sim) FreeSizes() (FreeSizes, Code) {
 		}
 		return s.limit[p] - s.pools[p].held
 	}
+	clamp := func(n int64) int32 { return int32(max(math.MinInt32, min(n, math.MaxInt32))) }
 	return FreeSizes{
-		User:    int32(left(UserPool) - int64(s.con.Skew)),
-		CDRAM:   int32(left(CDRAMPool)),
-		Phycont: int32(left(PhycontPool)),
+		User:    clamp(left(UserPool) - int64(s.con.Skew)),
+		CDRAM:   clamp(left(CDRAMPool)),
+		Phycont: clamp(left(PhycontPool)),
 	}, OK
 }
 

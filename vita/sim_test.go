@@ -1,6 +1,7 @@
 package vita_test
 
 import (
+	"math"
 	"testing"
 	"unsafe"
 
@@ -40,6 +41,7 @@ func TestConsolePresets(t *testing.T) {
 		{vita.Console{User: vita.Base256, Heap: 32 * mib}, 224 * mib},
 		{vita.Console{User: vita.Base256, Heap: -1}, 256 * mib},
 		{vita.Console{User: 64 * mib}, 0}, // all of it newlib's
+		{vita.Console{User: math.MaxInt, Heap: -1}, math.MaxInt32},
 	} {
 		sizes, code := vita.NewSim(c.con).FreeSizes()
 		require.Equal(t, vita.OK, code)

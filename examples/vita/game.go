@@ -46,7 +46,6 @@ type game struct {
 	born, died            int
 	killed, missed        int
 	drawn                 int
-	failures              int
 	worstFrame, worstLoad time.Duration
 }
 
@@ -209,7 +208,6 @@ func (g *game) nextLevel() error {
 			size = min(size, want-have)
 			mem, err := l.pool.AllocUninitialized(size, 64)
 			if err != nil {
-				g.failures++
 				return fmt.Errorf("%d bytes of %s in level %d: %w", size, l.pool.name, g.levels, err)
 			}
 			a := asset{l.pool, mem, byte(len(g.loaded))}
@@ -236,7 +234,7 @@ func (g *game) unload() error {
 	}
 	g.enemies.Reset()
 	for _, p := range g.pools {
-		p.after = append(p.after, p.Stats())
+		p.after = append(p.after, p.Stats().Fragmentation())
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ type pool struct {
 	budget int
 	src    *vita.Source
 	limit  blocksrc.Source
-	after  []slab.Stats // each time that a level was gone
+	after  []float64 // fragmentation, each time that a level was gone
 }
 
 type memory struct {

@@ -13,7 +13,7 @@ import (
 const (
 	maxBlocks   = 64   // asked of the kernel
 	maxOverhead = 1.15 // held for each byte that is live
-	maxDrift    = 0.02 // of fragmentation from the first half of the levels to the second
+	maxDrift    = 0.02 // of fragmentation, from the first half of the levels to the second
 )
 
 // report prints the state of every pool. What is held is what the kernel gave: the
@@ -60,7 +60,7 @@ func (g *game) summary(w io.Writer) {
 	fmt.Fprintf(w, "blocks asked of the kernel: %d, refused: %d\n", asked, refused)
 	fmt.Fprintf(w, "held for each byte live: %.3f\n", g.overhead())
 	for _, p := range g.pools {
-		if first, last, ok := p.halves(); ok {
+		if first, last, ok := halves(p.after); ok {
 			fmt.Fprintf(w, "fragmentation of %s after a level: %.3f at most in the first half, %.3f in the second\n", p.name, first, last)
 		}
 	}
@@ -69,7 +69,7 @@ func (g *game) summary(w io.Writer) {
 // verdict lists what is not good enough.
 func (g *game) verdict() (errs []error) {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	failures, held, fromKernel := g.failures, 0, 0
+	failures, held, fromKernel := 0, 0, 0
 	for _, p := range g.pools {
 		s := p.Stats()
 		failures += int(s.Failures)
@@ -78,7 +78,7 @@ func (g *game) verdict() (errs []error) {
 		if err := p.Check(); err != nil {
 			bad("%s: %w", p.name, err)
 		}
-		if first, last, ok := p.halves(); ok && last > first+maxDrift {
+		if first, last, ok := halves(p.after); ok && last > first+maxDrift {
 			bad("fragmentation of %s drifts from %.3f to %.3f", p.name, first, last)
 		}
 	}
@@ -120,15 +120,15 @@ func (g *game) overhead() float64 {
 	return float64(held) / float64(live)
 }
 
-// halves returns the worst fragmentation that levels of the first half have left
-// behind, and those of the second. Without four levels there are no halves.
-func (p *pool) halves() (first, last float64, ok bool) {
-	n := len(p.after)
-	for i, s := range p.after {
+// halves returns the worst of the first half of the levels, and that of the second.
+// Without four levels there are no halves.
+func halves(levels []float64) (first, last float64, ok bool) {
+	n := len(levels)
+	for i, v := range levels {
 		if i < n/2 {
-			first = max(first, s.Fragmentation())
+			first = max(first, v)
 		} else {
-			last = max(last, s.Fragmentation())
+			last = max(last, v)
 		}
 	}
 	return first, last, n >= 4
