@@ -679,7 +679,7 @@ func (s *sideOf[T]) finish() {
 }
 
 var newSides = []func(g *ground) side{
-	newSide[[24]byte], newSide[[600]byte], newSide[uint16],
+	newSide[[24]byte], newSide[[600]byte], newSide[uint16], newSide[hollow],
 	newSide[[3000]byte], newSide[byte],
 }
 

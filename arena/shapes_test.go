@@ -31,6 +31,7 @@ type (
 // zero and from memory that is not.
 func TestShapes(t *testing.T) {
 	shape[empty](t, "empty")
+	shape[hollow](t, "hollow")
 	shape[byte](t, "1")
 	shape[uint16](t, "2")
 	shape[triple](t, "3")
@@ -57,17 +58,20 @@ func shape[T comparable](t *testing.T, name string) {
 	}
 }
 
+// shapeObject is not local to where it is used: TinyGo takes the local types of all
+// instances of a generic function for one.
+type shapeObject[T any] struct {
+	p *T
+	h arena.Handle[T]
+	v T
+}
+
 func testShape[T comparable](t *testing.T, a *arena.Arena[T]) {
 	var zero T
 	size, align := unsafe.Sizeof(zero), unsafe.Alignof(zero)
 	n := min(fewer(800, 70), max(12, 1<<20/int(max(size, 1))))
 	if size > 1<<16 {
 		n = min(n, 12)
-	}
-	type object struct {
-		p *T
-		h arena.Handle[T]
-		v T
 	}
 	// value is all of the i-th value's bytes.
 	value := func(i int) (v T) {
@@ -76,7 +80,7 @@ func testShape[T comparable](t *testing.T, a *arena.Arena[T]) {
 		}
 		return v
 	}
-	var live []object
+	var live []shapeObject[T]
 	var spent []arena.Handle[T]
 	i := 0
 	add := func() {
@@ -90,19 +94,19 @@ func testShape[T comparable](t *testing.T, a *arena.Arena[T]) {
 				require.True(t, slices.Max(bytesOf(p)) == 0, "padding is cleared too")
 			}
 			*p = v
-			live = append(live, object{p, a.Handle(p), v})
+			live = append(live, shapeObject[T]{p, a.Handle(p), v})
 		case 1:
 			h := arena.Must(a.Insert(v))
 			p, ok := a.Get(h)
 			require.True(t, ok)
 			require.Equal(t, h, a.Handle(p))
-			live = append(live, object{p, h, v})
+			live = append(live, shapeObject[T]{p, h, v})
 		default:
 			hs := arena.Must(a.InsertN([]T{v, v}, nil))
 			for _, h := range hs {
 				p, ok := a.Get(h)
 				require.True(t, ok)
-				live = append(live, object{p, h, v})
+				live = append(live, shapeObject[T]{p, h, v})
 			}
 		}
 	}
