@@ -1,3 +1,7 @@
+//go:build !tinygo
+
+// TinyGo has no runtime/metrics.
+
 package arena_test
 
 import (

@@ -679,8 +679,8 @@ func (s *sideOf[T]) finish() {
 }
 
 var newSides = []func(g *ground) side{
-	newSide[[24]byte], newSide[[600]byte], newSide[[20_000]byte], newSide[uint16], newSide[hollow],
-	newSide[[3000]byte], newSide[byte], newSide[[70_000]byte],
+	newSide[[24]byte], newSide[[600]byte], newSide[uint16], newSide[hollow],
+	newSide[[3000]byte], newSide[byte],
 }
 
 // FuzzArena plays a tape on two arenas of one allocator and compares them with

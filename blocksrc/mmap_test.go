@@ -1,3 +1,5 @@
+//go:build (aix || darwin || dragonfly || freebsd || linux || netbsd || openbsd || solaris || windows) && !tinygo && !vita
+
 package blocksrc_test
 
 import (
@@ -10,37 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vita-go/deblockator/blocksrc"
-	"github.com/vita-go/deblockator/blocksrc/blocksrctest"
 )
 
-func needMmap(t *testing.T) {
-	t.Helper()
-	if !blocksrc.HaveMmap {
-		t.Skip("no memory to map here")
-	}
-}
-
-func TestMmapWhereThereIsNone(t *testing.T) {
-	if blocksrc.HaveMmap {
-		t.Skip("there is some")
-	}
-	src := blocksrc.Mmap{Name: "x", HugePages: true}
-	_, err := src.Acquire(1, 0)
-	require.ErrorIs(t, err, errors.ErrUnsupported)
-	assert.ErrorContains(t, err, "blocksrc: mapping 1 bytes at a multiple of 1: unsupported operation")
-	_, err = src.Acquire(0, 0)
-	require.ErrorIs(t, err, blocksrc.ErrInvalid)
-	assert.ErrorIs(t, src.Release([]byte{1}), blocksrc.ErrNotHeld)
-	assert.ErrorIs(t, src.Discard([]byte{1}), blocksrc.ErrNotHeld)
-	assert.Equal(t, 1, src.Granularity())
-	assert.ErrorIs(t, blocksrctest.Test(src), errors.ErrUnsupported)
-	block, err := blocksrc.Fallback(src, heap()).Acquire(1, 0)
-	require.NoError(t, err)
-	assert.Len(t, block, 64)
-}
-
 func TestMmapOfEveryKindIsOneSource(t *testing.T) {
-	needMmap(t)
 	block, err := blocksrc.Mmap{Name: "one"}.Acquire(1, 0)
 	require.NoError(t, err)
 	assert.Len(t, block, blocksrc.Granularity(blocksrc.Mmap{}))
@@ -50,7 +24,6 @@ func TestMmapOfEveryKindIsOneSource(t *testing.T) {
 
 // Larger than any address space, smaller than what overflows.
 func TestMmapBeyondTheAddressSpace(t *testing.T) {
-	needMmap(t)
 	for _, r := range [][2]int{
 		{math.MaxInt - 1<<20, 0},
 		{math.MaxInt - 1<<20, 1 << 16},
@@ -70,7 +43,6 @@ func TestMmapBeyondTheAddressSpace(t *testing.T) {
 // Discard takes whole pages, so none that it may not: neither what part holds of
 // the first and the last page, nor anything for a part without a whole one.
 func TestMmapDiscardKeepsTheEnds(t *testing.T) {
-	needMmap(t)
 	src, page := blocksrc.Mmap{}, blocksrc.Page()
 	block, err := src.Acquire(8*page, 0)
 	require.NoError(t, err)

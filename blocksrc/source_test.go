@@ -17,7 +17,14 @@ type plain struct{ blocksrc.Source }
 
 func heap() blocksrc.Source { return new(blocksrc.GoHeap) }
 
-func buffer(size int) *blocksrc.Buffer { return blocksrc.NewBuffer(make([]byte, size)) }
+// buffer is aligned, so that all of it is of use, which TinyGo's make may not be.
+func buffer(size int) *blocksrc.Buffer {
+	mem, err := new(blocksrc.GoHeap).Acquire(max(size, 1), 0)
+	if err != nil {
+		panic(err)
+	}
+	return blocksrc.NewBuffer(mem[:size:size])
+}
 
 func TestEverySource(t *testing.T) {
 	sources := map[string]blocksrc.Source{

@@ -48,7 +48,7 @@ func TestS12_HolesDoNotSlowDown(t *testing.T) {
 	}
 	few, many := perturbed(500), perturbed(16_000)
 	t.Logf("a pair takes %v with 500 holes, %v with 16 000", few/500, many/500)
-	assert.Less(t, many, 8*few, "32 times the holes")
+	assert.LessOrEqual(t, many, 8*few, "32 times the holes")
 }
 
 // In the ancestor a free walked the list of blocks, 110 ns for 256 of them.
@@ -80,7 +80,7 @@ func TestS13_BlocksDoNotSlowDown(t *testing.T) {
 	}
 	few, many := lookup(64), lookup(64*64)
 	t.Logf("a lookup takes %v in 64 blocks, %v in 4096", few/4096, many/4096)
-	assert.Less(t, many, 8*few, "64 times the blocks")
+	assert.LessOrEqual(t, many, 8*few, "64 times the blocks")
 }
 
 // The ancestor had no realloc in place, no fast path for zeroed memory, no

@@ -59,6 +59,7 @@ func room(t testing.TB, size int, cfg slab.Config) *slab.Allocator {
 	t.Helper()
 	cfg.Source = blocksrc.Limit(&blocksrc.GoHeap{}, size)
 	cfg.MetaSource = &blocksrc.GoHeap{}
+	cfg.BlockAlign = 4 << 10 // as gc aligns them anyway, and the console
 	a, _ := onCounting(t, cfg)
 	return a
 }

@@ -1,6 +1,7 @@
 package slab_test
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -198,7 +199,7 @@ func TestW18_BestFitKiller(t *testing.T) {
 			s := a.Stats()
 			return float64(s.PeakHeld-3*block)/float64(s.PeakLive) - 1
 		}
-		half := 0.0
+		half := 0.0 // at half time, if that is more
 		for i := range rounds {
 			b, err := a.AllocUninitialized(w.first+i*w.grow, 0)
 			require.NoError(t, err)
@@ -206,14 +207,14 @@ func TestW18_BestFitKiller(t *testing.T) {
 			require.NoError(t, err)
 			a.Free(b)
 			if i == rounds/2 {
-				half = overhead()
+				half = math.Max(half, overhead())
 			}
 		}
 		s := a.Stats()
 		t.Logf("pins of %d, requests from %d by %d: live %.2f MiB at most, held %.2f at most; F %.3f beyond three blocks, %.3f at half time",
 			w.pin, w.first, w.grow, mib(s.PeakLive), mib(s.PeakHeld), overhead(), half)
 		assert.Less(t, overhead(), 0.3)
-		assert.Less(t, overhead(), max(half, 0)+0.1, "it grows without bound")
+		assert.Less(t, overhead(), half+0.1, "it grows without bound")
 		require.NoError(t, a.Check())
 		a.Reset()
 	}

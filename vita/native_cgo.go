@@ -1,6 +1,7 @@
 //go:build vita && cgo
 
-// The console's kernel. One C function a call: only numbers cross, and names.
+// The console's kernel. One C function a call: only numbers cross, names, and where
+// to put results. No struct is returned: TinyGo and C differ in how that is done.
 
 package vita
 
@@ -8,12 +9,6 @@ package vita
 #include "psp2.h"
 
 typedef struct {
-	int32_t status;
-	void *base;
-} vita_base_result;
-
-typedef struct {
-	int32_t status;
 	uintptr_t base;
 	uint32_t size;
 	int32_t memory_type;
@@ -22,7 +17,6 @@ typedef struct {
 } vita_info_result;
 
 typedef struct {
-	int32_t status;
 	int32_t user, cdram, phycont;
 } vita_sizes_result;
 
@@ -36,38 +30,30 @@ static int32_t vita_alloc(const char *name, uint32_t type, uint32_t size, uint32
 	return sceKernelAllocMemBlock(name, (SceKernelMemBlockType)type, size, &opt);
 }
 
-static vita_base_result vita_base(int32_t uid) {
-	vita_base_result r = {0, NULL};
-	r.status = sceKernelGetMemBlockBase(uid, &r.base);
-	return r;
-}
-
 static int32_t vita_find(uintptr_t addr, uint32_t size) {
 	return sceKernelFindMemBlockByAddr((const void *)addr, size);
 }
 
-static vita_info_result vita_info(uintptr_t addr) {
+static int32_t vita_info(uintptr_t addr, vita_info_result *r) {
 	SceKernelMemBlockInfo info = {0};
-	vita_info_result r = {0};
 	info.size = sizeof info;
-	r.status = sceKernelGetMemBlockInfoByAddr((void *)addr, &info);
-	r.base = (uintptr_t)info.mappedBase;
-	r.size = info.mappedSize;
-	r.memory_type = info.memoryType;
-	r.access = info.access;
-	r.type = info.type;
-	return r;
+	int32_t status = sceKernelGetMemBlockInfoByAddr((void *)addr, &info);
+	r->base = (uintptr_t)info.mappedBase;
+	r->size = info.mappedSize;
+	r->memory_type = info.memoryType;
+	r->access = info.access;
+	r->type = info.type;
+	return status;
 }
 
-static vita_sizes_result vita_sizes(void) {
+static int32_t vita_sizes(vita_sizes_result *r) {
 	SceKernelFreeMemorySizeInfo info = {0};
-	vita_sizes_result r = {0};
 	info.size = sizeof info;
-	r.status = sceKernelGetFreeMemorySize(&info);
-	r.user = info.size_user;
-	r.cdram = info.size_cdram;
-	r.phycont = info.size_phycont;
-	return r;
+	int32_t status = sceKernelGetFreeMemorySize(&info);
+	r->user = info.size_user;
+	r->cdram = info.size_cdram;
+	r->phycont = info.size_phycont;
+	return status;
 }
 
 static int32_t vita_sync(int32_t uid, uintptr_t addr, uint32_t size) {
@@ -92,8 +78,9 @@ func (native) Alloc(name string, t MemType, size, align uint32) (UID, Code) {
 func (native) Free(uid UID) Code { return Code(C.sceKernelFreeMemBlock(C.SceUID(uid))) }
 
 func (native) Base(uid UID) (unsafe.Pointer, Code) {
-	r := C.vita_base(C.int32_t(uid))
-	return r.base, Code(r.status)
+	var base unsafe.Pointer
+	status := C.sceKernelGetMemBlockBase(C.SceUID(uid), &base)
+	return base, Code(status)
 }
 
 func (native) Find(addr uintptr, size uint32) (UID, Code) {
@@ -101,19 +88,21 @@ func (native) Find(addr uintptr, size uint32) (UID, Code) {
 }
 
 func (native) Info(addr uintptr) (Info, Code) {
-	r := C.vita_info(C.uintptr_t(addr))
-	if r.status < 0 {
-		return Info{}, Code(r.status)
+	var r C.vita_info_result
+	status := C.vita_info(C.uintptr_t(addr), &r)
+	if status < 0 {
+		return Info{}, Code(status)
 	}
 	return Info{
 		Base: uintptr(r.base), Size: uint32(r.size), MemoryType: int32(r.memory_type),
 		Access: uint32(r.access), Type: MemType(r._type),
-	}, Code(r.status)
+	}, Code(status)
 }
 
 func (native) FreeSizes() (FreeSizes, Code) {
-	r := C.vita_sizes()
-	return FreeSizes{User: int32(r.user), CDRAM: int32(r.cdram), Phycont: int32(r.phycont)}, Code(r.status)
+	var r C.vita_sizes_result
+	status := C.vita_sizes(&r)
+	return FreeSizes{User: int32(r.user), CDRAM: int32(r.cdram), Phycont: int32(r.phycont)}, Code(status)
 }
 
 func (native) AllocVM(name string, size uint32) (UID, Code) {

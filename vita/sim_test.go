@@ -62,12 +62,12 @@ func TestSimPoison(t *testing.T) {
 	uid := mustAlloc(t, s, vita.UserRW, 8*kib)
 	mem := memory(t, s, uid, 8*kib)
 	for i, b := range mem {
-		require.EqualValues(t, vita.FreshByte, b, i)
+		require.Equal(t, byte(vita.FreshByte), b, i)
 	}
 	mem[5] = 1
 	require.Equal(t, vita.OK, s.Free(uid))
 	for i, b := range mem {
-		require.EqualValues(t, vita.FreedByte, b, i)
+		require.Equal(t, byte(vita.FreedByte), b, i)
 	}
 }
 
@@ -147,7 +147,7 @@ func TestSimSkew(t *testing.T) {
 	con.Skew = testUser + 2*mib
 	s := vita.NewSim(con)
 	sizes, _ := s.FreeSizes()
-	assert.EqualValues(t, -2*mib, sizes.User)
+	assert.Equal(t, int32(-2*mib), sizes.User)
 	mustAlloc(t, s, vita.UserRW, 4*kib)
 }
 
@@ -187,7 +187,7 @@ func TestSimUIDs(t *testing.T) {
 
 	s = vita.NewSim(vita.Console{Profile: vita.Vita3K})
 	for i := range 5 {
-		assert.EqualValues(t, i+1, mustAlloc(t, s, vita.UserRW, 4*kib))
+		assert.Equal(t, vita.UID(i+1), mustAlloc(t, s, vita.UserRW, 4*kib))
 	}
 }
 
@@ -196,7 +196,7 @@ func TestSimLenient(t *testing.T) {
 	uid := mustAlloc(t, s, vita.CDRAMRW, 1)
 	info, code := s.Info(address(memory(t, s, uid, 1)))
 	require.Equal(t, vita.OK, code)
-	assert.EqualValues(t, 256*kib, info.Size)
+	assert.Equal(t, uint32(256*kib), info.Size)
 }
 
 // Where the emulator is not to be trusted.
@@ -222,7 +222,7 @@ func TestSimVita3K(t *testing.T) {
 	mustAlloc(t, s, vita.UserRW, mib)
 	mustAlloc(t, s, vita.UserRW, mib)
 	blocks = s.Blocks()
-	assert.EqualValues(t, 2*mib, blocks[1].Addr-blocks[0].Addr)
+	assert.Equal(t, uint32(2*mib), blocks[1].Addr-blocks[0].Addr)
 }
 
 // The n-th call of a kind fails, once, and changes nothing.
@@ -256,7 +256,7 @@ func TestSimFail(t *testing.T) {
 		vita.CallFree:      func() vita.Code { return s.Free(other) },
 	} {
 		s.Fail(call, 1, -7)
-		assert.EqualValues(t, -7, do(), call)
+		assert.Equal(t, vita.Code(-7), do(), call)
 	}
 	s.Fail(vita.AnyCall, 1, -8)
 	s.Fail(vita.AnyCall, 0, -8)
@@ -300,6 +300,6 @@ func TestSimVMDomain(t *testing.T) {
 	info, code := s.Info(address(memory(t, s, uid, 1)))
 	require.Equal(t, vita.OK, code)
 	assert.Equal(t, "USER_RX", info.Type.String())
-	assert.EqualValues(t, 5, info.Access)
-	assert.EqualValues(t, 2*mib, budget(s, vita.VMPool).Held)
+	assert.Equal(t, uint32(5), info.Access)
+	assert.Equal(t, int64(2*mib), budget(s, vita.VMPool).Held)
 }

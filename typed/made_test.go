@@ -1,3 +1,7 @@
+//go:build !tinygo
+
+// Types that are made at run time, which TinyGo's package reflect cannot.
+
 package typed_test
 
 import (
@@ -9,8 +13,52 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+
 	"github.com/vita-go/deblockator/typed"
 )
+
+func TestKinds(t *testing.T) {
+	structOf := func(types ...reflect.Type) reflect.Type {
+		fields := make([]reflect.StructField, len(types))
+		for i, typ := range types {
+			fields[i] = reflect.StructField{Name: string(rune('A' + i)), Type: typ}
+		}
+		return reflect.StructOf(fields)
+	}
+	byteType := reflect.TypeFor[byte]()
+	for _, k := range kinds {
+		t.Run(k.kind.String(), func(t *testing.T) {
+			none := reflect.ArrayOf(0, k.typ)
+			for _, made := range []struct {
+				typ reflect.Type
+				ok  bool
+			}{
+				{k.typ, k.ok},
+				{reflect.ArrayOf(1, k.typ), k.ok},
+				{reflect.ArrayOf(2, reflect.ArrayOf(3, k.typ)), k.ok},
+				{structOf(k.typ), k.ok},
+				{structOf(byteType, k.typ, byteType), k.ok},
+				{reflect.ArrayOf(2, structOf(byteType, reflect.ArrayOf(1, k.typ))), k.ok},
+				{none, true},
+				{reflect.ArrayOf(5, none), true},
+				{reflect.ArrayOf(0, structOf(k.typ)), true},
+				{structOf(none), true},
+				{structOf(none, byteType, none), true},
+				{structOf(none, k.typ, none), k.ok},
+				{reflect.PointerTo(k.typ), false},
+				{reflect.SliceOf(k.typ), false},
+			} {
+				err := typed.CheckType(made.typ)
+				if made.ok {
+					assert.NoError(t, err)
+				} else {
+					assert.Error(t, err, "%v", made.typ)
+				}
+			}
+		})
+	}
+}
 
 // madeType is a type together with what CheckType has to say about it, known from
 // how the type was made and not from looking at it.

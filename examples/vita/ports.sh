@@ -1,0 +1,233 @@
+#!/usr/bin/env bash
+# Runs the library on systems other than this one, installing what that takes.
+#
+#   examples/vita/ports.sh                all ports, in order, going on after a failure
+#   examples/vita/ports.sh tinygo mips    only these
+#   examples/vita/ports.sh -l             list the ports
+#
+# Each port but the archive runs the short tests of blocksrc, slab, arena, typed and
+# vita. With TinyGo these are the tests in files without the tag !tinygo, which says
+# why, and no fuzz targets or benchmarks.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+TINYGO=github.com/tinygo-org/tinygo@v0.41.1
+WAZERO=github.com/tetratelabs/wazero/cmd/wazero@v1.12.0
+
+PORTS=(
+	"arm       an emulated Cortex-A9; gc, cgo, and the fake of the console's kernel"
+	"archive   that CPU and fake; the game of examples/vita in a C program"
+	"tinygo    that CPU and fake; ${TINYGO##*/} with its cgo"
+	"mips      32 bits, big-endian, emulated"
+	"s390x     64 bits, big-endian, emulated"
+	"js        js/wasm in Node.js"
+	"wasip1    wasip1/wasm in ${WAZERO##*/}"
+	"windows   windows/amd64 under Wine"
+)
+
+export GOWORK=off
+# The version stamp is not needed, and fails in a checkout of another user's.
+export GOFLAGS="${GOFLAGS:+$GOFLAGS }-buildvcs=false"
+
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+. .ci/need
+
+# packages lists what is tested: not the examples, whose tests start programs, which
+# neither an emulator nor wasm can.
+packages() {
+	go list ./... | grep -v /examples/
+}
+
+# gotest FLAG... runs the tests with gc.
+gotest() {
+	local list
+	list=$(packages)
+	# shellcheck disable=SC2086 # one word a package
+	count go test -vet=off -count=1 -timeout 10m -short -v "$@" $list
+}
+
+# count COMMAND... runs a command that runs tests and tells each of them, and shows
+# how many passed, or what failed.
+count() {
+	local status=0
+	"$@" >"$tmp/tests.log" 2>&1 || status=$?
+	if [[ $status != 0 ]]; then
+		grep -vE '^ *(=== |--- (PASS|SKIP))' "$tmp/tests.log" | tail -n 200
+		return "$status"
+	fi
+	awk '
+		/^ *--- PASS/ { passed++ }
+		/^ *--- SKIP/ { skipped++ }
+		$1 == "ok" {
+			printf "%-60s %5d passed %3d skipped %10s\n", $2, passed, skipped, $3
+			all += passed
+			passed = skipped = 0
+		}
+		END { print all + 0 " tests passed"; exit all == 0 }' "$tmp/tests.log"
+}
+
+# The console's CPU, and C for it. vitasdk has floats in registers as armhf does.
+SYSROOT=/usr/arm-linux-gnueabihf
+CORTEX_A9="qemu-arm -cpu cortex-a9 -L $SYSROOT"
+
+need_arm() {
+	need qemu-arm qemu-user
+	need arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf libc6-dev-armhf-cross
+}
+
+# cross COMMAND... runs a command of Go's for that CPU.
+cross() {
+	CGO_ENABLED=1 GOOS=linux GOARCH=arm GOARM=7 CC=arm-linux-gnueabihf-gcc "$@"
+}
+
+port_arm() {
+	need_arm
+	cross gotest -tags vita,vitafake -exec "$CORTEX_A9"
+}
+
+port_archive() {
+	need_arm
+	local dir=$tmp/archive
+	CGO_CFLAGS="-O2 -marm" cross go build -tags vita,vitafake,carchive -buildmode=c-archive \
+		-o "$dir/vitagame.a" ./examples/vita
+	arm-linux-gnueabihf-gcc -Wall -Wextra -Werror -mcpu=cortex-a9 -I "$dir" \
+		examples/vita/cmain/main.c "$dir/vitagame.a" -lpthread -o "$dir/game"
+	$CORTEX_A9 "$dir/game" 4000
+}
+
+port_tinygo() {
+	need_arm
+	need g++ g++
+	need clang-19 clang-19 llvm-19-dev libclang-19-dev lld-19
+	build_tinygo
+	trim_testify
+	local list
+	list=$(packages)
+	# The last two tags spare testify YAML, and reflection that TinyGo has not.
+	# shellcheck disable=SC2086 # one word a package
+	count env TINYGOROOT="$tmp/tinygo" GOFLAGS="$GOFLAGS -modfile=$tmp/tinygo.mod" \
+		GOCACHE="$(go env GOCACHE)" XDG_CACHE_HOME="$tmp/cache" \
+		"$tmp/bin/tinygo" test -target "$tmp/cortex-a9.json" -short -v \
+		-tags vita,vitafake,testify_yaml_fail,disableunsafe $list
+}
+
+# build_tinygo builds the compiler from its module, which is without the submodules:
+# no C library, so the target is one of ours with glibc, and no package net.
+build_tinygo() {
+	local dir
+	dir=$(go mod download -json "$TINYGO" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+	cp -r "$dir" "$tmp/tinygo"
+	chmod -R u+w "$tmp/tinygo"
+	mkdir -p "$tmp/tinygo/src/net"
+	# Skip cannot end a test there, which then returns by itself: no error.
+	sed -i '/SkipNow is incomplete/d' "$tmp/tinygo/src/testing/testing.go"
+	(cd "$tmp/tinygo" && go build -tags llvm19 -o "$tmp/bin/tinygo" .)
+
+	local ports=examples/vita/ports
+	arm-linux-gnueabihf-gcc -fno-builtin -O2 -c "$ports/mmap64.c" -o "$tmp/mmap64.o"
+	dir=$(dirname "$(arm-linux-gnueabihf-gcc -print-libgcc-file-name)")
+	sed "s|@SYSROOT@|$SYSROOT|g; s|@LIBGCC@|$dir|; s|@TMP@|$tmp|" "$ports/cortex-a9.json" >"$tmp/cortex-a9.json"
+}
+
+# trim_testify puts a copy of testify without its HTTP assertions into tinygo.mod.
+trim_testify() {
+	local dir file
+	go mod download github.com/stretchr/testify
+	dir=$(go list -m -f '{{.Dir}}' github.com/stretchr/testify)
+	mkdir "$tmp/testify"
+	cp -r "$dir"/{go.mod,assert,require,internal} "$tmp/testify"
+	chmod -R u+w "$tmp/testify"
+	rm "$tmp/testify/assert/http_assertions.go"
+	for file in "$tmp"/testify/{assert,require}/*.go; do
+		awk '
+			/^func (\([a-z]+ \*Assertions\) )?HTTP/ { skip = 1 }
+			!skip && !/^\t(http |url )?"net\/(http|url)"$/
+			/^}/ { skip = 0 }' "$file" >"$tmp/trimmed.go"
+		mv "$tmp/trimmed.go" "$file"
+	done
+	cp go.mod "$tmp/tinygo.mod"
+	cp go.sum "$tmp/tinygo.sum"
+	go mod edit -replace "github.com/stretchr/testify=$tmp/testify" "$tmp/tinygo.mod"
+}
+
+port_mips() {
+	need qemu-mips qemu-user
+	CGO_ENABLED=0 GOOS=linux GOARCH=mips gotest -exec qemu-mips
+}
+
+port_s390x() {
+	need qemu-s390x qemu-user
+	CGO_ENABLED=0 GOOS=linux GOARCH=s390x gotest -exec qemu-s390x
+}
+
+port_js() {
+	need node nodejs
+	# Go's loader refuses a large environment, so it gets a small one.
+	GOOS=js GOARCH=wasm gotest \
+		-exec "env -i 'PATH=$PATH' '$(go env GOROOT)/lib/wasm/go_js_wasm_exec'"
+}
+
+port_wasip1() {
+	GOBIN=$tmp/bin go install "$WAZERO"
+	PATH=$tmp/bin:$PATH GOWASIRUNTIME=wazero GOOS=wasip1 GOARCH=wasm gotest \
+		-exec "$(go env GOROOT)/lib/wasm/go_wasip1_wasm_exec"
+}
+
+port_windows() {
+	local wine=/usr/lib/wine/wine64 status=0
+	need $wine wine64
+	need x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64-win32
+	export WINEPREFIX=$tmp/wine WINEDEBUG=-all
+	$wine wineboot --init >"$tmp/wine.log" 2>&1 || { cat "$tmp/wine.log"; return 1; }
+	x86_64-w64-mingw32-gcc -shared -O2 -o "$WINEPREFIX/drive_c/windows/system32/bcryptprimitives.dll" \
+		examples/vita/ports/bcryptprimitives.c -ladvapi32
+	CGO_ENABLED=0 GOOS=windows GOARCH=amd64 gotest -exec $wine || status=$?
+	/usr/lib/wine/wineserver64 -k || true # the one of this prefix
+	return $status
+}
+
+names=()
+for port in "${PORTS[@]}"; do
+	names+=("${port%% *}")
+done
+
+case ${1:-} in
+-l)
+	printf '%s\n' "${PORTS[@]}"
+	exit
+	;;
+-*)
+	echo "usage: $0 [-l] [port...]" >&2
+	exit 2
+	;;
+esac
+for name in "$@"; do
+	if [[ " ${names[*]} " != *" $name "* ]]; then
+		echo "no port $name; $0 -l lists them" >&2
+		exit 2
+	fi
+done
+[[ $# == 0 ]] || names=("$@")
+
+failed=()
+for name in "${names[@]}"; do
+	for port in "${PORTS[@]}"; do
+		[[ ${port%% *} != "$name" ]] || printf '\n--> %s\n' "$port"
+	done
+	begin=$SECONDS
+	set +e
+	(
+		set -e
+		"port_$name"
+	) </dev/null
+	status=$?
+	set -e
+	[[ $status == 0 ]] || failed+=("$name")
+	printf '<-- %s: status %d, %d s\n' "$name" $status $((SECONDS - begin))
+done
+if [[ ${#failed[@]} != 0 ]]; then
+	printf '\nfailed: %s\n' "${failed[*]}"
+	exit 1
+fi
