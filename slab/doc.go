@@ -82,6 +82,19 @@
 //   - A slab that was full first on its class's list: its one free slot is on a
 //     page that is cold. Last, it has several by its turn: 25 % less time for a mix
 //     of 8 to 999 bytes with a thousand live, 10 % with a million.
+//   - A branch on whether a word of the bitmap is used up, which goes either way as
+//     often. Without, with the class of what is freed taken from its capacity, and
+//     with the address map asked in line, the same mix takes 190 instructions for a
+//     free and an allocation instead of 340, and a third less time.
+//   - Slots taken from the bitmap one by one for requests in a row: a pool takes a
+//     word of it at once now, which InsertN fills in a third of the time where
+//     free slots are scattered.
+//   - Blocks and slabs as large as all before them: up to half of what is held is
+//     for no one yet. With a quarter, a mix of small sizes (W8) holds 1.55 bytes for
+//     each that is live instead of 1.85.
+//   - Shrinking in place whatever it leaves behind: see Realloc. A fixed heap of 16
+//     MiB that is full (W15) has 95.5 % in use instead of 93.1, and 96.2 with
+//     records elsewhere.
 //
 // With a million allocations live, time is cache and TLB misses: at the address
 // map, the slab's record and the slot, one after the other. Huge pages
