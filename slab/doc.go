@@ -87,8 +87,7 @@
 //     with the address map asked in line, the same mix takes 190 instructions for a
 //     free and an allocation instead of 340, and a third less time.
 //   - Slots taken from the bitmap one by one for requests in a row: a pool takes a
-//     word of it at once now, which InsertN fills in a third of the time where
-//     free slots are scattered.
+//     word of it at once.
 //   - Blocks and slabs as large as all before them: up to half of what is held is
 //     for no one yet. With a quarter, a mix of small sizes (W8) holds 1.55 bytes for
 //     each that is live instead of 1.85.
