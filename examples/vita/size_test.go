@@ -33,7 +33,7 @@ func TestCodeSize(t *testing.T) {
 		t.Helper()
 		program := filepath.Join(dir, name)
 		cmd := exec.Command("go", "build", "-tags", "vita", "-o", program, source)
-		cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=arm", "GOARM=7", "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
+		cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=arm", "GOARM=7", "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false", "GOEXPERIMENT=")
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, string(out))
 		f, err := elf.Open(program)
