@@ -127,22 +127,30 @@ func (p *Pool) groupOf(h Handle) Group {
 }
 
 // Reset frees every slot and keeps the slabs. It takes time in proportion to the
-// number of live slots, and a little for each slab.
+// number of live slots, and a little for each slab if they are in several.
 func (p *Pool) Reset() {
 	if p.state() != nil {
 		return
 	}
-	p.keepEmpty = true // also the slab that only the hot slot keeps
+	last := int(p.group.Index >> slotShift) // where few objects all are
+	p.keepEmpty = true                      // also the slab that only the hot slot keeps
 	p.settle()
 	p.keepEmpty = false
-	for i := range p.dir {
-		if e := &p.dir[i]; e.base != nil {
-			if s := p.a.slabs[e.id].rec; s.used > 0 {
-				p.resetSlab(e, s)
-			}
-		}
+	if last < len(p.dir) {
+		p.resetPlace(&p.dir[last])
+	}
+	for i := 0; p.used > 0; i++ {
+		p.resetPlace(&p.dir[i])
 	}
 	p.a.after()
+}
+
+func (p *Pool) resetPlace(e *place) {
+	if e.base != nil {
+		if s := p.a.slabs[e.id].rec; s.used > 0 {
+			p.resetSlab(e, s)
+		}
+	}
 }
 
 // resetSlab frees every slot of a slab that is in use.
