@@ -87,11 +87,6 @@ func (m *addrMap) lookup(addr uintptr) entry {
 		touch()
 		return *r.entry(addr)
 	}
-	return m.probe(addr)
-}
-
-// probe is lookup for a region that is not at the first place.
-func (m *addrMap) probe(addr uintptr) entry {
 	if r := m.find(addr); r != nil {
 		return *r.entry(addr)
 	}

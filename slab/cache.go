@@ -45,15 +45,6 @@ func (c *cache) init(a *Allocator, id uint32, stride, align uintptr, generations
 // (Lemire, Kaser, Kurz: Faster remainder by direct computation, 2019).
 const quickStride = 1 << (32 - 19)
 
-// slotAt returns the slot of s that starts at addr, which is in its chunk.
-func (c *cache) slotAt(s *slab, addr uintptr) (slot uint32, ok bool) {
-	if c.quick != 0 {
-		return s.slotAt(addr, c.quick)
-	}
-	off := addr - s.addr
-	return uint32(off / c.stride), off%c.stride == 0 && off/c.stride < uintptr(s.slots)
-}
-
 // takeWord takes all free slots of a word of the bitmap, and tells which of them
 // were never handed out and are zero. They count as in use in the slab, and in
 // the cache as they are handed out. There is a slab with a free slot.

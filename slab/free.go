@@ -65,7 +65,7 @@ func (a *Allocator) free(b []byte, op string) bool {
 		s := a.slabs[id].rec
 		if s.owner < numClasses {
 			c := &a.classes[s.owner]
-			if slot, ok := c.slotAt(s, addr); ok && uintptr(cap(b)) == c.stride && !s.isFree(slot) {
+			if slot, ok := s.slotAt(addr, c.quick); ok && uintptr(cap(b)) == c.stride && !s.isFree(slot) {
 				poison(b[:cap(b)])
 				c.frees++
 				c.give(id, s, slot)
@@ -114,7 +114,7 @@ func (a *Allocator) sizeOf(addr uintptr) (room, align int, ok bool) {
 			return 0, 0, false
 		}
 		c := &a.classes[s.owner]
-		slot, exact := c.slotAt(s, addr)
+		slot, exact := s.slotAt(addr, c.quick)
 		if !exact || s.isFree(slot) {
 			return 0, 0, false
 		}

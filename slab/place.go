@@ -47,15 +47,7 @@ func (p *Pool) look(addr uintptr) *place {
 	if p.a == nil || p.closed {
 		return nil
 	}
-	m := &p.a.addrs
-	v := entry(0)
-	if r := &m.table[m.place(keyOf(addr))]; r.key == keyOf(addr) {
-		touch()
-		v = *r.entry(addr)
-	} else {
-		v = m.probe(addr)
-	}
-	if v.isSlab() {
+	if v := p.a.addrs.lookup(addr); v.isSlab() {
 		if s := p.a.slabs[v.number()].rec; s.owner == p.id {
 			e := &p.dir[s.seq]
 			p.aside[addr>>asideShift%asideSize] = e

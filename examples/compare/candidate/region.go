@@ -71,9 +71,36 @@ func (t *pagedTree) count(i uint32) uint64 {
 	return 1 + t.count(n.left-1) + t.count(n.right-1)
 }
 
-type regionTrees struct {
-	short, long   *arena.Region
+// pagedTrees keeps one tree and churns through others, each of which is freed as a
+// whole.
+type pagedTrees struct {
 	tree, keeping pagedTree
+	reset         func() // frees the pages of tree
+}
+
+func (t *pagedTrees) Keep(depth int) error {
+	_, err := t.keeping.tree(depth)
+	return err
+}
+
+func (t *pagedTrees) Kept() uint64 { return t.keeping.count(0) }
+
+func (t *pagedTrees) Churn(depth, trees int) (nodes uint64, err error) {
+	for range trees {
+		root, err := t.tree.tree(depth)
+		if err != nil {
+			return 0, err
+		}
+		nodes += t.tree.count(root)
+		t.tree.reset()
+		t.reset()
+	}
+	return nodes, nil
+}
+
+type regionTrees struct {
+	pagedTrees
+	short, long *arena.Region
 }
 
 func (t *regionTrees) Open() (err error) {
@@ -85,27 +112,8 @@ func (t *regionTrees) Open() (err error) {
 	}
 	t.tree.more = func() ([]listNode, error) { return arena.MakeSlice[listNode](t.short, pageNodes) }
 	t.keeping.more = func() ([]listNode, error) { return arena.MakeSlice[listNode](t.long, pageNodes) }
+	t.reset = t.short.Reset
 	return nil
-}
-
-func (t *regionTrees) Keep(depth int) error {
-	_, err := t.keeping.tree(depth)
-	return err
-}
-
-func (t *regionTrees) Kept() uint64 { return t.keeping.count(0) }
-
-func (t *regionTrees) Churn(depth, trees int) (nodes uint64, err error) {
-	for range trees {
-		root, err := t.tree.tree(depth)
-		if err != nil {
-			return 0, err
-		}
-		nodes += t.tree.count(root)
-		t.tree.reset()
-		t.short.Reset()
-	}
-	return nodes, nil
 }
 
 func (t *regionTrees) Close() error { return errors.Join(t.short.Close(), t.long.Close()) }

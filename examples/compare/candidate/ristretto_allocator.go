@@ -24,40 +24,21 @@ func init() {
 }
 
 type zTrees struct {
-	short, long   *z.Allocator
-	tree, keeping pagedTree
+	pagedTrees
+	short, long *z.Allocator
 }
 
 func (t *zTrees) Open() error {
 	t.short, t.long = z.NewAllocator(1<<16, "compare"), z.NewAllocator(1<<16, "compare")
 	t.tree.more = func() ([]listNode, error) { return zPage(t.short), nil }
 	t.keeping.more = func() ([]listNode, error) { return zPage(t.long), nil }
+	t.reset = t.short.Reset
 	return nil
 }
 
 func zPage(a *z.Allocator) []listNode {
 	b := a.AllocateAligned(pageNodes * int(unsafe.Sizeof(listNode{})))
 	return unsafe.Slice((*listNode)(unsafe.Pointer(&b[0])), pageNodes)
-}
-
-func (t *zTrees) Keep(depth int) error {
-	_, err := t.keeping.tree(depth)
-	return err
-}
-
-func (t *zTrees) Kept() uint64 { return t.keeping.count(0) }
-
-func (t *zTrees) Churn(depth, trees int) (nodes uint64, err error) {
-	for range trees {
-		root, err := t.tree.tree(depth)
-		if err != nil {
-			return 0, err
-		}
-		nodes += t.tree.count(root)
-		t.tree.reset()
-		t.short.Reset()
-	}
-	return nodes, nil
 }
 
 func (t *zTrees) Close() error {
