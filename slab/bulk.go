@@ -3,7 +3,6 @@ package slab
 import (
 	"fmt"
 	"math/bits"
-	"unsafe"
 )
 
 // What a pool does with many slots at once.
@@ -66,64 +65,6 @@ func (p *Pool) lost() (n int) {
 		}
 	}
 	return n
-}
-
-// Group is slots that are among 64 neighbours: bit i of Slots is for slot i of
-// those. Base is where slot 0 is, one is a stride from the next; Gens points at
-// the generation of slot 0, an uint32 each; Index is the index of slot 0 in
-// handles.
-type Group struct {
-	Base, Gens unsafe.Pointer
-	Slots      uint64
-	Index      uint32
-}
-
-// TakeGroup takes up to n slots that are among 64 neighbours; at least one if n
-// is not 0. Their generations count up, and they are not cleared. Room beforehand
-// makes it infallible.
-func (p *Pool) TakeGroup(n int) (Group, error) {
-	if err := p.state(); err != nil {
-		return Group{}, err
-	}
-	if n <= 0 {
-		return Group{}, nil
-	}
-	if p.group.Slots == 0 {
-		if p.head == 0 && p.hot != nil {
-			_, h := p.HotHandle()
-			p.a.after()
-			return p.groupOf(h), nil
-		}
-		if err := p.refill(); err != nil {
-			return Group{}, err
-		}
-	}
-	g := p.group
-	if n < bits.OnesCount64(g.Slots) {
-		rest := g.Slots
-		for range n {
-			rest &= rest - 1
-		}
-		g.Slots &^= rest
-	}
-	p.group.Slots &^= g.Slots
-	n = bits.OnesCount64(g.Slots)
-	p.used += n
-	p.a.gain(p.stride * uintptr(n))
-	for m := g.Slots; m != 0; m &= m - 1 {
-		*(*uint32)(unsafe.Add(g.Gens, uintptr(bits.TrailingZeros64(m))*4))++
-	}
-	p.a.after()
-	return g, nil
-}
-
-// groupOf returns the group that is the slot that h names.
-func (p *Pool) groupOf(h Handle) Group {
-	e, first := &p.dir[h.index>>slotShift], h.index%maxSlots&^63
-	return Group{
-		Base: p.at(e, first), Gens: unsafe.Pointer(e.gen(first)),
-		Slots: 1 << (h.index & 63), Index: e.index + first,
-	}
 }
 
 // Reset frees every slot and keeps the slabs. It takes time in proportion to the

@@ -2,7 +2,6 @@ package slab
 
 import (
 	"fmt"
-	"math/bits"
 	"math/rand/v2"
 	"unsafe"
 )
@@ -174,50 +173,6 @@ func (p *Pool) HotHandle() (unsafe.Pointer, Handle) {
 	return q, Handle{p.hotIndex, *p.hotGen}
 }
 
-// takeCold takes a slot of the group, or of another.
-func (p *Pool) takeCold() (q unsafe.Pointer, h Handle, fresh bool, err error) {
-	o := &p.group
-	if o.Slots == 0 {
-		if err := p.refill(); err != nil {
-			return nil, Handle{}, false, err
-		}
-	}
-	i := uint32(bits.TrailingZeros64(o.Slots))
-	fresh = p.fresh&o.Slots&-o.Slots != 0
-	o.Slots &= o.Slots - 1
-	p.used++
-	p.a.gain(p.stride)
-	g := (*uint32)(unsafe.Add(o.Gens, uintptr(i)*4))
-	*g++
-	q = unsafe.Add(o.Base, uintptr(i)*p.stride)
-	p.a.after()
-	return q, Handle{o.Index + i, *g}, fresh, nil
-}
-
-// refill opens a group, which is empty.
-func (p *Pool) refill() error {
-	if p.head == 0 { // always so if p is closed
-		err := p.state()
-		if err == nil {
-			_, err = p.grow()
-		}
-		if err != nil {
-			p.refused()
-			return err
-		}
-	}
-	s, w, free, fresh := p.takeWord()
-	e := &p.dir[s.seq]
-	p.group = Group{
-		Base: unsafe.Add(e.base, uintptr(w)*64*p.stride), Gens: unsafe.Add(e.gens, uintptr(w)*64*4),
-		Index: e.index + w<<6, Slots: free,
-	}
-	p.fresh = fresh
-	p.frees++ // for scans to notice
-	p.gone++
-	return nil
-}
-
 // refused counts a request that was answered with an error.
 func (p *Pool) refused() {
 	if p.a != nil {
@@ -344,16 +299,6 @@ func (p *Pool) cool() {
 	}
 	e := &p.dir[p.hotIndex>>slotShift]
 	p.give(e.id, p.a.slabs[e.id].rec, p.hotIndex%maxSlots)
-}
-
-// settle gives the hot slot and the group back, so that the bitmaps say what is
-// live.
-func (p *Pool) settle() {
-	p.cool()
-	if free := p.group.Slots; free != 0 {
-		p.group.Slots = 0
-		p.giveWord(p.dir[p.group.Index>>slotShift].id, p.group.Index%maxSlots>>6, free)
-	}
 }
 
 // bad panics with the reason why q is no live slot of p.

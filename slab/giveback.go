@@ -1,0 +1,138 @@
+package slab
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/vita-go/deblockator/blocksrc"
+)
+
+// How a heap gives blocks, and pages of them, back to the source, and what becomes
+// of those that the source refuses to take.
+
+// discardBlock gives an empty block back to the source. If the source refuses,
+// the block stays and can be used, and is offered again the next time.
+func (h *heap) discardBlock(i uint32) error {
+	b := &h.blocks[i]
+	if err := h.src.Release(b.mem); err != nil {
+		h.failures++
+		if !b.stuck {
+			b.stuck = true
+			h.stuck++
+		}
+		return fmt.Errorf("slab: releasing a block of %d bytes: %w", len(b.mem), err)
+	}
+	c := h.table.at(b.first)
+	h.removeHole(c)
+	h.table.put(b.first)
+	h.empty -= len(b.mem)
+	h.forget(i)
+	return nil
+}
+
+// forget drops block i, which the source has back, from the books.
+func (h *heap) forget(i uint32) {
+	b := &h.blocks[i]
+	at, _ := h.search(b.addr(), 0)
+	h.order = slices.Delete(h.order, at-1, at)
+	if b.stuck {
+		h.stuck--
+	}
+	if h.spare == i+1 {
+		h.spare = 0
+	}
+	h.held -= len(b.mem)
+	*b = block{}
+	h.vacant = append(h.vacant, i)
+}
+
+// shrink gives empty blocks back, smallest first, until no more than keep bytes
+// of them are left, or one block if one is set. Blocks that were refused before
+// are offered again.
+func (h *heap) shrink(keep int, one bool) error {
+	err := h.offer()
+	if h.empty == 0 {
+		return err
+	}
+	var idle []uint32
+	for _, i := range h.order {
+		if c := h.table.at(h.blocks[i].first); c.kind == chunkHole && h.isWhole(c) {
+			idle = append(idle, i)
+		}
+	}
+	slices.SortFunc(idle, func(x, y uint32) int { return len(h.blocks[x].mem) - len(h.blocks[y].mem) })
+	h.spare = 0
+	for n, i := range idle {
+		if one && n == len(idle)-1 {
+			h.spare = i + 1
+			break
+		}
+		if !one && h.empty <= keep {
+			break
+		}
+		err = errors.Join(err, h.discardBlock(i))
+	}
+	return err
+}
+
+// discardHoles gives the pages of large holes back, if the source can do that.
+// What was never handed out is left alone: it may have no pages yet, and it would
+// not be known to be zero any more.
+func (h *heap) discardHoles() {
+	if _, ok := h.src.(blocksrc.Discarder); !ok {
+		return
+	}
+	for _, n := range h.order {
+		b := &h.blocks[n]
+		for i := b.first; i != 0; {
+			c := h.table.at(i)
+			from, to := uintptr(c.off)<<granuleShift, uintptr(min(c.off+c.size, b.clean))<<granuleShift
+			if i = c.next; c.kind != chunkHole || to < from+discardSize {
+				continue
+			}
+			_ = blocksrc.Discard(h.src, b.mem[from:to:to]) // if not, nothing is lost
+		}
+	}
+}
+
+// discardSize is the least hole whose pages are worth a system call.
+const discardSize = 64 << 10
+
+// restart gives all blocks back, whatever is in them, and empties the books; the
+// chunk table is emptied by the caller. What the source refuses to take is held
+// and offered again later, but not used: there may be more of it than the empty
+// table has records for.
+func (h *heap) restart() error {
+	for _, i := range h.order {
+		h.refused = append(h.refused, h.blocks[i])
+	}
+	h.blocks, h.vacant, h.order = nil, nil, nil
+	h.bins = bins{}
+	h.holes, h.holeSize, h.empty, h.spare, h.stuck = 0, 0, 0, 0, 0
+	return h.offer()
+}
+
+// refuses tells whether n bytes at addr overlap a block that was refused.
+func (h *heap) refuses(addr uintptr, n int) bool {
+	return slices.ContainsFunc(h.refused, func(b block) bool {
+		return addr-b.addr() < uintptr(len(b.mem)) || b.addr()-addr < uintptr(n)
+	})
+}
+
+// offer gives back what was refused by restart.
+func (h *heap) offer() (err error) {
+	kept := h.refused[:0]
+	for _, b := range h.refused {
+		if e := h.src.Release(b.mem); e != nil {
+			h.failures++
+			err = errors.Join(err, fmt.Errorf("slab: releasing a block of %d bytes: %w", len(b.mem), e))
+			kept = append(kept, b)
+			continue
+		}
+		h.held -= len(b.mem)
+	}
+	clear(h.refused[len(kept):])
+	h.refused = kept
+	return err
+}
