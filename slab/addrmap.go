@@ -36,42 +36,53 @@ func (e entry) number() uint32 { return uint32(e >> 1) }
 
 // region is a place in the hash table.
 type region struct {
-	key  uintptr        // of the region, 0 if this place is empty
+	key  uintptr        // of the region, noRegion if this place is empty
 	leaf unsafe.Pointer // 1024 entries
 	at   uint32         // the chunk that the leaf lies in
 	used int32          // entries in the leaf
 }
 
-// keyOf returns what stands for the region of addr in the table: never 0, for
-// there may be memory of ours at the bottom of the address space.
-func keyOf(addr uintptr) uintptr { return addr>>regionShift + 1 }
+// keyOf returns what stands for the region of addr in the table.
+func keyOf(addr uintptr) uintptr { return addr >> regionShift }
+
+const noRegion = ^uintptr(0) // no address has this key
 
 type addrMap struct {
-	table  []region // a power of two, at most half full; linear probing
-	shift  uint8    // 32 - log2(len(table))
+	table  []region       // a power of two, at most a quarter full; linear probing
+	first  unsafe.Pointer // of table, for place
+	mask   uintptr        // len(table) - 1
 	leaves int
 }
 
 func (m *addrMap) init() {
-	m.table = make([]region, 4)
-	m.shift = 32 - 2
+	m.resize(16)
 	m.leaves = 0
 }
 
-// place returns where in the table to look for a key first. Fibonacci hashing:
-// neighbouring regions land far apart.
-func (m *addrMap) place(key uintptr) uint32 { return uint32(key) * 0x9E3779B9 >> (m.shift & 31) }
+// resize makes a table of n empty places.
+func (m *addrMap) resize(n int) {
+	m.table = make([]region, n)
+	for i := range m.table {
+		m.table[i].key = noRegion
+	}
+	m.first, m.mask = unsafe.Pointer(unsafe.SliceData(m.table)), uintptr(n-1)
+}
+
+// place returns where in the table to look for a key first. What a program has is
+// mostly in regions one behind the other, and those do not collide.
+func (m *addrMap) place(key uintptr) *region {
+	return (*region)(unsafe.Add(m.first, (key&m.mask)*unsafe.Sizeof(region{})))
+}
 
 // find returns the region of addr, nil if it has none.
 func (m *addrMap) find(addr uintptr) *region {
 	key := keyOf(addr)
-	mask := uint32(len(m.table) - 1)
-	for i := m.place(key); ; i++ {
+	for i := key; ; i++ {
 		touch()
-		switch r := &m.table[i&mask]; r.key {
+		switch r := m.place(i); r.key {
 		case key:
 			return r
-		case 0:
+		case noRegion:
 			return nil
 		}
 	}
@@ -83,7 +94,7 @@ func (r *region) entry(addr uintptr) *entry {
 
 // lookup returns the entry of the window that addr lies in.
 func (m *addrMap) lookup(addr uintptr) entry {
-	if r := &m.table[m.place(keyOf(addr))]; r.key == keyOf(addr) {
+	if r := m.place(keyOf(addr)); r.key == keyOf(addr) {
 		touch()
 		return *r.entry(addr)
 	}
@@ -119,12 +130,11 @@ func (m *addrMap) set(addr, size uintptr, e entry) {
 
 // insert adds a region with a key that is new.
 func (m *addrMap) insert(r region) {
-	if m.leaves*2 >= len(m.table) {
+	if m.leaves*4 >= len(m.table) {
 		old := m.table
-		m.table = make([]region, len(old)*2)
-		m.shift--
+		m.resize(len(old) * 2)
 		for _, r := range old {
-			if r.key != 0 {
+			if r.key != noRegion {
 				m.add(r)
 			}
 		}
@@ -134,11 +144,11 @@ func (m *addrMap) insert(r region) {
 }
 
 func (m *addrMap) add(r region) {
-	i := m.place(r.key)
-	for m.table[i&uint32(len(m.table)-1)].key != 0 {
+	i := r.key
+	for m.place(i).key != noRegion {
 		i++
 	}
-	m.table[i&uint32(len(m.table)-1)] = r
+	*m.place(i) = r
 }
 
 // prune drops the regions that no entry is left in and calls drop with the
@@ -148,7 +158,7 @@ func (m *addrMap) prune(drop func(at uint32)) {
 	m.init()
 	for _, r := range old {
 		switch {
-		case r.key == 0:
+		case r.key == noRegion:
 		case r.used == 0:
 			drop(r.at)
 		default:

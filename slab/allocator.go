@@ -23,7 +23,7 @@ type Allocator struct {
 
 	slabs       []slabRef // number 0 is none
 	vacantSlabs []uint32
-	classes     [numClasses]cache
+	classes     [numClasses]class
 	pools       []*Pool // by id - numClasses; nil if closed
 
 	live, peakLive, peakHeld int
@@ -31,6 +31,7 @@ type Allocator struct {
 	retired                  int    // slots of pools that were closed
 	failures                 uint64 // requests that were refused
 	epoch                    uint64 // counts Reset
+	dropping                 bool   // spares, see dropSpares
 	closed                   bool
 	unchecked                int // see invariants_on.go
 }
@@ -71,8 +72,9 @@ func (a *Allocator) noteHeld() { a.peakHeld = max(a.peakHeld, a.user.held+a.meta
 
 // gain counts n more bytes as live.
 func (a *Allocator) gain(n uintptr) {
-	a.live += int(n)
-	a.peakLive = max(a.peakLive, a.live)
+	if a.live += int(n); a.live > a.peakLive {
+		a.peakLive = a.live
+	}
 }
 
 // Alloc returns size bytes, all zero, at a multiple of align, which is a power
@@ -84,13 +86,17 @@ func (a *Allocator) gain(n uintptr) {
 // The error wraps ErrInvalid, ErrTooLarge, ErrClosed, or what the source said,
 // such as blocksrc.ErrExhausted; nothing that is live has changed then.
 func (a *Allocator) Alloc(size, align int) ([]byte, error) {
-	if p, room, fresh := a.small(size, align); p != nil {
-		b := unsafe.Slice((*byte)(p), room)
-		if !fresh {
-			clear(b)
+	if n := classBits(size, align); n < smallMax && align&(align-1) == 0 {
+		if k := classOf[n+1]; k < numClasses && a.classes[k].count != 0 {
+			c := &a.classes[k]
+			h := c.take()
+			b := unsafe.Slice((*byte)(a.revive(c, h)), c.stride)
+			if h&freshBit == 0 {
+				clear(b)
+			}
+			a.after()
+			return b[:size], nil
 		}
-		a.after()
-		return b[:size], nil
 	}
 	b, dirty, err := a.alloc(size, align)
 	if err != nil {
@@ -103,39 +109,33 @@ func (a *Allocator) Alloc(size, align int) ([]byte, error) {
 // AllocUninitialized is Alloc without the clearing: the bytes are whatever was
 // there before.
 func (a *Allocator) AllocUninitialized(size, align int) ([]byte, error) {
-	if p, room, _ := a.small(size, align); p != nil {
-		a.after()
-		return unsafe.Slice((*byte)(p), room)[:size], nil
+	if n := classBits(size, align); n < smallMax && align&(align-1) == 0 {
+		if k := classOf[n+1]; k < numClasses && a.classes[k].count != 0 {
+			c := &a.classes[k]
+			b := unsafe.Slice((*byte)(a.revive(c, c.take())), c.stride)
+			a.after()
+			return b[:size], nil
+		}
 	}
 	b, _, err := a.alloc(size, align)
 	return b, err
 }
 
-// small returns a slot for a request that is valid and small if that is a matter
-// of a few instructions, and nil if not.
-func (a *Allocator) small(size, align int) (p unsafe.Pointer, room uintptr, fresh bool) {
-	if uint(size-1) >= smallMax || uint(align) > smallMax || align&(align-1) != 0 {
-		return nil, 0, false
-	}
-	c := &a.classes[classOf[(size+max(align, 1)-1)&-max(align, 1)]]
-	s := c.first.rec
-	if s == nil {
-		return nil, 0, false
-	}
-	slot, rest := s.takeLowest()
-	if s.used == 0 && c.spare == c.head {
-		c.spare = 0
-	}
-	s.used++
-	c.used++
+// classBits returns a request's size, rounded up to a multiple of align, less one;
+// much for a size that is 0 or less.
+func classBits(size, align int) uint {
+	n := align - 1
+	n &^= n >> 63 // an align of 0 is as good as 1
+	return uint(size-1) | uint(n)
+}
+
+// revive makes a slot live that was at hand.
+func (a *Allocator) revive(c *class, h atHand) unsafe.Pointer {
+	ref, slot := &a.slabs[h.slab()], h.slot()
+	*ref.liveWord(slot) |= 1 << (slot & 63)
 	a.gain(c.stride)
 	touch()
-	fresh = s.fresh(slot)
-	p = unsafe.Add(c.first.base, uintptr(slot)*c.stride)
-	if rest == 0 {
-		c.unlink(c.head, s)
-	}
-	return p, c.stride, fresh
+	return unsafe.Add(ref.base, uintptr(slot)*c.stride)
 }
 
 // alloc returns how many bytes from the start may not be zero as well.
@@ -165,24 +165,24 @@ func (a *Allocator) alloc(size, align int) (b []byte, dirty uintptr, err error) 
 }
 
 func (a *Allocator) allocAny(size, align int) (b []byte, dirty uintptr, err error) {
-	if c, ok := smallClass(size, align); ok {
-		return a.allocSlot(&a.classes[c], size, align)
+	k, ok := smallClass(size, align)
+	if !ok {
+		return a.allocRange(size, align)
 	}
-	return a.allocRange(size, align)
-}
-
-// allocSlot serves what needs another slab.
-func (a *Allocator) allocSlot(c *cache, size, align int) (b []byte, dirty uintptr, err error) {
-	if c.head == 0 {
-		if _, err := c.grow(); err != nil {
-			return nil, 0, err
+	c := &a.classes[k]
+	if c.count == 0 {
+		if c.head == 0 {
+			if _, err := c.grow(); err != nil {
+				return nil, 0, err
+			}
 		}
+		c.load()
 	}
-	p, room, fresh := a.small(size, align)
-	if !fresh {
-		dirty = room
+	h := c.take()
+	if h&freshBit == 0 {
+		dirty = c.stride
 	}
-	return unsafe.Slice((*byte)(p), room)[:size], dirty, nil
+	return unsafe.Slice((*byte)(a.revive(c, h)), c.stride)[:size], dirty, nil
 }
 
 // allocRange serves what no slab does: from the holes if it is not large or if

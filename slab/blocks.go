@@ -72,7 +72,7 @@ func (a *Allocator) chunksOf(b *block, yield func(ChunkInfo) bool) {
 			info.Stride, info.Slots, info.Pool = int(k.stride), int(s.slots), k.generations
 			info.Bitmap = make([]byte, (s.slots+7)/8)
 			for slot := range s.slots {
-				if a.slotLive(k, s, slot) {
+				if a.slotLive(c.link, slot) {
 					info.Used++
 					info.Bitmap[slot/8] |= 1 << (slot % 8)
 				}
@@ -85,14 +85,11 @@ func (a *Allocator) chunksOf(b *block, yield func(ChunkInfo) bool) {
 	}
 }
 
-// slotLive tells whether a slot is handed out: taken in the bitmap and, in a
-// pool, neither hot nor retired.
-func (a *Allocator) slotLive(c *cache, s *slab, slot uint32) bool {
-	if s.isFree(slot) {
-		return false
+// slotLive tells whether a slot is handed out.
+func (a *Allocator) slotLive(id, slot uint32) bool {
+	ref := &a.slabs[id]
+	if ref.owner < numClasses {
+		return ref.isLive(slot)
 	}
-	if !c.generations {
-		return true
-	}
-	return *(*uint32)(unsafe.Add(s.generations(), uintptr(slot)*4))&1 != 0
+	return *(*uint32)(unsafe.Add(ref.rec.generations(), uintptr(slot)*4))&1 != 0
 }

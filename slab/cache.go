@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"unsafe"
 
 	"github.com/vita-go/deblockator/blocksrc"
 )
@@ -21,11 +22,11 @@ type cache struct {
 	align       uintptr // of slot 0
 	generations bool
 
-	head, tail uint32  // slabs with a free slot; empty ones last
-	first      slabRef // where head is
-	spare      uint32  // the empty slab that is kept, 0 = none
-	keepEmpty  bool    // all of them are kept for now
-	reserved   int     // slots that there must be
+	head, tail uint32 // slabs with a free slot; empty ones last
+	first      *slab  // head's record
+	spare      uint32 // the empty slab that is kept, 0 = none
+	keepEmpty  bool   // all of them are kept for now
+	reserved   int    // slots that there must be
 	slabs      int
 	bytes      int // of the slabs' chunks
 	slots      int
@@ -49,7 +50,7 @@ const quickStride = 1 << (32 - 19)
 // were never handed out and are zero. They count as in use in the slab, and in
 // the cache as they are handed out. There is a slab with a free slot.
 func (c *cache) takeWord() (s *slab, w uint32, free, fresh uint64) {
-	s = c.first.rec
+	s = c.first
 	w = uint32(bits.TrailingZeros64(s.summary)) & 63
 	free, *s.word(w) = *s.word(w), 0
 	s.summary &= s.summary - 1
@@ -88,13 +89,22 @@ func (c *cache) giveWord(id uint32, w uint32, free uint64) {
 
 // give makes a slot free again.
 func (c *cache) give(id uint32, s *slab, slot uint32) {
+	c.used--
+	c.a.live -= int(c.stride)
+	c.restore(id, s, slot)
+}
+
+// restore makes a slot free in the books of its slab.
+func (c *cache) restore(id uint32, s *slab, slot uint32) {
 	if s.summary == 0 {
 		c.relist(id, s)
 	}
 	s.summary |= 1 << (slot >> 6 & 63)
 	*s.word(slot >> 6) |= 1 << (slot & 63)
 	touch()
-	c.drop(id, s)
+	if s.used--; s.used == 0 {
+		c.emptied(id)
+	}
 }
 
 // relist puts a slab that was full on the list: at its end, but before the empty
@@ -170,7 +180,7 @@ func (c *cache) push(id uint32, s *slab) {
 	c.setHead(id)
 }
 
-func (c *cache) setHead(id uint32) { c.head, c.first = id, c.a.slabs[id] }
+func (c *cache) setHead(id uint32) { c.head, c.first = id, c.a.slabs[id].rec }
 
 // append puts a slab at the end of the list, where one goes that was full: by the
 // time its turn comes it has several free slots, and they are taken in the order
@@ -294,7 +304,12 @@ func (c *cache) newSlab(slots uint32, size int) (uint32, error) {
 		s.clean = min(slots, uint32((dirty-1)/c.stride)+1)
 	}
 	ch.link = id
-	a.slabs[id] = slabRef{base: a.user.pointer(ch), rec: s}
+	ref := slabRef{base: a.user.pointer(ch), rec: s, owner: c.id, slots: slots}
+	if !c.generations {
+		ref.live = s.behindFree()
+		clear(unsafe.Slice((*uint64)(ref.live), s.words()))
+	}
+	a.slabs[id] = ref
 	a.addrs.set(addr, uintptr(size), slabEntry(id))
 	if c.generations {
 		a.pool(c.id).adopt(id, s)
@@ -332,7 +347,8 @@ func (c *cache) discard(id uint32) {
 	a.meta.free(rec)
 }
 
-// evict frees the slots of slab id and gives it back to the heap.
+// evict frees the slots of slab id, of which none is at hand, and gives it back to
+// the heap.
 func (c *cache) evict(id uint32, s *slab) {
 	c.frees += uint64(s.used)
 	c.used -= int(s.used)

@@ -19,7 +19,7 @@ import (
 // The numbers are those of the literature the checks were collected from; what
 // is missing there is about threads.
 func (a *Allocator) Check() error {
-	k := &checker{a: a, seen: make(map[uint32]bool), idle: make(map[uint32]int)}
+	k := &checker{a: a, seen: make(map[uint32]bool), idle: make(map[uint32]int), ready: make(map[uint32]int)}
 	if a.closed && len(a.user.order) == 0 && len(a.meta.order) == 0 {
 		return nil
 	}
@@ -38,6 +38,7 @@ type checker struct {
 	live    int             // bytes
 	entries int             // address windows that must have an entry
 	idle    map[uint32]int  // by owner: slots in the group of a pool
+	ready   map[uint32]int  // by slab of a class: slots that its magazine is to have
 }
 
 func (k *checker) fail(format string, args ...any) {
@@ -222,7 +223,7 @@ func (k *checker) addresses() {
 	n, used, leaves := 0, 0, 0
 	for i := range m.table {
 		r := &m.table[i]
-		if r.key == 0 {
+		if r.key == noRegion {
 			continue
 		}
 		leaves++
@@ -232,8 +233,8 @@ func (k *checker) addresses() {
 				n++
 			}
 		}
-		if m.find((r.key-1)<<regionShift) != r || !k.seen[r.at] {
-			k.fail("the region at %#x cannot be found, or its leaf is not in use", (r.key-1)<<regionShift)
+		if m.find(r.key<<regionShift) != r || !k.seen[r.at] {
+			k.fail("the region at %#x cannot be found, or its leaf is not in use", r.key<<regionShift)
 		}
 	}
 	if n != k.entries || n != used || leaves != m.leaves {

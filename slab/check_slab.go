@@ -32,6 +32,10 @@ func (k *checker) slabs() {
 			m.listed++
 		}
 		sums[s.owner] = m
+		if ref := &a.slabs[id]; ref.owner != s.owner || ref.slots != s.slots || (s.owner < numClasses) != (ref.live == s.behindFree()) {
+			k.fail("slab %d: %+v is not what its record says: %+v", id, *ref, *s)
+			continue
+		}
 		if !k.seen[s.chunk] || !k.seen[s.record] || ch.kind != chunkSlab || int(ch.link) != id ||
 			a.table.at(s.record).kind != chunkRecord || s.addr != a.user.address(ch) || uintptr(a.slabs[id].base) != s.addr ||
 			s.addr&(c.align-1) != 0 || uintptr(s.slots)*c.stride > uintptr(ch.size)<<granuleShift {
@@ -62,8 +66,8 @@ func (k *checker) slabs() {
 		}
 		if c.generations {
 			k.generations(uint32(id), s)
-		} else if s.retired != 0 {
-			k.fail("slab %d: %d slots retired in a class", id, s.retired)
+		} else {
+			k.liveBits(uint32(id), s)
 		}
 	}
 	if vacant != len(a.vacantSlabs) {
@@ -77,7 +81,14 @@ func (k *checker) slabs() {
 		listed[id] = true
 	}
 	for i := range a.classes {
-		k.cache(&a.classes[i], sums[uint32(i)])
+		c := &a.classes[i]
+		k.magazine(c)
+		k.cache(&c.cache, sums[c.id])
+	}
+	for id, n := range k.ready {
+		if n != 0 {
+			k.fail("slab %d: %d more used than are live or at hand", id, n)
+		}
 	}
 	for _, p := range a.pools {
 		if p != nil {
@@ -88,6 +99,48 @@ func (k *checker) slabs() {
 	if k.live != a.live || a.live > a.peakLive || a.user.held+a.meta.held > a.peakHeld {
 		k.fail("live %d (want %d, peak %d), held %d (peak %d)", a.live, k.live, a.peakLive, a.user.held+a.meta.held, a.peakHeld)
 	}
+}
+
+// liveBits checks a slab of a class.
+func (k *checker) liveBits(id uint32, s *slab) {
+	if s.retired != 0 {
+		k.fail("slab %d: %d slots retired in a class", id, s.retired)
+	}
+	ref, live := &k.a.slabs[id], 0
+	for w := range s.words() {
+		v := *ref.liveWord(w << 6)
+		live += bits.OnesCount64(v)
+		if both := v & *s.word(w); both != 0 {
+			k.fail("slab %d: word %d has slots %#x that are live and free", id, w, both)
+		}
+		if n := s.slots - w<<6; n < 64 && v>>n != 0 {
+			k.fail("slab %d: live bits beyond slot %d are set", id, s.slots)
+		}
+	}
+	k.ready[id] = int(s.used) - live // in the magazine
+}
+
+// magazine checks what a class has at hand.
+func (k *checker) magazine(c *class) {
+	if c.count > magazineSize || c.limit > magazineSize || c.slabs > 1 && c.count < c.limit && int(c.limit) >= c.used {
+		k.fail("class %d: %d slots at hand, %d used, limit %d", c.id, c.count, c.used, c.limit)
+		return
+	}
+	seen := make(map[atHand]bool)
+	for _, h := range c.magazine[:c.count] {
+		id, slot := h.slab(), h.slot()
+		if seen[h&^freshBit] || id == 0 || int(id) >= len(k.a.slabs) || k.a.slabs[id].rec == nil ||
+			k.a.slabs[id].owner != c.id || slot >= k.a.slabs[id].slots {
+			k.fail("class %d: slot %d of slab %d is not its own to have at hand", c.id, slot, id)
+			return
+		}
+		seen[h&^freshBit] = true
+		if ref := &k.a.slabs[id]; ref.isLive(slot) || ref.rec.isFree(slot) || ref.rec.clean <= slot {
+			k.fail("class %d: slot %d of slab %d is at hand, but live, free, or never handed out", c.id, slot, id)
+		}
+		k.ready[id]--
+	}
+	k.live -= int(c.count) * int(c.stride)
 }
 
 // generations checks a slab of a pool.

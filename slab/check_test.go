@@ -40,8 +40,9 @@ func furnished(t *testing.T) (*model, *slab.Pool) {
 	}
 	get(50, 100)
 	get(8, 1000)              // a full slab
+	drop(get(20, 300), 18)    // little that is live, in several slabs
 	drop(get(1000, 500), 999) // slabs that went
-	drop(get(1, 700), 1)      // a slab that is kept back
+	drop(get(100, 700), 100)  // a slab that is kept back
 
 	require.True(t, m.newPool(24, 8))
 	p := m.pools[0]

@@ -94,7 +94,10 @@ func Fingerprint(a *Allocator) uint64 {
 		}
 	}
 	for i := range a.classes {
-		fresh(&a.classes[i])
+		fresh(&a.classes[i].cache)
+		for _, h := range a.classes[i].magazine[:a.classes[i].count] {
+			put(name[a.slabs[h.slab()].rec.chunk], uint64(h.slot()), uint64(h>>63))
+		}
 	}
 	for _, p := range a.pools {
 		if p != nil {
@@ -190,6 +193,29 @@ func usedSlot(s *slab) uint32 {
 	panic("the slab has no used slot")
 }
 
+// liveBit returns the word of the live bits that a slot of slab id is in that is
+// live or not, and its bit.
+func liveBit(a *Allocator, id uint32, live bool) (word *uint64, bit uint64) {
+	ref := &a.slabs[id]
+	for i := range ref.slots {
+		if ref.isLive(i) == live {
+			return ref.liveWord(i), 1 << (i & 63)
+		}
+	}
+	panic("the slab has no such slot")
+}
+
+// stocked returns a class of several slabs that has two slots at hand, and room
+// for one.
+func stocked(a *Allocator) *class {
+	for i := range a.classes {
+		if c := &a.classes[i]; c.count > 1 && c.count < magazineSize && c.slabs > 1 {
+			return c
+		}
+	}
+	panic("no class has slots at hand")
+}
+
 // full returns a slab without a free slot.
 func fullSlab(a *Allocator) (uint32, *slab) {
 	for id := 1; id < len(a.slabs); id++ {
@@ -202,7 +228,7 @@ func fullSlab(a *Allocator) (uint32, *slab) {
 
 func anyRegion(a *Allocator) *region {
 	for i := range a.addrs.table {
-		if r := &a.addrs.table[i]; r.key != 0 && r.used > 0 {
+		if r := &a.addrs.table[i]; r.key != noRegion && r.used > 0 {
 			return r
 		}
 	}
@@ -521,8 +547,8 @@ var Corruptions = map[string][]Corruption{
 		{"region in a place where it is not found", func(a *Allocator, _ *Pool) func() {
 			// Its own place is empty then, so the search for it ends there.
 			t := a.addrs.table
-			from, to := anyRegion(a), slices.IndexFunc(t, func(r region) bool { return r.key == 0 })
-			return both(setTo(&t[to], *from), setTo(from, region{}))
+			from, to := anyRegion(a), slices.IndexFunc(t, func(r region) bool { return r.key == noRegion })
+			return both(setTo(&t[to], *from), setTo(from, region{key: noRegion}))
 		}},
 		{"leaf in no chunk", func(a *Allocator, _ *Pool) func() { return setTo(&anyRegion(a).at, a.table.unused) }},
 	},
@@ -649,6 +675,90 @@ var Corruptions = map[string][]Corruption{
 		{"unused slab number in use", func(a *Allocator, _ *Pool) func() {
 			id, _ := partial(a)
 			return setTo(&a.vacantSlabs[0], id)
+		}},
+		{"live slot that is not", func(a *Allocator, _ *Pool) func() {
+			id, _ := partial(a)
+			word, bit := liveBit(a, id, true)
+			return setTo(word, *word&^bit)
+		}},
+		{"dead slot that is live", func(a *Allocator, _ *Pool) func() {
+			id, _ := partial(a)
+			word, bit := liveBit(a, id, false)
+			return setTo(word, *word|bit)
+		}},
+		{"live bits beyond the slots", func(a *Allocator, _ *Pool) func() {
+			for id := range a.slabs {
+				if ref := &a.slabs[id]; ref.live != nil && ref.slots&63 != 0 {
+					word := ref.liveWord(ref.slots)
+					return setTo(word, *word|1<<63)
+				}
+			}
+			panic("every slab is of whole words")
+		}},
+		{"live bits are elsewhere", func(a *Allocator, _ *Pool) func() {
+			id, _ := partial(a)
+			return setTo(&a.slabs[id].live, unsafe.Add(a.slabs[id].live, 8))
+		}},
+		{"owner and slots as Free sees them", func(a *Allocator, _ *Pool) func() {
+			id, _ := partial(a)
+			return both(setTo(&a.slabs[id].owner, 0), setTo(&a.slabs[id].slots, 1))
+		}},
+		{"slot at hand is live", func(a *Allocator, _ *Pool) func() {
+			h := stocked(a).magazine[0]
+			word := a.slabs[h.slab()].liveWord(h.slot())
+			return setTo(word, *word|1<<(h.slot()&63))
+		}},
+		{"slot at hand is free", func(a *Allocator, _ *Pool) func() {
+			h := stocked(a).magazine[0]
+			s := a.slabs[h.slab()].rec
+			word := s.word(h.slot() >> 6)
+			return both(setTo(word, *word|1<<(h.slot()&63)), setTo(&s.summary, s.summary|1<<(h.slot()>>6)), setTo(&s.used, s.used-1))
+		}},
+		{"slot at hand twice", func(a *Allocator, _ *Pool) func() {
+			c := stocked(a)
+			return setTo(&c.magazine[0], c.magazine[1])
+		}},
+		{"slot at hand twice, once fresh", func(a *Allocator, _ *Pool) func() {
+			c := stocked(a)
+			return setTo(&c.magazine[0], c.magazine[1]^freshBit)
+		}},
+		{"slot at hand of no slab", func(a *Allocator, _ *Pool) func() {
+			return setTo(&stocked(a).magazine[0], handOf(uint32(len(a.slabs)), 0))
+		}},
+		{"slot at hand of a slab that is gone", func(a *Allocator, _ *Pool) func() {
+			return setTo(&stocked(a).magazine[0], handOf(a.vacantSlabs[0], 0))
+		}},
+		{"slot at hand beyond its slab", func(a *Allocator, _ *Pool) func() {
+			c := stocked(a)
+			h := c.magazine[0]
+			return setTo(&c.magazine[0], handOf(h.slab(), a.slabs[h.slab()].slots))
+		}},
+		{"slot at hand of another class", func(a *Allocator, _ *Pool) func() {
+			c := stocked(a)
+			for id := range a.slabs {
+				if ref := &a.slabs[id]; ref.live != nil && ref.owner != c.id {
+					return setTo(&c.magazine[0], handOf(uint32(id), 0))
+				}
+			}
+			panic("there is no other class")
+		}},
+		{"slot at hand lost", func(a *Allocator, _ *Pool) func() {
+			c := stocked(a)
+			return setTo(&c.count, c.count-1)
+		}},
+		{"more at hand than there are", func(a *Allocator, _ *Pool) func() {
+			return setTo(&stocked(a).count, magazineSize+1)
+		}},
+		{"limit beyond the magazine", func(a *Allocator, _ *Pool) func() {
+			return setTo(&stocked(a).limit, magazineSize+1)
+		}},
+		{"limit beyond what is live", func(a *Allocator, _ *Pool) func() {
+			for i := range a.classes {
+				if c := &a.classes[i]; c.slabs > 1 && c.used > 0 && c.used <= magazineSize {
+					return setTo(&c.limit, uint32(c.used))
+				}
+			}
+			panic("no class has little that is live, in several slabs")
 		}},
 		{"clean beyond a slot in use", func(a *Allocator, _ *Pool) func() {
 			_, s := partial(a)

@@ -8,37 +8,26 @@ package slab
 // such as nil, is nothing to free. It takes constant time, cannot fail, and
 // panics with a *MisuseError if b is not an allocation of a.
 func (a *Allocator) Free(b []byte) {
-	// What most programs do most, in one piece: with a million allocations live,
-	// time is misses of the cache, and a processor overlaps as many of those as
-	// there are operations in its window of a few hundred instructions. All else
-	// is done by free.
-	addr := addrOf(b)
-	r := &a.addrs.table[a.addrs.place(keyOf(addr))]
-	if n := uint(cap(b)); n <= smallMax && r.key == keyOf(addr) {
-		if v := *r.entry(addr); v.isSlab() {
-			// The class follows from the capacity, so that all that it says is
-			// here before the slab's record.
-			c := &a.classes[classOf[n]]
-			s := a.slabs[v.number()].rec
-			// One product says which slot it is and whether it starts there; see
-			// slab.slotAt.
-			prod := uint64(addr-s.addr) * uint64(c.quick)
+	// What most programs do most, in one piece and without a call that anything has
+	// to be kept for: with a million allocations live, time is misses of the cache,
+	// and a processor overlaps as many of those as there are operations in its
+	// window of a few hundred instructions. All else is done by free.
+	addr, n := addrOf(b), uint(cap(b))
+	if r := a.addrs.place(keyOf(addr)); r.key == keyOf(addr) && n <= smallMax {
+		// The class follows from the capacity, so that all that it says is here
+		// before anything of the slab's.
+		v, k := *r.entry(addr), classWith[n]
+		if id := v.number(); v.isSlab() && k < numClasses && uint(id) < uint(len(a.slabs)) {
+			c, ref := &a.classes[k], &a.slabs[id]
+			prod := uint64(addr-uintptr(ref.base)) * uint64(c.quick) // see slotAt
 			slot := uint32(prod >> 32)
-			if uint32(prod) < c.quick && slot < s.slots && s.owner == c.id && uint(c.stride) == n {
-				word, bit := s.word(slot>>6), uint64(1)<<(slot&63)
-				if m := *word; m&bit == 0 {
+			if uint32(prod) < c.quick && slot < ref.slots && ref.owner == uint32(k) && c.count < c.limit {
+				word, bit := ref.liveWord(slot), uint64(1)<<(slot&63)
+				if m := *word; m&bit != 0 {
 					poison(b[:n])
-					if s.summary == 0 {
-						c.relist(v.number(), s)
-					}
-					*word = m | bit
-					s.summary |= 1 << (slot >> 6 & 63)
-					c.frees++
-					c.used--
+					*word = m &^ bit
 					a.live -= int(n)
-					if s.used--; s.used == 0 {
-						c.emptied(v.number())
-					}
+					c.put(handOf(id, slot))
 					touch()
 					a.after()
 					return
@@ -51,28 +40,29 @@ func (a *Allocator) Free(b []byte) {
 	}
 }
 
+// free is Free for op, which is for the message. It tells whether there was
+// anything to free.
 func (a *Allocator) free(b []byte, op string) bool {
 	addr := addrOf(b)
-	if a.closed {
-		if cap(b) > 0 {
-			a.misuse(op, addr, cap(b), anyClass)
-		}
-		return false
-	}
 	v := a.addrs.lookup(addr)
-	if v.isSlab() {
-		id := v.number()
-		s := a.slabs[id].rec
-		if s.owner < numClasses {
-			c := &a.classes[s.owner]
-			if slot, ok := s.slotAt(addr, c.quick); ok && uintptr(cap(b)) == c.stride && !s.isFree(slot) {
-				poison(b[:cap(b)])
-				c.frees++
-				c.give(id, s, slot)
-				return true
-			}
+	if n := uint(cap(b)); n <= smallMax && v.isSlab() {
+		c, ref := &a.classes[classOf[n]], &a.slabs[v.number()]
+		if slot, ok := ref.slotAt(addr, c.quick); ok && ref.owner == c.id && uint(c.stride) == n && ref.isLive(slot) {
+			poison(b[:n])
+			*ref.liveWord(slot) &^= 1 << (slot & 63)
+			a.live -= int(n)
+			c.full(handOf(v.number(), slot))
+			return true
 		}
-	} else if v != 0 {
+	}
+	return a.freeRange(v, b, op)
+}
+
+// freeRange is free for what is in no slab. What it cannot take is a mistake or,
+// for a slice without capacity, nothing.
+func (a *Allocator) freeRange(v entry, b []byte, op string) bool {
+	addr := addrOf(b)
+	if v != 0 && !v.isSlab() {
 		c := a.table.at(v.number())
 		if n := uintptr(c.size) << granuleShift; a.user.address(c) == addr && n == uintptr(cap(b)) {
 			poison(b[:cap(b)])
@@ -109,13 +99,13 @@ func (a *Allocator) sizeOf(addr uintptr) (room, align int, ok bool) {
 	case v == 0:
 		return 0, 0, false
 	case v.isSlab():
-		s := a.slabs[v.number()].rec
-		if s.owner >= numClasses {
+		ref := &a.slabs[v.number()]
+		if ref.owner >= numClasses {
 			return 0, 0, false
 		}
-		c := &a.classes[s.owner]
-		slot, exact := s.slotAt(addr, c.quick)
-		if !exact || s.isFree(slot) {
+		c := &a.classes[ref.owner]
+		slot, exact := ref.slotAt(addr, c.quick)
+		if !exact || !ref.isLive(slot) {
 			return 0, 0, false
 		}
 		return int(c.stride), int(c.stride & -c.stride), true

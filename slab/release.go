@@ -47,9 +47,12 @@ func (a *Allocator) Reset() {
 			p.reserved = 0
 		}
 	}
+	for i := range a.classes {
+		a.classes[i].empty()
+	}
 	for id, ref := range a.slabs {
 		if ref.rec != nil {
-			a.cacheOf(ref.rec.owner).evict(uint32(id), ref.rec)
+			a.cacheOf(ref.owner).evict(uint32(id), ref.rec)
 		}
 	}
 	for _, b := range slices.Clone(a.user.order) {
@@ -100,15 +103,23 @@ func (a *Allocator) trimmed() (released int) {
 	return held - a.user.held - a.meta.held
 }
 
+// grown tells whether there are many blocks.
+func (a *Allocator) grown() bool { return a.user.held > 16*a.cfg.BlockSize }
+
 // mostlyEmpty tells whether so little of many blocks is live that giving blocks
 // back counts for more than having slabs at hand.
-func (a *Allocator) mostlyEmpty() bool {
-	return a.user.held > 16*a.cfg.BlockSize && a.live < a.user.held/8
-}
+func (a *Allocator) mostlyEmpty() bool { return a.grown() && a.live < a.user.held/8 }
 
-// dropSpares gives the empty slabs back that classes and pools keep.
+// dropSpares gives the empty slabs back that classes and pools keep, and the slots
+// that classes have at hand.
 func (a *Allocator) dropSpares() {
+	if a.dropping {
+		return
+	}
+	a.dropping = true
+	defer func() { a.dropping = false }()
 	for i := range a.classes {
+		a.classes[i].empty()
 		a.classes[i].dropSpare()
 	}
 	for _, p := range a.pools {
@@ -120,6 +131,7 @@ func (a *Allocator) dropSpares() {
 
 func (a *Allocator) trim() error {
 	for i := range a.classes {
+		a.classes[i].empty()
 		a.classes[i].trim()
 	}
 	for _, p := range a.pools {

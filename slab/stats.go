@@ -57,7 +57,10 @@ func (a *Allocator) Stats() Stats {
 		s.Allocs += c.frees + uint64(c.used)
 	}
 	for i := range a.classes {
-		count(&a.classes[i])
+		c := &a.classes[i]
+		count(&c.cache)
+		s.SlabFree += int(c.count) * int(c.stride)
+		s.Allocs -= uint64(c.count)
 	}
 	for _, p := range a.pools {
 		if p == nil {
