@@ -145,7 +145,7 @@ func (h *heap) settle(i uint32) {
 }
 
 // grow acquires a block and returns the hole that it is, which holds size
-// granules at a multiple of align bytes. Blocks are a quarter of what is held,
+// granules at a multiple of align bytes. Blocks are a tenth of what is held,
 // within bounds, so that they double and what is held for no one stays in
 // proportion; where the source refuses, halves of that are tried, down to what is
 // needed.
@@ -157,7 +157,7 @@ func (h *heap) grow(size uint32, align uintptr) (uint32, error) {
 	if need > maxBlockBytes {
 		return 0, fmt.Errorf("%w: %d bytes aligned to %d", ErrTooLarge, uint64(size)<<granuleShift, align)
 	}
-	want := max(h.minSize, min(floorPow2(h.held/4), h.maxSize), int(need))
+	want := max(h.minSize, min(floorPow2(h.held/10), h.maxSize), int(need))
 	for {
 		i, err := h.acquire(want, h.align)
 		if err == nil {

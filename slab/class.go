@@ -4,10 +4,10 @@ import "math/bits"
 
 // Size classes for requests that are served from slabs. There are eight to a
 // doubling, so a request is rounded up by an eighth at most and by 4 % on
-// average; they start at 8 bytes and below 64 step by less than 8, because
-// alignment is asked for here, not assumed.
+// average from 8 bytes on; they start at 4 bytes and below 64 step by less than 8,
+// because alignment is asked for here, not assumed.
 //
-//	8 9 10 … 16 | 18 20 … 32 | 36 40 … 64 | 72 … 128 | … | 576 … 1024
+//	4 6 8 | 9 10 … 16 | 18 20 … 32 | 36 40 … 64 | 72 … 128 | … | 576 … 1024
 //
 // A slab starts at a multiple of 1 KiB, so a slot is aligned to the largest
 // power of two in its size. Rounding a request up to a multiple of its
@@ -16,9 +16,11 @@ import "math/bits"
 // and the rounded request is one of those.
 
 const (
-	smallMin   = 8
+	smallMin   = 4
 	smallMax   = 1024
-	numClasses = 1 + 8*7
+	tinyMax    = 8 // up to here classes step by 2
+	tinies     = (tinyMax-smallMin)/2 + 1
+	numClasses = tinies + 8*7
 )
 
 var (
@@ -29,10 +31,10 @@ var (
 
 func init() {
 	for c := range classSize {
-		classSize[c] = smallMin
-		if c > 0 {
-			k := (c - 1) / 8
-			classSize[c] = uint16(smallMin<<k + (c-1)%8*(1<<k) + 1<<k)
+		classSize[c] = uint16(smallMin + 2*c)
+		if i := c - tinies; i >= 0 {
+			k := i / 8
+			classSize[c] = uint16(tinyMax<<k + (i%8+1)<<k)
 		}
 	}
 	c := 0

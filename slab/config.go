@@ -42,7 +42,7 @@ type Config struct {
 	MetaSource blocksrc.Source
 
 	// BlockSize is the size of the first blocks; 0 means 64 KiB. They double as
-	// that comes to be less than a quarter of what is held, up to MaxBlockSize,
+	// that comes to be less than a tenth of what is held, up to MaxBlockSize,
 	// and are smaller where the source has no room for that.
 	BlockSize int
 	// MaxBlockSize bounds that growth; 0 means 2 MiB, or BlockSize or

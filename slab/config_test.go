@@ -108,13 +108,13 @@ func TestConfigValid(t *testing.T) {
 }
 
 // TestConfigBlockSizes: blocks start at BlockSize, double as they come to be less
-// than a quarter of what is held, and stop at MaxBlockSize; each starts at a multiple of BlockAlign.
+// than a tenth of what is held, and stop at MaxBlockSize; each starts at a multiple of BlockAlign.
 func TestConfigBlockSizes(t *testing.T) {
 	src := newFaultySource(new(blocksrc.GoHeap), math.MaxInt)
 	m := newModel(t, slab.Config{BlockSize: 16 << 10, MaxBlockSize: 128 << 10, BlockAlign: 32 << 10, LargeSize: 32 << 10}, src, src)
 	var sizes []int
 	seen := make(map[uintptr]bool)
-	for len(sizes) < 18 {
+	for len(sizes) < 45 {
 		require.True(t, m.alloc(3000, 0, false))
 		for b := range m.a.Blocks() {
 			if !seen[b.Addr] {
@@ -128,14 +128,14 @@ func TestConfigBlockSizes(t *testing.T) {
 	want, held := []int{}, 0
 	for range sizes {
 		n := 16 << 10
-		for n*2 <= held/4 && n < 128<<10 {
+		for n*2 <= held/10 && n < 128<<10 {
 			n *= 2
 		}
 		want = append(want, n)
 		held += n
 	}
 	assert.Equal(t, want, sizes)
-	assert.Equal(t, 128<<10, sizes[17])
+	assert.Equal(t, 128<<10, sizes[44])
 	m.finish()
 }
 
