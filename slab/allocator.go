@@ -39,10 +39,10 @@ type Allocator struct {
 // New returns an allocator. It acquires nothing yet. The error wraps ErrInvalid
 // if cfg contradicts itself.
 func New(cfg Config) (*Allocator, error) {
-	cfg, err := cfg.withDefaults()
-	if err != nil {
+	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	cfg = cfg.withDefaults()
 	a := &Allocator{cfg: cfg}
 	a.user = heap{
 		table: &a.table, src: cfg.Source, zeroed: blocksrc.Zeroed(cfg.Source),

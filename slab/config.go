@@ -74,47 +74,49 @@ const (
 	minBlockSize        = 4 << 10
 )
 
-// withDefaults returns c with every 0 replaced, or an error that wraps
-// ErrInvalid and names the field.
-func (c Config) withDefaults() (Config, error) {
-	bad := func(format string, args ...any) (Config, error) {
-		return c, fmt.Errorf("%w: Config."+format, append([]any{ErrInvalid}, args...)...)
-	}
+// validate returns an error that wraps ErrInvalid and names the field if c
+// contradicts itself.
+func (c *Config) validate() error {
 	for _, f := range []struct {
-		name string
-		n    int
+		name     string
+		n, align int
 	}{
-		{"BlockSize", c.BlockSize}, {"MaxBlockSize", c.MaxBlockSize}, {"BlockAlign", c.BlockAlign},
-		{"LargeSize", c.LargeSize}, {"LargeAlign", c.LargeAlign},
+		{"BlockSize", c.BlockSize, 0}, {"MaxBlockSize", c.MaxBlockSize, 0}, {"BlockAlign", c.BlockAlign, c.BlockAlign},
+		{"LargeSize", c.LargeSize, 0}, {"LargeAlign", c.LargeAlign, c.LargeAlign},
 	} {
-		if f.n < 0 {
-			return bad("%s is %d, less than 0", f.name, f.n)
+		bad := ""
+		switch {
+		case f.n < 0:
+			bad = "less than 0"
+		case uint64(f.n) > maxBlockBytes:
+			bad = "more than a block can have"
+		case f.align&(f.align-1) != 0:
+			bad = "not a power of two"
 		}
-		if uint64(f.n) > maxBlockBytes {
-			return bad("%s is %d, more than a block can have", f.name, f.n)
+		if bad != "" {
+			return fmt.Errorf("%w: Config.%s is %d, %s", ErrInvalid, f.name, f.n, bad)
 		}
 	}
-	if c.BlockAlign&(c.BlockAlign-1) != 0 {
-		return bad("BlockAlign is %d, not a power of two", c.BlockAlign)
+	bad := func(format string, n, bound int) error {
+		return fmt.Errorf("%w: Config."+format, ErrInvalid, n, bound)
 	}
-	if c.LargeAlign&(c.LargeAlign-1) != 0 {
-		return bad("LargeAlign is %d, not a power of two", c.LargeAlign)
-	}
-	if c.BlockSize != 0 && c.BlockSize < minBlockSize {
+	switch {
+	case c.BlockSize != 0 && c.BlockSize < minBlockSize:
 		return bad("BlockSize is %d, less than %d", c.BlockSize, minBlockSize)
-	}
-	if c.MaxBlockSize != 0 && c.MaxBlockSize < minBlockSize {
+	case c.MaxBlockSize != 0 && c.MaxBlockSize < minBlockSize:
 		return bad("MaxBlockSize is %d, less than %d", c.MaxBlockSize, minBlockSize)
-	}
-	if c.MaxBlockSize != 0 && c.BlockSize > c.MaxBlockSize {
+	case c.MaxBlockSize != 0 && c.BlockSize > c.MaxBlockSize:
 		return bad("BlockSize is %d, more than MaxBlockSize, %d", c.BlockSize, c.MaxBlockSize)
-	}
-	if c.LargeSize != 0 && c.LargeSize <= smallMax {
+	case c.LargeSize != 0 && c.LargeSize <= smallMax:
 		return bad("LargeSize is %d, but requests of up to %d bytes are served from slabs", c.LargeSize, smallMax)
-	}
-	if c.MaxBlockSize != 0 && c.LargeSize > c.MaxBlockSize {
+	case c.MaxBlockSize != 0 && c.LargeSize > c.MaxBlockSize:
 		return bad("LargeSize is %d, more than MaxBlockSize, %d", c.LargeSize, c.MaxBlockSize)
 	}
+	return nil
+}
+
+// withDefaults returns c, which is valid, with every 0 replaced.
+func (c Config) withDefaults() Config {
 	if c.Source == nil {
 		c.Source = blocksrc.Default()
 	}
@@ -137,7 +139,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.LargeSize == 0 {
 		c.LargeSize = max(c.MaxBlockSize/4, smallMax+1)
 	}
-	return c, nil
+	return c
 }
 
 // blockAlign returns the alignment to ask of src for align, of which 0 means the

@@ -87,7 +87,7 @@
 //     of 8 to 999 bytes with a thousand live, 10 % with a million.
 //   - Bitmap, summary and list of the slabs kept up to date by every operation of a
 //     class: 190 instructions for a free and an allocation, instead of 150 with a
-//     magazine in between, and half as many branches again that no one foresees.
+//     magazine in between.
 //   - Calls in the middle of Free and Alloc: what must outlive them is spilled. All
 //     that is rare is one call at their end, which finds out again what is the matter.
 //   - Slots taken from the bitmap one by one for requests in a row: a pool takes a
