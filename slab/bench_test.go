@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vita-go/deblockator/blocksrc"
 	"github.com/vita-go/deblockator/slab"
 )
 
@@ -30,7 +31,8 @@ func (r *random) below(n int) int { return int(uint64(r.next()) * uint64(n) >> 3
 var lives = []int{1_000, 50_000, 1_000_000}
 
 // BenchmarkLarson replaces a random one of the live allocations by one of 8 to
-// 999 bytes and writes its first and its last byte.
+// 999 bytes and writes its first and its last byte. The limit is what that takes
+// without an allocator: each stays where it is.
 func BenchmarkLarson(b *testing.B) {
 	run := func(b *testing.B, live int, alloc func(n int) []byte, free func([]byte)) {
 		at := make([][]byte, live)
@@ -56,15 +58,22 @@ func BenchmarkLarson(b *testing.B) {
 		}
 	}
 	for _, live := range lives {
-		for _, zeroed := range []bool{true, false} {
-			name := map[bool]string{true: "slab", false: "slab-uninitialized"}[zeroed]
-			b.Run(fmt.Sprintf("impl=%s/live=%d", name, live), func(b *testing.B) {
-				a, err := slab.New(slab.Config{})
+		for _, c := range []struct {
+			impl string
+			src  blocksrc.Source
+			fast bool
+		}{
+			{"slab", nil, false},
+			{"slab-uninitialized", nil, true},
+			{"slab-uninitialized-huge-pages", blocksrc.Mmap{HugePages: true}, true},
+		} {
+			b.Run(fmt.Sprintf("impl=%s/live=%d", c.impl, live), func(b *testing.B) {
+				a, err := slab.New(slab.Config{Source: c.src})
 				require.NoError(b, err)
 				defer a.Close()
-				alloc := a.AllocUninitialized
-				if zeroed {
-					alloc = a.Alloc
+				alloc := a.Alloc
+				if c.fast {
+					alloc = a.AllocUninitialized
 				}
 				run(b, live, func(n int) []byte {
 					p, err := alloc(n, 8)
@@ -75,6 +84,18 @@ func BenchmarkLarson(b *testing.B) {
 				}, a.Free)
 			})
 		}
+		b.Run(fmt.Sprintf("impl=limit/live=%d", live), func(b *testing.B) {
+			const mean = 504
+			room, next := make([]byte, live*mean+1000), 0
+			var freed []byte
+			run(b, live, func(int) []byte {
+				if freed != nil {
+					return freed
+				}
+				next += mean
+				return room[next-mean:]
+			}, func(p []byte) { freed = p })
+		})
 		b.Run(fmt.Sprintf("impl=make/live=%d", live), func(b *testing.B) {
 			run(b, live, func(n int) []byte { return make([]byte, n) }, func([]byte) {})
 		})
