@@ -23,7 +23,7 @@ type Allocator struct {
 
 	slabs       []slabRef // number 0 is none
 	vacantSlabs []uint32
-	classes     [numClasses]class
+	classes     [numClasses]class // zero until they are needed
 	pools       []*Pool // by id - numClasses; nil if closed
 
 	live, peakLive, peakHeld int
@@ -59,9 +59,6 @@ func New(cfg Config) (*Allocator, error) {
 	a.table.init()
 	a.addrs.init()
 	a.slabs = make([]slabRef, 1, 16)
-	for i := range a.classes {
-		a.classes[i].init(a, uint32(i), uintptr(classSize[i]), 1, false)
-	}
 	return a, nil
 }
 
@@ -170,6 +167,9 @@ func (a *Allocator) allocAny(size, align int) (b []byte, dirty uintptr, err erro
 		return a.allocRange(size, align)
 	}
 	c := &a.classes[k]
+	if c.a == nil {
+		c.init(a, uint32(k), uintptr(classSize[k]), 1, false)
+	}
 	if c.count == 0 {
 		if c.head == 0 {
 			if _, err := c.grow(); err != nil {

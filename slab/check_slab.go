@@ -81,9 +81,10 @@ func (k *checker) slabs() {
 		listed[id] = true
 	}
 	for i := range a.classes {
-		c := &a.classes[i]
-		k.magazine(c)
-		k.cache(&c.cache, sums[c.id])
+		if c := &a.classes[i]; c.a != nil || c.count != 0 || sums[uint32(i)] != (sum{}) {
+			k.magazine(c)
+			k.cache(&c.cache, sums[uint32(i)])
+		}
 	}
 	for id, n := range k.ready {
 		if n != 0 {

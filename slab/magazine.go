@@ -90,6 +90,9 @@ func (c *class) spill() {
 
 // empty gives all of the magazine back to the slabs.
 func (c *class) empty() {
+	if c.count == 0 {
+		return
+	}
 	for c.count > 0 {
 		c.count--
 		c.settle(c.magazine[c.count])
