@@ -21,7 +21,7 @@ type Buffer struct {
 	mem   []byte // begins and ends at a multiple of bufferGranularity
 	mu    sync.Mutex
 	holes []hole // ascending; never empty, never touching
-	out   ledger[struct{}]
+	out   ledger
 }
 
 // A hole is a free range of the buffer.
@@ -60,7 +60,7 @@ func (b *Buffer) Acquire(size, align int) ([]byte, error) {
 		return nil, err
 	}
 	block := b.mem[off : off+n : off+n]
-	b.out.add(block, struct{}{})
+	b.out.add(block, nil)
 	return block, nil
 }
 

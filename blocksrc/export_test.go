@@ -20,13 +20,14 @@ func Address(b []byte) uintptr { return address(b) }
 func Page() int { return sysPage() }
 
 // A Ledger is a ledger with a number for a note.
-type Ledger struct{ l ledger[int] }
+type Ledger struct{ l ledger }
 
 func (l *Ledger) Add(b []byte, n int) { l.l.add(b, n) }
 
 func (l *Ledger) Take(b []byte) (int, error) {
 	loan, err := l.l.take(b)
-	return loan.note, err
+	n, _ := loan.note.(int)
+	return n, err
 }
 
 func (l *Ledger) Around(b []byte) ([]byte, error) {
@@ -66,7 +67,7 @@ func (b *Buffer) Holes() (holes [][2]int) {
 // MappedWhole returns the mapping that goes with a block of Mmap's.
 func MappedWhole(block []byte) ([]byte, error) {
 	loan, err := mapped.around(block)
-	return loan.note, err
+	return loan.mapping(), err
 }
 
 // Stuck returns how many bytes src, a Limit, could not give back, and how many

@@ -32,7 +32,7 @@ func Fallback(srcs ...Source) Source {
 
 type fallback struct {
 	srcs []Source
-	out  ledger[Source] // noting the owner
+	out  ledger // noting the owner
 }
 
 func (f *fallback) Acquire(size, align int) ([]byte, error) {
@@ -65,7 +65,7 @@ func (f *fallback) Release(block []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := loan.note.Release(block); err != nil {
+	if err := loan.note.(Source).Release(block); err != nil {
 		f.out.add(block, loan.note) // its address cannot have been given to anyone else
 		return err
 	}
@@ -80,7 +80,7 @@ func (f *fallback) Discard(part []byte) error {
 	if err != nil {
 		return err
 	}
-	return Discard(loan.note, part)
+	return Discard(loan.note.(Source), part)
 }
 
 func (f *fallback) Granularity() int {

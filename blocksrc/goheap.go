@@ -19,7 +19,7 @@ import "runtime"
 // be returned. Only a block beyond 1 TiB (1 GiB where addresses have 32 bits) is
 // an error; put a [Limit] in front where it matters.
 type GoHeap struct {
-	out ledger[struct{}]
+	out ledger
 }
 
 // A cache line of today's large cores: blocks given to different goroutines
@@ -53,7 +53,7 @@ func (h *GoHeap) Acquire(size, align int) ([]byte, error) {
 		skip := padding(block, align)
 		block = block[skip : skip+n : skip+n]
 	}
-	h.out.add(block, struct{}{})
+	h.out.add(block, nil)
 	return block, nil
 }
 

@@ -10,7 +10,8 @@ import (
 	"sync"
 )
 
-// A ledger holds the blocks that are out, each with a note.
+// A ledger holds the blocks that are out, each with a note. That is of no type of
+// its own: one ledger for all sources is several kilobytes of code less.
 //
 // They are kept by address, in runs of bounded length: finding one is two binary
 // searches, adding or removing one moves at most a run. A million blocks cost
@@ -18,20 +19,20 @@ import (
 // A map would find a block as fast, but not the block around a part of it.
 //
 //	runs  [ 0x1000 0x2000 0x5000 ] [ 0x8000 0x9000 ] [ 0xf000 ]
-type ledger[N any] struct {
+type ledger struct {
 	mu   sync.Mutex
-	runs [][]loan[N] // none empty; ascending within and across
+	runs [][]loan // none empty; ascending within and across
 }
 
-type loan[N any] struct {
+type loan struct {
 	block []byte
-	note  N
+	note  any
 }
 
 const maxRun = 256
 
 // add enters a block.
-func (l *ledger[N]) add(block []byte, note N) {
+func (l *ledger) add(block []byte, note any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	i, j, ok := l.floor(address(block))
@@ -41,7 +42,7 @@ func (l *ledger[N]) add(block []byte, note N) {
 			l.runs = append(l.runs, nil)
 		}
 	}
-	run := slices.Insert(l.runs[i], j+1, loan[N]{block, note})
+	run := slices.Insert(l.runs[i], j+1, loan{block, note})
 	if len(run) > maxRun {
 		l.runs = slices.Insert(l.runs, i+1, slices.Clone(run[maxRun/2:]))
 		run = slices.Delete(run, maxRun/2, len(run))
@@ -51,12 +52,12 @@ func (l *ledger[N]) add(block []byte, note N) {
 
 // take removes a block, which must be just as it was entered: of two goroutines
 // that release the same block one gets it, the other an error.
-func (l *ledger[N]) take(block []byte) (loan[N], error) {
+func (l *ledger) take(block []byte) (loan, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	i, j, ok := l.floor(address(block))
 	if !ok || address(l.runs[i][j].block) != address(block) || len(l.runs[i][j].block) != len(block) {
-		return loan[N]{}, errNotHeld(block)
+		return loan{}, errNotHeld(block)
 	}
 	found := l.runs[i][j]
 	run := slices.Delete(l.runs[i], j, j+1)
@@ -72,7 +73,7 @@ func (l *ledger[N]) take(block []byte) (loan[N], error) {
 }
 
 // around finds the block that part, not empty, lies in.
-func (l *ledger[N]) around(part []byte) (loan[N], error) {
+func (l *ledger) around(part []byte) (loan, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if i, j, ok := l.floor(address(part)); ok {
@@ -82,11 +83,11 @@ func (l *ledger[N]) around(part []byte) (loan[N], error) {
 			return found, nil
 		}
 	}
-	return loan[N]{}, errNotHeld(part)
+	return loan{}, errNotHeld(part)
 }
 
 // floor finds the last block at or below an address. The lock is held.
-func (l *ledger[N]) floor(at uintptr) (i, j int, ok bool) {
+func (l *ledger) floor(at uintptr) (i, j int, ok bool) {
 	i = sort.Search(len(l.runs), func(i int) bool { return address(l.runs[i][0].block) > at }) - 1
 	if i < 0 {
 		return 0, 0, false

@@ -36,7 +36,7 @@ type limit struct {
 	held  int      // bytes out, stuck, or reserved by an Acquire under way
 	stuck [][]byte // too large to hand on, and src would not take them back
 
-	out ledger[struct{}]
+	out ledger
 }
 
 func (l *limit) Acquire(size, align int) ([]byte, error) {
@@ -61,7 +61,7 @@ func (l *limit) Acquire(size, align int) ([]byte, error) {
 		l.giveBack(block)
 		return nil, err
 	}
-	l.out.add(block, struct{}{})
+	l.out.add(block, nil)
 	return block, nil
 }
 
@@ -71,7 +71,7 @@ func (l *limit) Release(block []byte) error {
 		return err
 	}
 	if err := l.src.Release(block); err != nil {
-		l.out.add(block, struct{}{}) // its address cannot have been given to anyone else
+		l.out.add(block, nil) // its address cannot have been given to anyone else
 		return err
 	}
 	l.count(-len(block))

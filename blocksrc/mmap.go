@@ -43,9 +43,16 @@ type Mmap struct {
 	Name string
 }
 
-// mapped is what all Mmap values have out. Each block is noted with the mapping
-// that must go with it, usually the block itself.
-var mapped ledger[[]byte]
+// mapped is what all Mmap values have out. A block is noted with the mapping that
+// must go with it, a []byte, unless that is the block itself.
+var mapped ledger
+
+func (l *loan) mapping() []byte {
+	if whole, ok := l.note.([]byte); ok {
+		return whole
+	}
+	return l.block
+}
 
 // Acquire implements [Source]. It costs a system call, two more on Unix for an
 // alignment beyond the granularity, three in all on Windows. Physical memory
@@ -65,7 +72,11 @@ func (m Mmap) Acquire(size, align int) ([]byte, error) {
 		return nil, fmt.Errorf("blocksrc: mapping %d bytes at a multiple of %d: %w", n, align, err)
 	}
 	m.advise(block)
-	mapped.add(block, whole)
+	if len(whole) == len(block) {
+		mapped.add(block, nil)
+	} else {
+		mapped.add(block, whole)
+	}
 	return block, nil
 }
 
@@ -78,9 +89,9 @@ func (Mmap) Release(block []byte) error {
 		return err
 	}
 	// Taken first: once it is unmapped, another goroutine may get its address.
-	if err := sysUnmap(loan.note); err != nil {
-		mapped.add(block, loan.note)
-		return fmt.Errorf("blocksrc: unmapping %d bytes: %w", len(loan.note), err)
+	if err := sysUnmap(loan.mapping()); err != nil {
+		mapped.add(loan.block, loan.note)
+		return fmt.Errorf("blocksrc: unmapping %d bytes: %w", len(loan.mapping()), err)
 	}
 	return nil
 }
