@@ -1,0 +1,144 @@
+package slab_test
+
+import (
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/blocksrc"
+	"github.com/vita-go/deblockator/slab"
+)
+
+// The slots that a class has at hand are no one's. They must not be missed when
+// they are needed, kept when they are not, or taken for what they are not.
+
+func onGoHeap(t *testing.T, cfg slab.Config) *slab.Allocator {
+	t.Helper()
+	if cfg.Source == nil {
+		cfg.Source = new(blocksrc.GoHeap)
+	}
+	a, err := slab.New(cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, a.Close()) })
+	return a
+}
+
+// one allocates, or fails the test.
+func one(t *testing.T, a *slab.Allocator, size int) []byte {
+	t.Helper()
+	b, err := a.Alloc(size, 1)
+	require.NoError(t, err)
+	return b
+}
+
+// TestWhatIsAtHandGoesBackForNeed: one block, a class all over it, of which one
+// slot stays live. All that lies behind can be had.
+func TestWhatIsAtHandGoesBackForNeed(t *testing.T) {
+	const k = 1 << 10
+	a := onGoHeap(t, slab.Config{
+		Source: blocksrc.Limit(new(blocksrc.GoHeap), 64*k), MetaSource: new(blocksrc.GoHeap),
+		BlockSize: 64 * k, MaxBlockSize: 64 * k, LargeSize: 64 * k,
+	})
+	var all [][]byte
+	for {
+		b, err := a.Alloc(1024, 1)
+		if err != nil {
+			require.ErrorIs(t, err, blocksrc.ErrExhausted)
+			break
+		}
+		all = append(all, b)
+	}
+	require.Greater(t, len(all), 60)
+	for _, b := range all[1:] {
+		a.Free(b)
+	}
+	b := one(t, a, 56*k)
+	a.Free(b)
+	a.Free(all[0])
+}
+
+// TestWhatIsAtHandGoesBackWhenLittleIsLive: a slot at hand keeps its block, so a
+// heap that was large and is not any more has none, though each class has had but
+// one slab.
+func TestWhatIsAtHandGoesBackWhenLittleIsLive(t *testing.T) {
+	a := onGoHeap(t, slab.Config{BlockSize: 4 << 10, MaxBlockSize: 4 << 10, LargeSize: 3 << 10})
+	var ballast, all [][]byte
+	for c := range slab.NumClasses {
+		for range 100 { // so that the classes are not neighbours
+			ballast = append(ballast, one(t, a, 2000))
+		}
+		all = append(all, one(t, a, slab.ClassSize(c)))
+	}
+	for _, b := range append(ballast, all...) {
+		a.Free(b)
+	}
+	s := a.Stats()
+	assert.Zero(t, s.Live)
+	assert.LessOrEqual(t, s.Blocks, 17, "that is not many any more: %v", s)
+}
+
+// TestWhatWasAtHandIsStillClean: slots that were taken from a slab, not handed out,
+// and went back are as zero as they were: they are not cleared when their time
+// comes. What was handed out is.
+func TestWhatWasAtHandIsStillClean(t *testing.T) {
+	if slab.SlabCheck {
+		t.Skip("what is freed is filled")
+	}
+	a := onGoHeap(t, slab.Config{})
+	const size = 64
+	first := one(t, a, size)
+	first[0] = 1
+	second := one(t, a, size)
+	a.Free(second)
+	a.Trim()
+	mark := func(slot int) *byte { // bytes that are no one's
+		return (*byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(first)), slot*size))
+	}
+	*mark(1), *mark(5) = 7, 7
+	marked := 0
+	for slot := 1; slot < 8; slot++ {
+		b := one(t, a, size)
+		require.Equal(t, mark(slot), unsafe.SliceData(b), "the lowest first")
+		if b[0] != 0 {
+			marked = slot
+		}
+	}
+	assert.Equal(t, 5, marked, "the slot that is marked and never was handed out")
+}
+
+// TestFreeInsideASlotWithTheRightSize: the capacity is that of the class.
+func TestFreeInsideASlotWithTheRightSize(t *testing.T) {
+	a := onGoHeap(t, slab.Config{})
+	for c := range slab.NumClasses {
+		size := slab.ClassSize(c)
+		b, behind := one(t, a, size), one(t, a, size)
+		for off := 1; off < size; off += max(1, size/13) {
+			wrongFree(t, a, slab.Interior, unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), off)), size))
+		}
+		a.Free(behind)
+		a.Free(b)
+	}
+}
+
+// TestFreeOfWhatIsAtHand: every slot of a class's first slab that is not live, be
+// it free, at hand, or at hand once more, is a double free.
+func TestFreeOfWhatIsAtHand(t *testing.T) {
+	a := onGoHeap(t, slab.Config{})
+	for c := range slab.NumClasses {
+		size := slab.ClassSize(c)
+		b := one(t, a, size)
+		for range 3 {
+			other := one(t, a, size)
+			a.Free(other)
+			wrongFree(t, a, slab.DoubleFree, other)
+		}
+		slots := max(1024/size, 1)
+		for slot := 1; slot < slots; slot++ {
+			wrongFree(t, a, slab.DoubleFree, unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), slot*size)), size))
+		}
+		a.Free(b)
+		wrongFree(t, a, slab.DoubleFree, b)
+	}
+}
