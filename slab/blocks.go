@@ -86,7 +86,7 @@ func (a *Allocator) chunksOf(b *block, yield func(ChunkInfo) bool) {
 }
 
 // slotLive tells whether a slot is handed out: taken in the bitmap and, in a
-// pool, neither hot nor retired.
+// pool, neither in the group nor retired.
 func (a *Allocator) slotLive(c *cache, s *slab, slot uint32) bool {
 	if s.isFree(slot) {
 		return false

@@ -57,12 +57,7 @@ func (p *Pool) liveWord(s *slab, w uint32) uint64 {
 	if n := s.slots - w<<6; n < 64 {
 		m &= 1<<n - 1
 	}
-	if p.hot != nil && p.hotIndex>>6 == s.seq<<(slotShift-6)|w {
-		m &^= 1 << (p.hotIndex & 63)
-	}
-	if p.group.Slots != 0 && p.group.Index>>6 == s.seq<<(slotShift-6)|w {
-		m &^= p.group.Slots
-	}
+	m &^= p.group.among(s, w)
 	if s.retired > 0 {
 		e := &p.dir[s.seq]
 		for r := m; r != 0; r &= r - 1 {
@@ -107,12 +102,12 @@ func (c *Scan) show(live uint64) {
 	c.group = c.w - 1
 	c.Live = live
 	c.Base = unsafe.Add(c.place.base, uintptr(c.group)*64*c.pool.stride)
-	c.Gens = unsafe.Add(c.place.gens, uintptr(c.group)*64*4)
+	c.Gens = unsafe.Pointer(c.place.gen(c.group << 6))
 	c.Index = c.place.index + c.group<<6
 }
 
-// enter goes to the next slab. With no slot hot, no group and none retired, its bitmap
-// alone says what is live, until something is freed.
+// enter goes to the next slab. With no group and no slot retired, its bitmap alone
+// says what is live, until something is freed.
 func (c *Scan) enter() bool {
 	p := c.pool
 	if c.s != nil {
