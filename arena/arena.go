@@ -185,11 +185,18 @@ func (a *Arena[T]) InsertN(vs []T, hs []Handle[T]) ([]Handle[T], error) {
 		if err != nil {
 			panic(fmt.Errorf("arena: there is no room for what room was made for: %w", err))
 		}
-		for m := g.Slots; m != 0; m &= m - 1 {
-			i := uintptr(bits.TrailingZeros64(m))
-			*(*T)(unsafe.Add(g.Base, i*size)) = vs[k]
-			hs = append(hs, handleAt[T](g.Index+uint32(i), *(*uint32)(unsafe.Add(g.Gens, i*4))))
-			k++
+		for m := g.Slots; m != 0; { // run by run
+			i := bits.TrailingZeros64(m)
+			n := bits.TrailingZeros64(^(m >> i))
+			m = m >> (i + n) << (i + n)
+			copy(unsafe.Slice((*T)(unsafe.Add(g.Base, uintptr(i)*size)), n), vs[k:])
+			k += n
+			to := len(hs)
+			hs = hs[:to+n]
+			gens := unsafe.Slice((*uint32)(unsafe.Add(g.Gens, uintptr(i)*4)), n)
+			for j := range hs[to:] {
+				hs[to+j] = handleAt[T](g.Index+uint32(i+j), gens[j])
+			}
 		}
 	}
 	return hs, nil

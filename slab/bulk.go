@@ -31,6 +31,9 @@ func (p *Pool) Room(n int) error {
 	case uint64(n) > 1<<32-1 || n > maxInt-p.Len() || uint64(n) > maxBlockBytes/uint64(p.stride)*maxSeq:
 		return fmt.Errorf("%w: room for %d", ErrTooLarge, n)
 	}
+	if n <= p.slots-p.retired-p.Len() {
+		return nil // some of the retired are in slabs that went, so there is more
+	}
 	p.settle() // now, for it may give a slab back
 	n += p.Len()
 	// What is free stays while this grows, or a refusal would give it back for

@@ -92,8 +92,14 @@ func (p *Pool) TakeGroup(n int) (Group, error) {
 		g.Slots &^= rest
 	}
 	p.group.Slots &^= g.Slots
-	for m := g.Slots; m != 0; m &= m - 1 {
-		*(*uint32)(unsafe.Add(g.Gens, uintptr(bits.TrailingZeros64(m))*4))++
+	for m := g.Slots; m != 0; { // run by run
+		i := bits.TrailingZeros64(m)
+		run := bits.TrailingZeros64(^(m >> i))
+		m = m >> (i + run) << (i + run)
+		gens := unsafe.Slice((*uint32)(unsafe.Add(g.Gens, uintptr(i)*4)), run)
+		for j := range gens {
+			gens[j]++
+		}
 	}
 	p.a.after()
 	return g, nil
