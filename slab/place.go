@@ -58,14 +58,21 @@ func (p *Pool) look(addr uintptr) *place {
 	if p.a == nil || p.closed {
 		return nil
 	}
-	if v := p.a.addrs.lookup(addr); v.isSlab() {
-		if s := p.a.slabs[v.number()].rec; s.owner == p.id {
-			e := &p.dir[s.seq]
-			p.aside[addr>>asideShift%asideSize] = e
-			return e
+	e := p.last
+	if e == nil || addr-uintptr(e.base) >= e.bytes {
+		v := p.a.addrs.lookup(addr)
+		if !v.isSlab() {
+			return nil
 		}
+		s := p.a.slabs[v.number()].rec
+		if s.owner != p.id {
+			return nil
+		}
+		e = &p.dir[s.seq]
+		p.last = e
 	}
-	return nil
+	p.aside[addr>>asideShift%asideSize] = e
+	return e
 }
 
 // find returns the place and number of the slot at q, live or not.
@@ -92,7 +99,7 @@ func (p *Pool) adopt(id uint32, s *slab) {
 	} else {
 		s.seq = uint32(len(p.dir))
 		if len(p.dir) == cap(p.dir) {
-			p.aside = [asideSize]*place{} // they are about to move
+			p.aside, p.last = [asideSize]*place{}, nil // they are about to move
 		}
 		p.dir = append(p.dir, place{})
 	}

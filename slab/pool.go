@@ -39,6 +39,7 @@ type Pool struct {
 	closed     bool
 
 	aside [asideSize]*place // by page of the address: where the slot was
+	last  *place            // that was looked up in the address map
 }
 
 // NewPool returns a pool on a of slots that have size bytes at a multiple of
