@@ -20,7 +20,11 @@ func (p *Pool) Free(q unsafe.Pointer) {
 					p.open(e, slot, q)
 					return
 				}
-				p.shelve(e, slot)
+				if s := e.rec; s.common() {
+					p.shelve(e, s, slot)
+					return
+				}
+				p.shelveAny(e, slot)
 				return
 			}
 		}
@@ -40,7 +44,7 @@ func (p *Pool) freeCold(q unsafe.Pointer) {
 	case p.group.Slots == 0:
 		p.open(e, slot, q)
 	default:
-		p.shelve(e, slot)
+		p.shelveAny(e, slot)
 	}
 }
 
@@ -61,7 +65,11 @@ func (p *Pool) Remove(h Handle) bool {
 	case p.group.Slots == 0:
 		p.open(e, slot, p.at(e, slot))
 	default:
-		p.shelve(e, slot)
+		if s := e.rec; s.common() {
+			p.shelve(e, s, slot)
+		} else {
+			p.shelveAny(e, slot)
+		}
 	}
 	return true
 }
@@ -87,18 +95,15 @@ func (p *Pool) dead(e *place, slot uint32) {
 	p.frees++
 }
 
-// shelve frees a slot and sets its bit in the bitmap of its slab. What is rare is
-// elsewhere: that the slab was full, or may be empty now, but for the group.
-func (p *Pool) shelve(e *place, slot uint32) {
-	s := e.rec
-	if s.summary == 0 || s.used <= 64+1 {
-		p.shelveRare(e, slot)
-		return
-	}
+// common tells whether shelve will do for a slot of s: s was not full, and is not
+// empty without it but for the group.
+func (s *slab) common() bool { return s.summary != 0 && s.used > 64+1 }
+
+// shelve frees a slot and sets its bit in the bitmap of its slab.
+func (p *Pool) shelve(e *place, s *slab, slot uint32) {
 	p.dead(e, slot)
-	w := slot >> 6
-	s.summary |= 1 << (w & 63)
-	*s.word(w) |= 1 << (slot & 63)
+	s.summary |= 1 << (slot >> 6 & 63)
+	*s.word(slot >> 6) |= 1 << (slot & 63)
 	s.used--
 	p.used--
 	p.a.live -= int(p.stride)
@@ -107,10 +112,10 @@ func (p *Pool) shelve(e *place, slot uint32) {
 	}
 }
 
-// shelveRare is shelve for a slot whose slab was full, or has few others in use.
+// shelveAny is shelve for a slot whose slab was full, or has few others in use.
 // The last slot of its slab, and of the pool, is better the group: its slab may be
 // wanted again at once, and those that only the group that was keeps may not.
-func (p *Pool) shelveRare(e *place, slot uint32) {
+func (p *Pool) shelveAny(e *place, slot uint32) {
 	if e.rec.used == 1 || p.Len() == 1 {
 		p.settle()
 		p.open(e, slot, p.at(e, slot))
