@@ -87,7 +87,7 @@ func (a *Arena[T]) Alloc() (*T, error) {
 	if unsafe.Sizeof(*new(T)) < bigT {
 		if q, _ := take(&a.pool); q != nil {
 			p := (*T)(q)
-			*p = *new(T)
+			zero(p)
 			return p, nil
 		}
 	}
@@ -123,12 +123,12 @@ func (a *Arena[T]) Insert(v T) (h Handle[T], err error) {
 func (a *Arena[T]) AllocHandle() (*T, Handle[T], error) {
 	if q, h := take(&a.pool); q != nil {
 		p := (*T)(q)
-		*p = *new(T)
+		zero(p)
 		return p, Handle[T]{h: h}, nil
 	}
 	p, h, err := a.insertCold()
 	if err == nil {
-		*p = *new(T)
+		zero(p)
 	}
 	return p, h, err
 }
@@ -237,6 +237,10 @@ func (a *Arena[T]) All() iter.Seq2[Handle[T], *T] {
 		}
 	}
 }
+
+// zero clears the object at p. Compilers to go1.26 make an array of zeros on the
+// stack first, and copy it, where an assignment says the same of an array.
+func zero[T any](p *T) { clear((*[1]T)(unsafe.Pointer(p))[:]) }
 
 // stride is the distance of neighbours: the size of T, but for a T of no size,
 // which has addresses of its own all the same.

@@ -28,7 +28,7 @@ type place struct {
 
 const (
 	placeSize = 64      // a cache line, and indexing is a shift
-	touched   = deadGen // for sure, when a slot was freed; floor is less
+	touched   = deadGen // for sure, once a slot was freed; floor is less
 )
 
 const (
