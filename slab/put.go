@@ -95,9 +95,9 @@ func (p *Pool) dead(e *place, slot uint32) {
 	p.frees++
 }
 
-// common tells whether shelve will do for a slot of s: s was not full, and is not
-// empty without it but for the group.
-func (s *slab) common() bool { return s.summary != 0 && s.used > 64+1 }
+// common tells whether shelve will do for a slot of s: s was not full, and has
+// others in use besides what a group can have, which is 63 once it is open.
+func (s *slab) common() bool { return s.summary != 0 && s.used > 64 }
 
 // shelve frees a slot and sets its bit in the bitmap of its slab.
 func (p *Pool) shelve(e *place, s *slab, slot uint32) {
@@ -131,8 +131,7 @@ func (p *Pool) end(e *place, slot uint32) {
 	if p.Len() == 1 {
 		p.settle()
 	}
-	*e.gen(slot) = deadGen
-	e.sure = touched
+	*e.gen(slot) = deadGen // one of its slab was freed before, so e.sure is touched
 	e.rec.retired++
 	p.frees++
 	p.retired++
