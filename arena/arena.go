@@ -85,8 +85,9 @@ const bigT = 256
 // T holds a Go pointer.
 func (a *Arena[T]) Alloc() (*T, error) {
 	if unsafe.Sizeof(*new(T)) < bigT {
-		if p := (*T)(hot(&a.pool)); p != nil {
-			*p = *new(T)
+		if q, _ := take(&a.pool); q != nil {
+			p := (*T)(q)
+			zero(p)
 			return p, nil
 		}
 	}
@@ -107,28 +108,33 @@ func (a *Arena[T]) Free(p *T) { a.pool.Free(unsafe.Pointer(p)) }
 
 // Insert stores v as a new object and returns its handle. Errors are those of
 // Alloc.
-func (a *Arena[T]) Insert(v T) (Handle[T], error) {
+func (a *Arena[T]) Insert(v T) (h Handle[T], err error) {
 	// Small enough to be inlined, so that v is written to its slot at once and
 	// not to the stack first.
 	p, h, err := a.insert()
-	if err == nil {
+	if p != nil {
 		*p = v
 	}
-	return h, err
+	return
 }
 
 // AllocHandle is Alloc that returns the object's handle as well, for objects that
 // are linked to others as soon as they are made.
 func (a *Arena[T]) AllocHandle() (*T, Handle[T], error) {
-	p, h, err := a.insert()
+	if q, h := take(&a.pool); q != nil {
+		p := (*T)(q)
+		zero(p)
+		return p, Handle[T]{h: h}, nil
+	}
+	p, h, err := a.insertCold()
 	if err == nil {
-		clear(unsafe.Slice(p, 1))
+		zero(p)
 	}
 	return p, h, err
 }
 
 func (a *Arena[T]) insert() (*T, Handle[T], error) {
-	if p, h := hotHandle(&a.pool); p != nil {
+	if p, h := take(&a.pool); p != nil {
 		return (*T)(p), Handle[T]{h: h}, nil
 	}
 	return a.insertCold()
@@ -144,9 +150,9 @@ func (a *Arena[T]) insertCold() (*T, Handle[T], error) {
 
 // Get returns the object that h names, and false if it names none any more. The
 // pointer is good until the object is freed; no other operation moves objects.
-func (a *Arena[T]) Get(h Handle[T]) (*T, bool) {
-	p := get(&a.pool, h.h)
-	return (*T)(p), p != nil
+func (a *Arena[T]) Get(h Handle[T]) (p *T, ok bool) {
+	p = (*T)(get(&a.pool, h.h))
+	return p, p != nil
 }
 
 // Remove frees the object that h names and returns true, or returns false if it
@@ -179,11 +185,18 @@ func (a *Arena[T]) InsertN(vs []T, hs []Handle[T]) ([]Handle[T], error) {
 		if err != nil {
 			panic(fmt.Errorf("arena: there is no room for what room was made for: %w", err))
 		}
-		for m := g.Slots; m != 0; m &= m - 1 {
-			i := uintptr(bits.TrailingZeros64(m))
-			*(*T)(unsafe.Add(g.Base, i*size)) = vs[k]
-			hs = append(hs, handleAt[T](g.Index+uint32(i), *(*uint32)(unsafe.Add(g.Gens, i*4))))
-			k++
+		for m := g.Slots; m != 0; { // run by run
+			i := bits.TrailingZeros64(m)
+			n := bits.TrailingZeros64(^(m >> i))
+			m = m >> (i + n) << (i + n)
+			copy(unsafe.Slice((*T)(unsafe.Add(g.Base, uintptr(i)*size)), n), vs[k:])
+			k += n
+			to := len(hs)
+			hs = hs[:to+n]
+			gens := unsafe.Slice((*uint32)(unsafe.Add(g.Gens, uintptr(i)*4)), n)
+			for j := range hs[to:] {
+				hs[to+j] = handleAt[T](g.Index+uint32(i+j), gens[j])
+			}
 		}
 	}
 	return hs, nil
@@ -224,6 +237,10 @@ func (a *Arena[T]) All() iter.Seq2[Handle[T], *T] {
 		}
 	}
 }
+
+// zero clears the object at p. Compilers to go1.26 make an array of zeros on the
+// stack first, and copy it, where an assignment says the same of an array.
+func zero[T any](p *T) { clear((*[1]T)(unsafe.Pointer(p))[:]) }
 
 // stride is the distance of neighbours: the size of T, but for a T of no size,
 // which has addresses of its own all the same.

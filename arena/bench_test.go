@@ -7,6 +7,7 @@ package arena_test
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -228,7 +229,8 @@ func BenchmarkPair(b *testing.B) {
 }
 
 // BenchmarkGet reads a field of each object by its handle, against an index into
-// a slice.
+// a slice; and once more when one object in a thousand has been replaced, so that
+// no slab is left in which all generations are the same.
 func BenchmarkGet(b *testing.B) {
 	const live = 1 << 20
 	var a arena.Arena[record]
@@ -240,6 +242,18 @@ func BenchmarkGet(b *testing.B) {
 		hs[k] = arena.Must(a.Insert(record{id: uint64(k)}))
 		items[k].id = uint64(k)
 		at[k] = uint32(k)
+	}
+	get := func(b *testing.B) {
+		sum, found := uint64(0), 0
+		for n := range b.N {
+			if p, ok := a.Get(hs[n%live]); ok {
+				sum += p.id
+				found++
+			}
+		}
+		if sink = sum; found != b.N {
+			b.Fatal("lost some")
+		}
 	}
 	for _, order := range []string{"sequential", "random"} {
 		if order == "random" {
@@ -257,18 +271,17 @@ func BenchmarkGet(b *testing.B) {
 			}
 			sink = sum
 		})
-		b.Run(fmt.Sprintf("impl=arena/order=%s/live=%d", order, live), func(b *testing.B) {
-			sum, found := uint64(0), 0
-			for n := range b.N {
-				if p, ok := a.Get(hs[n%live]); ok {
-					sum += p.id
-					found++
-				}
-			}
-			if sink = sum; found != b.N {
-				b.Fatal("lost some")
-			}
-		})
+		b.Run(fmt.Sprintf("impl=arena/order=%s/live=%d", order, live), get)
+	}
+	for k := 0; k < live; k += 1000 {
+		a.Remove(hs[k])
+		hs[k] = arena.Must(a.Insert(record{id: uint64(k)}))
+	}
+	for _, order := range []string{"random", "sequential"} {
+		if order == "sequential" {
+			slices.SortFunc(hs, func(g, h arena.Handle[record]) int { return int(uint32(g.Bits())) - int(uint32(h.Bits())) })
+		}
+		b.Run(fmt.Sprintf("impl=arena-replaced/order=%s/live=%d", order, live), get)
 	}
 	runtime.KeepAlive(items)
 }

@@ -90,6 +90,9 @@ func TestPointersAndHandles(t *testing.T) {
 func TestStaleHandles(t *testing.T) {
 	a := newArena[enemy](t, nil)
 	other := arena.Must(a.Alloc())
+	for range 62 { // all but one of the slots that are taken at once
+		arena.Must(a.Alloc())
+	}
 	var stale []arena.Handle[enemy]
 	var at *enemy
 	for i := range 2000 {
@@ -292,7 +295,11 @@ func TestSlotsRetire(t *testing.T) {
 			p, ok := a.Get(h)
 			require.True(t, ok)
 			a.Free(p)
-			h = arena.Must(a.Insert(enemy{HP: 9}))
+			for q := (*enemy)(nil); q != p; { // until it is the slot's turn
+				h = arena.Must(a.Insert(enemy{HP: 1}))
+				q, _ = a.Get(h)
+			}
+			p.HP = 9
 			require.Equal(t, uint32(arena.LastGeneration), generationOf(h), "one life is left")
 			require.Zero(t, a.Stats().Retired)
 			free(a, h)

@@ -12,9 +12,7 @@ import (
 // have in line. What is in package arena, and not generic, is inlined in either;
 // it brings what it calls along.
 
-func hot(p *slab.Pool) unsafe.Pointer { return p.Hot() }
-
-func hotHandle(p *slab.Pool) (unsafe.Pointer, slab.Handle) { return p.HotHandle() }
+func take(p *slab.Pool) (unsafe.Pointer, slab.Handle) { return p.Take() }
 
 func get(p *slab.Pool, h slab.Handle) unsafe.Pointer { return p.Get(h) }
 

@@ -448,7 +448,7 @@ func TestChunks(t *testing.T) {
 		h := newHerd(t, n)
 		runsOf(t, h)
 		for range n / 3 {
-			h.remove(h.any()) // leaves the last one hot: dead, but not yet in the slab's books
+			h.remove(h.any()) // the first is the group: dead, but not in the slab's books
 			if rng.IntN(max(n/30, 1)) == 0 {
 				runsOf(t, h)
 			}

@@ -916,7 +916,7 @@ func TestScanOutlivesItsSlab(t *testing.T) {
 			for len(p.live) > 0 {
 				m.give(p, 0, true)
 			}
-			require.True(t, m.reserve(p, 0)) // so that none is hot
+			require.True(t, m.reserve(p, 0)) // so that the group is given back
 			require.Zero(t, s.Refresh())
 			if how == "trim" {
 				m.trim()

@@ -31,6 +31,9 @@ func (p *Pool) Room(n int) error {
 	case uint64(n) > 1<<32-1 || n > maxInt-p.Len() || uint64(n) > maxBlockBytes/uint64(p.stride)*maxSeq:
 		return fmt.Errorf("%w: room for %d", ErrTooLarge, n)
 	}
+	if n <= p.slots-p.retired-p.Len() {
+		return nil // some of the retired are in slabs that went, so there is more
+	}
 	p.settle() // now, for it may give a slab back
 	n += p.Len()
 	// What is free stays while this grows, or a refusal would give it back for
@@ -74,7 +77,7 @@ func (p *Pool) Reset() {
 		return
 	}
 	last := int(p.group.Index >> slotShift) // where few objects all are
-	p.keepEmpty = true                      // also the slab that only the hot slot keeps
+	p.keepEmpty = true                      // also a slab that only the group keeps
 	p.settle()
 	p.keepEmpty = false
 	if last < len(p.dir) {
@@ -97,6 +100,12 @@ func (p *Pool) resetPlace(e *place) {
 // resetSlab frees every slot of a slab that is in use.
 func (p *Pool) resetSlab(e *place, s *slab) {
 	full := s.summary == 0
+	if e.sure == e.floor+1 && e.sure < deadGen-1 {
+		e.floor += 2 // for all of them, as if the slab was new
+		e.sure = e.floor
+	} else {
+		e.sure = touched
+	}
 	for w := range s.words() {
 		m := p.liveWord(s, w)
 		if m == 0 {
@@ -142,7 +151,7 @@ func (p *Pool) Close() error {
 		p.a.pools[p.id-numClasses] = nil
 		p.a.after()
 	}
-	p.hot, p.hotGen, p.group, p.closed = nil, nil, Group{}, true
+	p.group, p.closed = Group{}, true
 	return nil
 }
 

@@ -47,8 +47,7 @@ func (c *cache) init(a *Allocator, id uint32, stride, align uintptr, generations
 const quickStride = 1 << (32 - 19)
 
 // takeWord takes all free slots of a word of the bitmap, and tells which of them
-// were never handed out and are zero. They count as in use in the slab, and in
-// the cache as they are handed out. There is a slab with a free slot.
+// were never handed out and are zero. There is a slab with a free slot.
 func (c *cache) takeWord() (s *slab, w uint32, free, fresh uint64) {
 	s = c.first
 	w = uint32(bits.TrailingZeros64(s.summary)) & 63
@@ -57,7 +56,10 @@ func (c *cache) takeWord() (s *slab, w uint32, free, fresh uint64) {
 	if s.used == 0 && c.spare == c.head {
 		c.spare = 0
 	}
-	s.used += uint32(bits.OnesCount64(free))
+	n := bits.OnesCount64(free)
+	s.used += uint32(n)
+	c.used += n
+	c.a.gain(uintptr(n) * c.stride)
 	if s.clean < w<<6+64 {
 		fresh = ^uint64(0)
 		if s.clean > w<<6 {
@@ -80,7 +82,10 @@ func (c *cache) giveWord(id uint32, w uint32, free uint64) {
 	}
 	s.summary |= 1 << w
 	*s.word(w) |= free
-	s.used -= uint32(bits.OnesCount64(free))
+	n := bits.OnesCount64(free)
+	s.used -= uint32(n)
+	c.used -= n
+	c.a.live -= n * int(c.stride)
 	touch()
 	if s.used == 0 {
 		c.emptied(id)

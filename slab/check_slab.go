@@ -152,7 +152,7 @@ func (k *checker) generations(id uint32, s *slab) {
 		return
 	}
 	e := &p.dir[s.seq]
-	if e.id != id || e.base != k.a.slabs[id].base || e.gens != s.generations() || e.slots != uintptr(s.slots) ||
+	if e.id != id || e.rec != s || e.base != k.a.slabs[id].base || unsafe.Pointer(e.gen(0)) != s.generations() || len(e.gens) != int(s.slots) ||
 		e.index != s.seq<<slotShift || e.bytes != uintptr(s.slots)*p.stride {
 		k.fail("slab %d: place %d is %+v", id, s.seq, *e)
 		return
@@ -160,16 +160,18 @@ func (k *checker) generations(id uint32, s *slab) {
 	retired, idle := uint32(0), 0
 	for i := range s.slots {
 		g, free := *e.gen(i), s.isFree(i)
-		hot := p.hot != nil && p.hotIndex == s.seq<<slotShift|i
-		grouped := p.group.Slots != 0 && p.group.Index>>6 == s.seq<<(slotShift-6)|i>>6 && p.group.Slots>>(i&63)&1 != 0
+		grouped := p.group.among(s, i>>6)>>(i&63)&1 != 0
+		if e.sure != touched && (g&^1 != e.floor || e.sure != e.floor && g != e.sure) {
+			k.fail("slab %d: slot %d has generation %d, but all have %d for sure", id, i, g, e.sure)
+		}
 		switch {
-		case grouped && (hot || free || g&1 != 0):
-			k.fail("slab %d: slot %d of the group is free: %t, hot: %t, generation %d", id, i, free, hot, g)
+		case grouped && (free || g&1 != 0):
+			k.fail("slab %d: slot %d of the group is free: %t, generation %d", id, i, free, g)
 		case grouped:
 			idle++
-		case hot && (free || g&1 != 0 || p.hotGen != e.gen(i) || p.hot != p.at(e, i)):
-			k.fail("slab %d: the hot slot %d is free: %t, generation %d", id, i, free, g)
-		case hot:
+			if p.fresh<<(p.group.Index&63)>>(i&63)&1 != 0 && g != e.floor {
+				k.fail("slab %d: slot %d counts as never handed out, with generation %d", id, i, g)
+			}
 		case !free && g == deadGen:
 			retired++
 		case free == (g&1 != 0):
@@ -189,7 +191,6 @@ type sum struct{ slabs, slots, used, bytes, listed int }
 
 func (k *checker) cache(c *cache, m sum) {
 	k.live += c.used * int(c.stride)
-	m.used -= k.idle[c.id]
 	if c.slabs != m.slabs || c.slots != m.slots || c.used != m.used || c.bytes != m.bytes {
 		k.fail("cache %d: %d slabs, %d slots, %d used, %d bytes, but %+v", c.id, c.slabs, c.slots, c.used, c.bytes, m)
 	}
@@ -223,7 +224,7 @@ func (k *checker) pool(p *Pool) {
 		if k.idle[p.id] != bits.OnesCount64(g.Slots) {
 			k.fail("pool %d: of the %d slots of the group, %d are there", p.id, bits.OnesCount64(g.Slots), k.idle[p.id])
 		}
-		if i := g.Index >> slotShift; int(i) >= len(p.dir) || g.Index%64 != 0 ||
+		if i := g.Index >> slotShift; int(i) >= len(p.dir) || g.Slots<<(g.Index&63)>>(g.Index&63) != g.Slots ||
 			g.Base != p.at(&p.dir[i], g.Index%maxSlots) || g.Gens != unsafe.Pointer(p.dir[i].gen(g.Index%maxSlots)) {
 			k.fail("pool %d: the group %+v is not at its place", p.id, g)
 		}

@@ -52,11 +52,11 @@ func furnished(t *testing.T) (*model, *slab.Pool) {
 	for len(p.live) > 250 { // slabs that went, and one that is kept back
 		m.give(p, len(p.live)-1, true)
 	}
-	for range 2 { // the second is of a group
+	for range 2 { // the second is of a word
 		require.True(t, m.take(p, 2))
 	}
 	for i := range 60 {
-		m.give(p, i, i%2 == 0) // the last is hot
+		m.give(p, i, i%2 == 0)
 	}
 	drop(get(60, 5000), 60) // a block that is kept back
 	require.NotZero(t, m.a.Stats().EmptyBlocks)

@@ -77,7 +77,7 @@
 //   - An address found by masking to an aligned block: the Vita aligns to 4 KiB
 //     and a fixed buffer to nothing.
 //   - A free list through the slots instead of a bitmap: no quicker once the slot
-//     freed last is kept hot, and it writes into free memory.
+//     freed last is at hand, and it writes into free memory.
 //   - In a pool, a stack of the slots freed last instead of one: its counter is read
 //     and written by each operation, and waiting for that costs more than it saves.
 //     A class is one of many, so that the counters of two operations are seldom the
@@ -91,7 +91,14 @@
 //   - Calls in the middle of Free and Alloc: what must outlive them is spilled. All
 //     that is rare is one call at their end, which finds out again what is the matter.
 //   - Slots taken from the bitmap one by one for requests in a row: a pool takes a
-//     word of it at once.
+//     word of it at once, and counts them all as taken then. A thousand objects in
+//     a row take 4 ns each instead of 10, and freeing and making a tree of handles
+//     (trees-18 of examples/compare) six tenths of the time.
+//   - The slot freed last beside such a word, always handed out first: two places
+//     to look at, and each free but the first had to take the one before to its
+//     bitmap by way of its index. It goes there itself, from the record at hand.
+//   - Only generations to tell handles by: where no slot of a slab was ever freed
+//     all have the same, and a look at random is a cache miss less.
 //   - Blocks and slabs as large as all before them: up to half of what is held is
 //     for no one yet. With a tenth for blocks and a quarter for slabs, a mix of small
 //     sizes (W8) holds 1.33 bytes for each that is live instead of 1.85. Smaller slabs

@@ -35,7 +35,8 @@ func BinAbove(size uint32) (level, step uint32, ok bool) { return binAbove(size)
 // SetGen sets the generation of the live slot that h names, as if it had been
 // reused so often, and returns its new handle.
 func (p *Pool) SetGen(h Handle, gen uint32) Handle {
-	*p.dir[h.index>>slotShift].gen(h.index % maxSlots) = gen
+	e := &p.dir[h.index>>slotShift]
+	*e.gen(h.index % maxSlots), e.sure = gen, touched
 	h.gen = gen
 	return h
 }

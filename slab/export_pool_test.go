@@ -1,6 +1,9 @@
 package slab
 
-import "unsafe"
+import (
+	"math/bits"
+	"unsafe"
+)
 
 // The door of the tests to what a Pool keeps to itself. Generations cannot be
 // brought to their end by use: that takes 2^31 frees of one slot.
@@ -25,6 +28,7 @@ func RawHandle(place, slot, gen uint32) Handle { return Handle{place<<slotShift 
 func (p *Pool) SetGeneration(h Handle, gen uint32) Handle {
 	place, slot := h.Index()
 	*p.dir[place].gen(slot) = gen
+	p.dir[place].sure = touched
 	return Handle{h.index, gen}
 }
 
@@ -37,20 +41,31 @@ func (p *Pool) Generation(h Handle) uint32 {
 // Places returns how many places the pool ever had, and how many wait for a slab.
 func (p *Pool) Places() (all, vacant int) { return len(p.dir), len(p.vacantSeqs) }
 
-// IsHot tells whether a slot is kept aside.
-func (p *Pool) IsHot() bool { return p.hot != nil }
+// AtHand returns how many slots the pool will hand out before it opens a bitmap.
+func (p *Pool) AtHand() int { return bits.OnesCount64(p.group.Slots) }
+
+// Sure returns the generation that all slots of a place have for sure, 0 if none is.
+func (p *Pool) Sure(place uint32) uint32 {
+	if e := &p.dir[place]; e.sure&1 != 0 {
+		return e.sure
+	}
+	return 0
+}
 
 // Into tells whether the pool still has a pointer to memory in [addr, addr+n)
 // that the collector could follow.
 func (p *Pool) Into(addr uintptr, n int) bool {
 	in := func(q unsafe.Pointer) bool { return uintptr(q)-addr < uintptr(n) }
-	if in(p.hot) || in(unsafe.Pointer(p.hotGen)) {
+	if in(p.group.Base) || in(p.group.Gens) {
 		return true
 	}
 	for _, e := range p.dir[:cap(p.dir)] {
-		if in(e.base) || in(e.gens) {
+		if in(e.base) || in(unsafe.Pointer(unsafe.SliceData(e.gens))) || in(unsafe.Pointer(e.rec)) {
 			return true
 		}
 	}
 	return false
 }
+
+// PlaceSize is the size of a place, a power of two for indexing to be a shift.
+const PlaceSize = unsafe.Sizeof(place{})

@@ -102,9 +102,6 @@ func Fingerprint(a *Allocator) uint64 {
 	for _, p := range a.pools {
 		if p != nil {
 			fresh(&p.cache)
-			if p.hot != nil {
-				put(uint64(p.hotIndex))
-			}
 			if p.group.Slots != 0 {
 				put(p.group.Slots, uint64(p.group.Index), p.fresh)
 			}
@@ -125,8 +122,8 @@ func Fingerprint(a *Allocator) uint64 {
 // A Corruption breaks one thing in an allocator that has at least
 //
 //	a large allocation, chunks, two neighbours among them, holes at both sides of
-//	chunks, slabs of a class with free slots and without, a pool with a hot
-//	slot, an empty block that is kept back, and an unused slab number.
+//	chunks, slabs of a class with free slots and without, a pool with a
+//	group, an empty block that is kept back, and an unused slab number.
 //
 // Apply returns what undoes it.
 type Corruption struct {
@@ -239,7 +236,7 @@ func anyRegion(a *Allocator) *region {
 func livePlace(p *Pool) (*place, uint32) {
 	for i := range p.dir {
 		e := &p.dir[i]
-		for slot := range uint32(e.slots) {
+		for slot := range uint32(len(e.gens)) {
 			if *e.gen(slot)&1 != 0 {
 				return e, slot
 			}
@@ -773,7 +770,7 @@ var Corruptions = map[string][]Corruption{
 		{"free slot with the generation of a live one", func(a *Allocator, p *Pool) func() {
 			for i := range p.dir {
 				e := &p.dir[i]
-				for slot := range uint32(e.slots) {
+				for slot := range uint32(len(e.gens)) {
 					if a.slabs[e.id].rec.isFree(slot) {
 						return setTo(e.gen(slot), *e.gen(slot)+1)
 					}
@@ -781,16 +778,6 @@ var Corruptions = map[string][]Corruption{
 			}
 			panic("the pool has no free slot")
 		}},
-		{"hot slot with the generation of a live one", func(_ *Allocator, p *Pool) func() { return setTo(p.hotGen, *p.hotGen+1) }},
-		{"hot slot is another", func(_ *Allocator, p *Pool) func() { return setTo(&p.hotIndex, p.hotIndex+1) }},
-		{"hot slot is nowhere", func(_ *Allocator, p *Pool) func() {
-			return setTo(&p.hotIndex, uint32(len(p.dir))<<slotShift)
-		}},
-		{"hot slot at another address", func(_ *Allocator, p *Pool) func() { return setTo(&p.hot, unsafe.Add(p.hot, 1)) }},
-		{"hot slot's generation is another's", func(_ *Allocator, p *Pool) func() {
-			return setTo(&p.hotGen, (*uint32)(unsafe.Add(unsafe.Pointer(p.hotGen), 4)))
-		}},
-		{"hot slot forgotten", func(_ *Allocator, p *Pool) func() { return setTo(&p.hot, nil) }},
 		{"slot of the group with the generation of a live one", func(_ *Allocator, p *Pool) func() {
 			g := (*uint32)(unsafe.Add(p.group.Gens, 4*bits.TrailingZeros64(p.group.Slots)))
 			return setTo(g, *g+1)
@@ -803,6 +790,11 @@ var Corruptions = map[string][]Corruption{
 		}},
 		{"group nowhere", func(_ *Allocator, p *Pool) func() {
 			return setTo(&p.group.Index, uint32(len(p.dir))<<slotShift)
+		}},
+		{"group of others", func(_ *Allocator, p *Pool) func() { return setTo(&p.group.Index, p.group.Index+1) }},
+		{"group forgotten", func(_ *Allocator, p *Pool) func() { return setTo(&p.group.Slots, 0) }},
+		{"slot of the group that counts as never handed out", func(_ *Allocator, p *Pool) func() {
+			return setTo(&p.fresh, p.group.Slots)
 		}},
 		{"group at another address", func(_ *Allocator, p *Pool) func() {
 			return setTo(&p.group.Base, unsafe.Add(p.group.Base, p.stride))
@@ -834,15 +826,28 @@ var Corruptions = map[string][]Corruption{
 		}},
 		{"place with other generations", func(_ *Allocator, p *Pool) func() {
 			e, _ := livePlace(p)
-			return setTo(&e.gens, unsafe.Add(e.gens, 4))
+			return setTo(&e.gens, e.gens[1:])
 		}},
-		{"place with more slots", func(_ *Allocator, p *Pool) func() {
+		{"place with fewer slots", func(_ *Allocator, p *Pool) func() {
 			e, _ := livePlace(p)
-			return setTo(&e.slots, e.slots+1)
+			return setTo(&e.gens, e.gens[:len(e.gens)-1])
 		}},
 		{"place with other numbers", func(_ *Allocator, p *Pool) func() {
 			e, _ := livePlace(p)
 			return setTo(&e.index, e.index+1)
+		}},
+		{"place with the record of another slab", func(a *Allocator, p *Pool) func() {
+			e, _ := livePlace(p)
+			_, s := partial(a)
+			return setTo(&e.rec, s)
+		}},
+		{"place sure of a generation that slots do not have", func(_ *Allocator, p *Pool) func() {
+			e, slot := livePlace(p)
+			return setTo(&e.sure, *e.gen(slot))
+		}},
+		{"place sure that no slot was freed", func(_ *Allocator, p *Pool) func() {
+			e, _ := livePlace(p)
+			return setTo(&e.sure, e.floor)
 		}},
 		{"place with more bytes", func(_ *Allocator, p *Pool) func() {
 			e, _ := livePlace(p)

@@ -11,8 +11,8 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// A slot that goes back to the group it came from is not fresh any more.
-func TestPoolClearsWhatGoesBackToItsGroup(t *testing.T) {
+// A slot of the word that the group is of is not fresh any more once it was freed.
+func TestPoolClearsWhatWasFreedBesideItsGroup(t *testing.T) {
 	a, err := slab.New(slab.Config{Source: new(blocksrc.GoHeap)})
 	require.NoError(t, err)
 	defer a.Close()
@@ -25,8 +25,8 @@ func TestPoolClearsWhatGoesBackToItsGroup(t *testing.T) {
 		*(*uint64)(qs[i]) = 1
 	}
 	p.Free(qs[0])
-	p.Free(qs[1]) // the first goes back to the group
-	for range 2 {
+	p.Free(qs[1]) // both to the bitmap, while the rest of the word is at hand
+	for range 64 {
 		q, err := p.Alloc()
 		require.NoError(t, err)
 		assert.Zero(t, *(*uint64)(q))

@@ -333,7 +333,7 @@ func (m *model) poolStep(op int, t *opTape) {
 		}
 		m.give(p, i, op&1 == 0)
 		m.misuse(slab.DoubleFree, "a double free of a slot", func() { p.Free(o.start) })
-		m.take(p, 0) // it was hot and is so no more
+		m.take(p, 0) // which may be the one that was freed
 		m.freeGone(p, t.below(len(p.gone)))
 	case 9:
 		m.takeGroup(p, t.below(70))

@@ -6,17 +6,66 @@ import (
 )
 
 // A group is what a pool hands slots out of in a row: the free slots of a word of
-// the bitmap, taken from it at once. They count as taken there; that they are dead
-// is in their generations.
+// the bitmap, taken from it at once, or one slot that was freed. They count as
+// taken in all books from then on, so that none is opened when one is handed out;
+// that they are dead is in their generations. What counts live slots leaves them
+// out.
 
-// Group is slots that are among 64 neighbours: bit i of Slots is for slot i of
-// those. Base is where slot 0 is, one is a stride from the next; Gens points at
-// the generation of slot 0, an uint32 each; Index is the index of slot 0 in
-// handles.
+// Group is slots that are among 64 neighbours of a slab: bit i of Slots is for
+// the slot that is i strides from Base, with its generation, an uint32, at Gens+4i
+// and with the index Index+i in handles. They are of one word of the bitmap, whose
+// bit 0 need not be Base.
 type Group struct {
 	Base, Gens unsafe.Pointer
 	Slots      uint64
 	Index      uint32
+}
+
+// word returns the word of the bitmaps that the slots are of, counted from the
+// first place's, and which of its bits they are.
+func (o *Group) word() (w uint32, slots uint64) { return o.Index >> 6, o.Slots << (o.Index & 63) }
+
+// among returns which of the slots of word w of slab s are in the group.
+func (o *Group) among(s *slab, w uint32) uint64 {
+	if n, slots := o.word(); n == s.seq<<(slotShift-6)|w {
+		return slots
+	}
+	return 0
+}
+
+// Take takes a slot of the group and leaves in it what was there before. That is
+// a matter of a few instructions, for the compiler to put them where they are
+// needed. It returns nil if the group is used up; then Insert opens another.
+func (p *Pool) Take() (unsafe.Pointer, Handle) {
+	o := &p.group
+	m := o.Slots
+	if m == 0 {
+		return nil, Handle{}
+	}
+	o.Slots = m & (m - 1)
+	i := uintptr(bits.TrailingZeros64(m))
+	g := (*uint32)(unsafe.Add(o.Gens, i*4))
+	*g++
+	return unsafe.Add(o.Base, i*p.stride), Handle{o.Index + uint32(i), *g}
+}
+
+// nextFresh tells whether the slot that Take takes is zero.
+func (p *Pool) nextFresh() bool {
+	m := p.group.Slots
+	return p.fresh&m&-m != 0
+}
+
+// takeCold is Take that opens a group if there is none.
+func (p *Pool) takeCold() (q unsafe.Pointer, h Handle, fresh bool, err error) {
+	if p.group.Slots == 0 {
+		if err := p.refill(); err != nil {
+			return nil, Handle{}, false, err
+		}
+	}
+	fresh = p.nextFresh()
+	q, h = p.Take()
+	p.a.after()
+	return q, h, fresh, nil
 }
 
 // TakeGroup takes up to n slots that are among 64 neighbours; at least one if n
@@ -30,11 +79,6 @@ func (p *Pool) TakeGroup(n int) (Group, error) {
 		return Group{}, nil
 	}
 	if p.group.Slots == 0 {
-		if p.head == 0 && p.hot != nil {
-			_, h := p.HotHandle()
-			p.a.after()
-			return p.groupOf(h), nil
-		}
 		if err := p.refill(); err != nil {
 			return Group{}, err
 		}
@@ -48,47 +92,22 @@ func (p *Pool) TakeGroup(n int) (Group, error) {
 		g.Slots &^= rest
 	}
 	p.group.Slots &^= g.Slots
-	n = bits.OnesCount64(g.Slots)
-	p.used += n
-	p.a.gain(p.stride * uintptr(n))
-	for m := g.Slots; m != 0; m &= m - 1 {
-		*(*uint32)(unsafe.Add(g.Gens, uintptr(bits.TrailingZeros64(m))*4))++
+	for m := g.Slots; m != 0; { // run by run
+		i := bits.TrailingZeros64(m)
+		run := bits.TrailingZeros64(^(m >> i))
+		m = m >> (i + run) << (i + run)
+		gens := unsafe.Slice((*uint32)(unsafe.Add(g.Gens, uintptr(i)*4)), run)
+		for j := range gens {
+			gens[j]++
+		}
 	}
 	p.a.after()
 	return g, nil
 }
 
-// groupOf returns the group that is the slot that h names.
-func (p *Pool) groupOf(h Handle) Group {
-	e, first := &p.dir[h.index>>slotShift], h.index%maxSlots&^63
-	return Group{
-		Base: p.at(e, first), Gens: unsafe.Pointer(e.gen(first)),
-		Slots: 1 << (h.index & 63), Index: e.index + first,
-	}
-}
-
-// takeCold takes a slot of the group, or of another.
-func (p *Pool) takeCold() (q unsafe.Pointer, h Handle, fresh bool, err error) {
-	o := &p.group
-	if o.Slots == 0 {
-		if err := p.refill(); err != nil {
-			return nil, Handle{}, false, err
-		}
-	}
-	i := uint32(bits.TrailingZeros64(o.Slots))
-	fresh = p.fresh&o.Slots&-o.Slots != 0
-	o.Slots &= o.Slots - 1
-	p.used++
-	p.a.gain(p.stride)
-	g := (*uint32)(unsafe.Add(o.Gens, uintptr(i)*4))
-	*g++
-	q = unsafe.Add(o.Base, uintptr(i)*p.stride)
-	p.a.after()
-	return q, Handle{o.Index + i, *g}, fresh, nil
-}
-
-// refill opens a group, which is empty.
+// refill opens a group; the one before is used up.
 func (p *Pool) refill() error {
+	p.assure()
 	if p.head == 0 { // always so if p is closed
 		err := p.state()
 		if err == nil {
@@ -102,7 +121,7 @@ func (p *Pool) refill() error {
 	s, w, free, fresh := p.takeWord()
 	e := &p.dir[s.seq]
 	p.group = Group{
-		Base: unsafe.Add(e.base, uintptr(w)*64*p.stride), Gens: unsafe.Add(e.gens, uintptr(w)*64*4),
+		Base: unsafe.Add(e.base, uintptr(w)*64*p.stride), Gens: unsafe.Pointer(e.gen(w << 6)),
 		Index: e.index + w<<6, Slots: free,
 	}
 	p.fresh = fresh
@@ -111,12 +130,23 @@ func (p *Pool) refill() error {
 	return nil
 }
 
-// settle gives the hot slot and the group back, so that the bitmaps say what is
-// live.
-func (p *Pool) settle() {
-	p.cool()
-	if free := p.group.Slots; free != 0 {
-		p.group.Slots = 0
-		p.giveWord(p.dir[p.group.Index>>slotShift].id, p.group.Index%maxSlots>>6, free)
+// assure is called when no slot is in a group. It makes sure of the generations of
+// the slab that the last one was from, if now all of its slots were handed out and
+// none was freed.
+func (p *Pool) assure() {
+	if seq := p.group.Index >> slotShift; int(seq) < len(p.dir) {
+		if e := &p.dir[seq]; e.rec != nil && e.rec.summary == 0 && e.sure == e.floor {
+			e.sure = e.floor + 1
+		}
 	}
+}
+
+// settle gives the group back, so that the bitmaps say what is live.
+func (p *Pool) settle() {
+	if p.group.Slots == 0 {
+		return
+	}
+	w, free := p.group.word()
+	p.group.Slots = 0
+	p.giveWord(p.dir[w>>(slotShift-6)].id, w%(maxSlots/64), free)
 }

@@ -286,9 +286,9 @@ func TestMisuseOfPools(t *testing.T) {
 			for _, off := range []int{1, 4, p.Stats().Stride - 1} {
 				free(slab.Interior, unsafe.Add(first, off))
 			}
-			p.Free(first) // is kept hot
+			p.Free(first) // while there is a group, so to the bitmap
 			free(slab.DoubleFree, first)
-			p.Free(second) // is kept hot now, and first is in the bitmap
+			p.Free(second)
 			free(slab.DoubleFree, first)
 			free(slab.DoubleFree, second)
 

@@ -10,15 +10,26 @@ import "unsafe"
 // the place, the low bits the slot. A place outlives its slabs and remembers the
 // highest generation they reached, so that the next one goes on from there.
 type place struct {
+	_ [placeSize - 6*unsafe.Sizeof(uintptr(0)) - 16]byte // of no size at the end it would have one
+
 	base  unsafe.Pointer // of slot 0; nil if there is no slab
-	gens  unsafe.Pointer // of generation 0
-	slots uintptr
-	bytes uintptr   // of the slots
-	index uint32    // of slot 0
-	id    uint32    // the slab's number
-	floor uint32    // generation that slots start with
-	_     [5]uint32 // to a cache line, where indexing is a shift
+	gens  []uint32       // generations, one for each slot
+	rec   *slab          // the slab's record
+	bytes uintptr        // of the slots
+	index uint32         // of slot 0
+	id    uint32         // the slab's number
+	floor uint32         // generation that slots start with
+
+	// sure is the generation of all slots if that is known: all were handed out
+	// and none was freed. It is even before, and always once one was freed, so it
+	// is no handle's. To compare it first spares Get a cache miss.
+	sure uint32
 }
+
+const (
+	placeSize = 64      // a cache line, and indexing is a shift
+	touched   = deadGen // for sure, once a slot was freed; floor is less
+)
 
 const (
 	asideSize  = 512
@@ -26,7 +37,7 @@ const (
 )
 
 func (e *place) gen(slot uint32) *uint32 {
-	return (*uint32)(unsafe.Add(e.gens, uintptr(slot)*4))
+	return (*uint32)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(e.gens)), uintptr(slot)*4))
 }
 
 // slotAt returns the slot that starts at addr, any address at all. It is what
@@ -47,14 +58,21 @@ func (p *Pool) look(addr uintptr) *place {
 	if p.a == nil || p.closed {
 		return nil
 	}
-	if v := p.a.addrs.lookup(addr); v.isSlab() {
-		if s := p.a.slabs[v.number()].rec; s.owner == p.id {
-			e := &p.dir[s.seq]
-			p.aside[addr>>asideShift%asideSize] = e
-			return e
+	e := p.last
+	if e == nil || addr-uintptr(e.base) >= e.bytes {
+		v := p.a.addrs.lookup(addr)
+		if !v.isSlab() {
+			return nil
 		}
+		s := p.a.slabs[v.number()].rec
+		if s.owner != p.id {
+			return nil
+		}
+		e = &p.dir[s.seq]
+		p.last = e
 	}
-	return nil
+	p.aside[addr>>asideShift%asideSize] = e
+	return e
 }
 
 // find returns the place and number of the slot at q, live or not.
@@ -81,14 +99,14 @@ func (p *Pool) adopt(id uint32, s *slab) {
 	} else {
 		s.seq = uint32(len(p.dir))
 		if len(p.dir) == cap(p.dir) {
-			p.aside = [asideSize]*place{} // they are about to move
+			p.aside, p.last = [asideSize]*place{}, nil // they are about to move
 		}
 		p.dir = append(p.dir, place{})
 	}
 	e := &p.dir[s.seq]
 	*e = place{
-		base: p.a.slabs[id].base, gens: s.generations(), bytes: uintptr(s.slots) * p.stride,
-		index: s.seq << slotShift, slots: uintptr(s.slots), id: id, floor: gen,
+		base: p.a.slabs[id].base, gens: unsafe.Slice((*uint32)(s.generations()), s.slots), bytes: uintptr(s.slots) * p.stride,
+		rec: s, index: s.seq << slotShift, id: id, floor: gen, sure: gen,
 	}
 	for i := range s.slots {
 		*e.gen(i) = gen
@@ -104,21 +122,18 @@ func (p *Pool) full() bool { return len(p.vacantSeqs) == 0 && len(p.dir) >= maxS
 // used again.
 func (p *Pool) forget(s *slab) {
 	e := &p.dir[s.seq]
-	for i := range s.slots {
-		g := *e.gen(i)
-		if g == lastGen {
-			g = deadGen
-		}
-		e.floor = max(e.floor, g+g&1)
+	top := e.floor
+	for _, g := range e.gens {
+		top = max(top, g)
 	}
-	*e = place{floor: e.floor}
+	if top == lastGen {
+		top = deadGen
+	}
+	*e = place{floor: top + top&1, sure: touched}
 	p.frees++ // for scans to notice
 	p.gone++
-	if p.hot == nil {
-		p.hotGen = nil // it may point to where the slab's record was
-	}
 	if p.group.Slots == 0 {
-		p.group = Group{}
+		p.group = Group{} // it may point to where the slab was
 	}
 	if s.retired == 0 && e.floor < deadGen {
 		p.vacantSeqs = append(p.vacantSeqs, s.seq)

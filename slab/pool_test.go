@@ -241,6 +241,11 @@ func TestPoolFreeKnowsEveryAddress(t *testing.T) {
 				break
 			}
 		}
+		for p.AtHand() > 0 { // so that what is freed comes next
+			q, err := p.AllocUninitialized()
+			require.NoError(t, err)
+			qs = append(qs, q)
+		}
 		n := p.Len()
 		kind := func(q unsafe.Pointer) (kind slab.Misuse) {
 			defer func() {
@@ -473,7 +478,7 @@ func TestPoolRetires(t *testing.T) {
 		"Remove": func(p *slab.Pool, _ unsafe.Pointer, h slab.Handle) { p.Remove(h) },
 		"Free after another": func(p *slab.Pool, q unsafe.Pointer, _ slab.Handle) {
 			r, _, _ := p.Insert()
-			p.Free(r) // leaves a hot slot
+			p.Free(r) // is the group
 			p.Free(q)
 		},
 		"Remove after another": func(p *slab.Pool, _ unsafe.Pointer, h slab.Handle) {
@@ -490,6 +495,17 @@ func TestPoolRetires(t *testing.T) {
 			require.NoError(t, err)
 			q, h, err := p.Insert()
 			require.NoError(t, err)
+			var more []slab.Handle
+			for p.AtHand() > 0 { // so that what is freed is the group
+				_, h, err := p.Insert()
+				require.NoError(t, err)
+				more = append(more, h)
+			}
+			require.True(t, p.Remove(more[0]))
+			require.True(t, p.Remove(more[1])) // to the bitmap
+			_, _, err = p.Insert()
+			require.NoError(t, err)
+			require.Zero(t, p.AtHand())
 			h = p.SetGeneration(h, slab.PoolLastGen-4)
 			var old []slab.Handle
 			for { // its last lives
@@ -723,10 +739,10 @@ func TestPoolReserveIsKept(t *testing.T) {
 		require.NoError(t, err)
 		hs = append(hs, h)
 	}
-	for _, h := range hs { // one empty slab is kept back, the other has the hot slot
+	for _, h := range hs { // one empty slab is kept back, the other has the group
 		require.True(t, p.Remove(h))
 	}
-	require.True(t, p.IsHot())
+	require.Equal(t, 1, p.AtHand())
 	require.Zero(t, p.Len())
 	n := p.Stats().Free
 	require.NoError(t, p.Reserve(n))
@@ -841,7 +857,7 @@ func TestPoolAfterClose(t *testing.T) {
 			require.NoError(t, err)
 			s := p.Scan()
 			require.True(t, s.Next())
-			p.Free(r) // a hot slot does not survive either
+			p.Free(r) // the group does not survive either
 			end(p)
 			assert.Zero(t, s.Refresh())
 			for range 2 {

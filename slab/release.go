@@ -20,7 +20,7 @@ func (a *Allocator) reclaim(err error) bool {
 	vacant, held := len(a.vacantSlabs), a.user.held+a.meta.held
 	for _, p := range a.pools {
 		if p != nil {
-			p.settle() // a slot that is only hot keeps its slab
+			p.settle() // a group keeps its slab
 		}
 	}
 	a.dropSpares()

@@ -57,12 +57,7 @@ func (p *Pool) liveWord(s *slab, w uint32) uint64 {
 	if n := s.slots - w<<6; n < 64 {
 		m &= 1<<n - 1
 	}
-	if p.hot != nil && p.hotIndex>>6 == s.seq<<(slotShift-6)|w {
-		m &^= 1 << (p.hotIndex & 63)
-	}
-	if p.group.Slots != 0 && p.group.Index>>6 == s.seq<<(slotShift-6)|w {
-		m &^= p.group.Slots
-	}
+	m &^= p.group.among(s, w)
 	if s.retired > 0 {
 		e := &p.dir[s.seq]
 		for r := m; r != 0; r &= r - 1 {
@@ -107,12 +102,12 @@ func (c *Scan) show(live uint64) {
 	c.group = c.w - 1
 	c.Live = live
 	c.Base = unsafe.Add(c.place.base, uintptr(c.group)*64*c.pool.stride)
-	c.Gens = unsafe.Add(c.place.gens, uintptr(c.group)*64*4)
+	c.Gens = unsafe.Pointer(c.place.gen(c.group << 6))
 	c.Index = c.place.index + c.group<<6
 }
 
-// enter goes to the next slab. With no slot hot, no group and none retired, its bitmap
-// alone says what is live, until something is freed.
+// enter goes to the next slab. With no group and no slot retired, its bitmap alone
+// says what is live, until something is freed.
 func (c *Scan) enter() bool {
 	p := c.pool
 	if c.s != nil {
@@ -128,14 +123,21 @@ func (c *Scan) enter() bool {
 			continue
 		}
 		c.s, c.Seen = p.a.slabs[c.place.id].rec, p.frees
-		c.w, c.words, c.plain = 0, c.s.words(), 0
-		if c.s.retired == 0 {
-			c.plain = c.s.slots / 64
-		}
+		c.w, c.words = 0, c.s.words()
+		c.measure()
 		return true
 	}
 	c.place = place{}
 	return false
+}
+
+// measure finds out how far the bitmap alone says what is live, from the next word
+// on: not if a slot is retired, nor if the group is still ahead.
+func (c *Scan) measure() {
+	c.plain = 0
+	if w, slots := c.pool.group.word(); c.s.retired == 0 && (slots == 0 || w < c.seq<<(slotShift-6)|c.w || w>>(slotShift-6) > c.seq) {
+		c.plain = c.s.slots / 64
+	}
 }
 
 // Refresh returns which of the 64 slots at hand are live now: none if their slab
@@ -144,11 +146,12 @@ func (c *Scan) Refresh() uint64 {
 	if c.s == nil {
 		return 0
 	}
-	c.Seen, c.plain = *c.Frees, 0
+	c.Seen = *c.Frees
 	if e := &c.pool.dir[c.seq]; e.base != c.place.base || e.id != c.place.id || e.floor != c.place.floor {
 		c.leave()
 		return 0
 	}
+	c.measure()
 	return c.pool.liveWord(c.s, c.group)
 }
 
@@ -180,7 +183,10 @@ func (c *Scan) NextRun() (first unsafe.Pointer, n int) {
 	}
 	c.Live = 0
 	for c.w < c.words {
-		m := p.liveWord(c.s, c.w)
+		m := ^*c.s.word(c.w)
+		if c.w >= c.plain {
+			m = p.liveWord(c.s, c.w)
+		}
 		k := bits.TrailingZeros64(^m)
 		c.w++
 		n += k

@@ -38,8 +38,9 @@ type Stats struct {
 }
 
 // Stats returns the figures of this moment. It takes time in proportion to the
-// number of pools, blocks, and holes about as large as the largest. A slot that a
-// pool keeps hot counts as free.
+// number of pools, blocks, and holes about as large as the largest. Slots
+// that a pool has at hand, to hand out next, count as free; but in PeakLive they
+// count from when the pool took them, up to 64 of each pool.
 func (a *Allocator) Stats() Stats {
 	s := Stats{
 		Name: a.cfg.Name, Live: a.live, PeakLive: a.peakLive,
@@ -71,11 +72,10 @@ func (a *Allocator) Stats() Stats {
 		count(&p.cache)
 		s.Frees -= p.gone
 		s.Allocs -= p.gone
-		if p.hot != nil {
-			s.Allocs--
-			s.Live -= int(p.stride)
-			s.SlabFree += int(p.stride)
-		}
+		idle := p.used - p.Len()
+		s.Allocs -= uint64(idle)
+		s.Live -= idle * int(p.stride)
+		s.SlabFree += idle * int(p.stride)
 	}
 	for _, i := range a.user.order {
 		b := &a.user.blocks[i]

@@ -174,7 +174,7 @@ func TestW16_HysteresisAtTheEdge(t *testing.T) {
 	for range pairs {
 		q, _ := p.AllocUninitialized()
 		r, _ := p.AllocUninitialized()
-		p.Free(q) // the second is not served by the slot that is kept hot
+		p.Free(q) // the second is not served by the slot that was freed last
 		p.Free(r)
 	}
 	after := src.Counts()

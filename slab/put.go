@@ -1,0 +1,140 @@
+package slab
+
+import "unsafe"
+
+// How a slot goes back to its pool. If there is no group it is the group, next to
+// be handed out; if there is one, its bit is set in its slab's bitmap. Either is a
+// few instructions from the place that was looked up anyway. All that is rare is
+// apart: a slot whose generation cannot grow, a slab that was full or that may be
+// empty now.
+
+// Free gives the slot at q back. It takes constant time, cannot fail, and panics
+// with a *MisuseError if q is not a live slot of p.
+func (p *Pool) Free(q unsafe.Pointer) {
+	if e := p.aside[uintptr(q)>>asideShift%asideSize]; e != nil {
+		off := uintptr(q) - uintptr(e.base) // place.slotAt, in line
+		prod := uint64(off) * uint64(p.quick)
+		if slot := uint32(prod >> 32); off < e.bytes && uint32(prod) < p.quick {
+			if g := *e.gen(slot); g&1 != 0 && g != lastGen {
+				if p.group.Slots == 0 {
+					p.open(e, slot, q)
+					return
+				}
+				if s := e.rec; s.common() {
+					p.shelve(e, s, slot)
+					return
+				}
+				p.shelveAny(e, slot)
+				return
+			}
+		}
+	}
+	p.freeCold(q)
+}
+
+// freeCold is Free where the pool has nothing set aside for q, or all is not well.
+func (p *Pool) freeCold(q unsafe.Pointer) {
+	e, slot, ok := p.find(q)
+	if !ok || *e.gen(slot)&1 == 0 {
+		p.bad("Pool.Free", q)
+	}
+	switch {
+	case *e.gen(slot) == lastGen:
+		p.end(e, slot)
+	case p.group.Slots == 0:
+		p.open(e, slot, q)
+	default:
+		p.shelveAny(e, slot)
+	}
+}
+
+// Remove gives the slot that h names back, and tells whether h named one. A
+// handle of an object that is gone, or was never there, changes nothing.
+func (p *Pool) Remove(h Handle) bool {
+	seq, slot := h.index>>slotShift, h.index%maxSlots
+	if int(seq) >= len(p.dir) {
+		return false
+	}
+	e := &p.dir[seq]
+	if int(slot) >= len(e.gens) || e.gens[slot] != h.gen {
+		return false
+	}
+	switch {
+	case h.gen == lastGen:
+		p.end(e, slot)
+	case p.group.Slots == 0:
+		p.open(e, slot, p.at(e, slot))
+	default:
+		if s := e.rec; s.common() {
+			p.shelve(e, s, slot)
+		} else {
+			p.shelveAny(e, slot)
+		}
+	}
+	return true
+}
+
+// open frees the slot at q and makes it the group, which is empty.
+func (p *Pool) open(e *place, slot uint32, q unsafe.Pointer) {
+	p.dead(e, slot)
+	o := &p.group
+	o.Base, o.Gens, o.Slots, o.Index = q, unsafe.Pointer(e.gen(slot)), 1, e.index+slot
+	p.fresh = 0
+	if invariants {
+		p.a.after()
+	}
+}
+
+// dead counts a slot as freed.
+func (p *Pool) dead(e *place, slot uint32) {
+	if invariants {
+		poison(unsafe.Slice((*byte)(p.at(e, slot)), p.size))
+	}
+	*e.gen(slot)++
+	e.sure = touched
+	p.frees++
+}
+
+// common tells whether shelve will do for a slot of s: s was not full, and has
+// others in use besides what a group can have, which is 63 once it is open.
+func (s *slab) common() bool { return s.summary != 0 && s.used > 64 }
+
+// shelve frees a slot and sets its bit in the bitmap of its slab.
+func (p *Pool) shelve(e *place, s *slab, slot uint32) {
+	p.dead(e, slot)
+	s.summary |= 1 << (slot >> 6 & 63)
+	*s.word(slot >> 6) |= 1 << (slot & 63)
+	s.used--
+	p.used--
+	p.a.live -= int(p.stride)
+	if invariants {
+		p.a.after()
+	}
+}
+
+// shelveAny is shelve for a slot whose slab was full, or has few others in use.
+// The last slot of its slab, and of the pool, is better the group: its slab may be
+// wanted again at once, and those that only the group that was keeps may not.
+func (p *Pool) shelveAny(e *place, slot uint32) {
+	if e.rec.used == 1 || p.Len() == 1 {
+		p.settle()
+		p.open(e, slot, p.at(e, slot))
+		return
+	}
+	p.dead(e, slot)
+	p.give(e.id, e.rec, slot)
+	p.a.after()
+}
+
+// end frees a slot whose generation cannot grow any more.
+func (p *Pool) end(e *place, slot uint32) {
+	if p.Len() == 1 {
+		p.settle()
+	}
+	*e.gen(slot) = deadGen // one of its slab was freed before, so e.sure is touched
+	e.rec.retired++
+	p.frees++
+	p.retired++
+	p.drop(e.id, e.rec)
+	p.a.after()
+}

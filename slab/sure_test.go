@@ -1,0 +1,162 @@
+package slab_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/slab"
+)
+
+// Where all slots were handed out and none was freed, the pool is sure of their
+// generation, and no longer.
+func TestPoolIsSure(t *testing.T) {
+	fill := func(t *testing.T) (*slab.Pool, []slab.Handle, slab.Handle) {
+		p, hs := filledPool(t, 24, 150)
+		require.Zero(t, p.Sure(0), "not before the next need")
+		_, far, err := p.Insert()
+		require.NoError(t, err)
+		require.Equal(t, hs[0].Gen(), p.Sure(0))
+		require.Zero(t, p.Sure(1))
+		for _, h := range hs {
+			require.NotNil(t, p.Get(h))
+			for _, gen := range []uint32{0, 1, h.Gen() - 1, h.Gen() + 1, h.Gen() + 2, slab.PoolLastGen - 1, slab.PoolLastGen} {
+				place, slot := h.Index()
+				require.Nil(t, p.Get(slab.RawHandle(place, slot, gen)), "generation %d", gen)
+			}
+		}
+		require.Nil(t, p.Get(slab.RawHandle(0, uint32(len(hs)), hs[0].Gen())), "behind the last slot")
+		return p, hs, far
+	}
+	stale := func(t *testing.T, p *slab.Pool, hs ...slab.Handle) {
+		t.Helper()
+		for _, h := range hs {
+			require.Nil(t, p.Get(h))
+			require.False(t, p.Remove(h))
+		}
+		require.NoError(t, p.Allocator().Check())
+	}
+	for name, free := range map[string]func(p *slab.Pool, h slab.Handle){
+		"Remove": func(p *slab.Pool, h slab.Handle) { p.Remove(h) },
+		"Free":   func(p *slab.Pool, h slab.Handle) { p.Free(p.Get(h)) },
+		"Remove at the last generation": func(p *slab.Pool, h slab.Handle) {
+			p.Remove(p.SetGeneration(h, slab.PoolLastGen))
+		},
+	} {
+		for _, grouped := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, " with a group: ", grouped), func(t *testing.T) {
+				p, hs, far := fill(t)
+				if !grouped {
+					for p.AtHand() > 0 {
+						_, _, err := p.Insert()
+						require.NoError(t, err)
+					}
+				}
+				free(p, hs[7])
+				require.Zero(t, p.Sure(0))
+				stale(t, p, hs[7])
+				for range p.Stats().Free + 1 { // full again, and used up
+					_, h, err := p.Insert()
+					require.NoError(t, err)
+					require.NotNil(t, p.Get(h))
+				}
+				require.Zero(t, p.Sure(0), "a slot has another generation")
+				stale(t, p, hs[7])
+				require.NotNil(t, p.Get(hs[8]))
+				require.NotNil(t, p.Get(far))
+			})
+		}
+	}
+	t.Run("not with a slot in the group", func(t *testing.T) {
+		p, hs := filledPool(t, 24, 150)
+		q := p.Get(hs[3])
+		p.Free(q)
+		_, err := p.TakeGroup(1)
+		require.NoError(t, err)
+		_, _, err = p.Insert()
+		require.NoError(t, err)
+		require.Zero(t, p.Sure(0))
+	})
+	t.Run("settled before it was full", func(t *testing.T) {
+		p, _ := newPool(t, 24, 8, slab.Config{})
+		require.NoError(t, p.Room(150))
+		n := p.Stats().Free
+		for i := range n {
+			_, _, err := p.Insert()
+			require.NoError(t, err)
+			if i%50 == 20 {
+				liveSlots(p)
+				require.Zero(t, p.Sure(0))
+				require.NoError(t, p.Allocator().Check())
+			}
+		}
+		_, h, err := p.Insert()
+		require.NoError(t, err)
+		require.Equal(t, h.Gen(), p.Sure(0))
+	})
+	t.Run("Reset", func(t *testing.T) {
+		p, hs, far := fill(t)
+		for round := range 3 {
+			p.Reset()
+			require.Zero(t, p.Sure(0))
+			stale(t, p, append(hs, far)...)
+			require.Zero(t, p.Len())
+			next := make([]slab.Handle, 0, len(hs))
+			for range p.Stats().Free {
+				_, h, err := p.Insert()
+				require.NoError(t, err)
+				if place, _ := h.Index(); place == 0 {
+					next = append(next, h)
+				}
+			}
+			require.Len(t, next, len(hs))
+			_, far, _ = p.Insert()
+			require.Equal(t, next[0].Gen(), p.Sure(0), "round %d", round)
+			require.Equal(t, hs[0].Gen()+2, next[0].Gen())
+			stale(t, p, hs...)
+			hs = next
+		}
+	})
+	t.Run("Reset of a slab in part", func(t *testing.T) {
+		p, _ := newPool(t, 24, 8, slab.Config{})
+		require.NoError(t, p.Room(150))
+		n := p.Stats().Free
+		var hs []slab.Handle
+		for range n / 2 {
+			_, h, err := p.Insert()
+			require.NoError(t, err)
+			hs = append(hs, h)
+		}
+		p.Reset()
+		stale(t, p, hs...)
+		for range n + 1 {
+			_, _, err := p.Insert()
+			require.NoError(t, err)
+		}
+		require.Zero(t, p.Sure(0), "the generations are not all the same")
+		stale(t, p, hs...)
+	})
+	t.Run("the end of generations", func(t *testing.T) {
+		p, hs, far := fill(t)
+		for i, h := range hs {
+			hs[i] = p.SetGeneration(h, slab.PoolLastGen-2)
+		}
+		p.Reset()
+		stale(t, p, append(hs, far)...)
+		require.Zero(t, p.Sure(0))
+	})
+	t.Run("another slab in the place", func(t *testing.T) {
+		p, hs, far := fill(t)
+		p.Allocator().Reset()
+		p.Allocator().Trim()
+		stale(t, p, append(hs, far)...)
+		old := append(hs, far)
+		for range 2 * len(hs) {
+			_, h, err := p.Insert()
+			require.NoError(t, err)
+			require.NotNil(t, p.Get(h))
+		}
+		stale(t, p, old...)
+	})
+}
