@@ -49,20 +49,16 @@ func (p *Pool) Take() (unsafe.Pointer, Handle) {
 	return unsafe.Add(o.Base, i*p.stride), Handle{o.Index + uint32(i), *g}
 }
 
-// nextFresh tells whether the slot that Take takes is zero.
-func (p *Pool) nextFresh() bool {
-	m := p.group.Slots
-	return p.fresh&m&-m != 0
-}
-
-// takeCold is Take that opens a group if there is none.
-func (p *Pool) takeCold() (q unsafe.Pointer, h Handle, fresh bool, err error) {
+// take is Take that opens a group if there is none, and tells whether the slot is
+// zero.
+func (p *Pool) take() (q unsafe.Pointer, h Handle, fresh bool, err error) {
 	if p.group.Slots == 0 {
 		if err := p.refill(); err != nil {
 			return nil, Handle{}, false, err
 		}
 	}
-	fresh = p.nextFresh()
+	m := p.group.Slots
+	fresh = p.fresh&m&-m != 0
 	q, h = p.Take()
 	p.a.after()
 	return q, h, fresh, nil

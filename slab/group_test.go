@@ -298,3 +298,33 @@ func TestStatsLeaveOutTheGroup(t *testing.T) {
 
 // A place is a power of two, so that to index is to shift.
 func TestPlaceSize(t *testing.T) { require.EqualValues(t, 64, slab.PlaceSize) }
+
+// The last live slot is retired while there is a group: no slab is kept for it.
+func TestPoolRetiresTheLastWithAGroup(t *testing.T) {
+	for _, size := range []int{24, 5000} {
+		p, _ := newPool(t, size, 8, slab.Config{})
+		require.NoError(t, p.Room(10))
+		_, h, err := p.Insert()
+		require.NoError(t, err)
+		require.NotZero(t, p.AtHand())
+		require.True(t, p.Remove(p.SetGeneration(h, slab.PoolLastGen)))
+		require.Zero(t, p.Len())
+		require.Zero(t, p.AtHand())
+		require.NoError(t, p.Allocator().Check())
+	}
+}
+
+// Room does not count on slots that are retired.
+func TestPoolRoomWithRetiredSlots(t *testing.T) {
+	p, hs := filledPool(t, 24, 150)
+	for _, h := range hs[:10] {
+		require.True(t, p.Remove(p.SetGeneration(h, slab.PoolLastGen)))
+	}
+	for _, h := range hs[10:20] {
+		require.True(t, p.Remove(h))
+	}
+	for _, n := range []int{10, 11, 20, 21} {
+		require.NoError(t, p.Room(n))
+		require.GreaterOrEqual(t, p.Stats().Free, n)
+	}
+}

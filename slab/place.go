@@ -108,8 +108,8 @@ func (p *Pool) adopt(id uint32, s *slab) {
 		base: p.a.slabs[id].base, gens: unsafe.Slice((*uint32)(s.generations()), s.slots), bytes: uintptr(s.slots) * p.stride,
 		rec: s, index: s.seq << slotShift, id: id, floor: gen, sure: gen,
 	}
-	for i := range s.slots {
-		*e.gen(i) = gen
+	for i := range e.gens {
+		e.gens[i] = gen
 	}
 }
 
@@ -129,7 +129,7 @@ func (p *Pool) forget(s *slab) {
 	if top == lastGen {
 		top = deadGen
 	}
-	*e = place{floor: top + top&1, sure: touched}
+	*e = place{floor: top + top&1}
 	p.frees++ // for scans to notice
 	p.gone++
 	if p.group.Slots == 0 {

@@ -116,13 +116,9 @@ func (a *Allocator) cacheOf(owner uint32) *cache {
 
 // Alloc takes a slot and clears it.
 func (p *Pool) Alloc() (unsafe.Pointer, error) {
-	fresh := p.nextFresh()
-	q, _ := p.Take()
-	if q == nil {
-		var err error
-		if q, _, fresh, err = p.takeCold(); err != nil {
-			return nil, err
-		}
+	q, _, fresh, err := p.take()
+	if err != nil {
+		return nil, err
 	}
 	if !fresh {
 		clear(unsafe.Slice((*byte)(q), p.size))
@@ -140,10 +136,7 @@ func (p *Pool) AllocUninitialized() (unsafe.Pointer, error) {
 
 // Insert is AllocUninitialized that returns the slot's handle as well.
 func (p *Pool) Insert() (unsafe.Pointer, Handle, error) {
-	if q, h := p.Take(); q != nil {
-		return q, h, nil
-	}
-	q, h, _, err := p.takeCold()
+	q, h, _, err := p.take()
 	return q, h, err
 }
 
@@ -198,5 +191,8 @@ func (p *Pool) Owns(q unsafe.Pointer) bool {
 // Allocator returns the allocator that p is on.
 func (p *Pool) Allocator() *Allocator { return p.a }
 
-// Len returns the number of live slots.
+// Len returns the number of live slots. (Counting bits is long on a processor that
+// has no instruction for it, too long to be put in line everywhere.)
+//
+//go:noinline
 func (p *Pool) Len() int { return p.used - bits.OnesCount64(p.group.Slots) }

@@ -24,7 +24,7 @@ func (p *Pool) Free(q unsafe.Pointer) {
 					p.shelve(e, s, slot)
 					return
 				}
-				p.shelveAny(e, slot)
+				p.putAny(e, slot)
 				return
 			}
 		}
@@ -38,14 +38,7 @@ func (p *Pool) freeCold(q unsafe.Pointer) {
 	if !ok || *e.gen(slot)&1 == 0 {
 		p.bad("Pool.Free", q)
 	}
-	switch {
-	case *e.gen(slot) == lastGen:
-		p.end(e, slot)
-	case p.group.Slots == 0:
-		p.open(e, slot, q)
-	default:
-		p.shelveAny(e, slot)
-	}
+	p.putAny(e, slot)
 }
 
 // Remove gives the slot that h names back, and tells whether h named one. A
@@ -59,18 +52,17 @@ func (p *Pool) Remove(h Handle) bool {
 	if int(slot) >= len(e.gens) || e.gens[slot] != h.gen {
 		return false
 	}
-	switch {
-	case h.gen == lastGen:
-		p.end(e, slot)
-	case p.group.Slots == 0:
-		p.open(e, slot, p.at(e, slot))
-	default:
+	if h.gen != lastGen {
+		if p.group.Slots == 0 {
+			p.open(e, slot, p.at(e, slot))
+			return true
+		}
 		if s := e.rec; s.common() {
 			p.shelve(e, s, slot)
-		} else {
-			p.shelveAny(e, slot)
+			return true
 		}
 	}
+	p.putAny(e, slot)
 	return true
 }
 
@@ -112,11 +104,15 @@ func (p *Pool) shelve(e *place, s *slab, slot uint32) {
 	}
 }
 
-// shelveAny is shelve for a slot whose slab was full, or has few others in use.
-// The last slot of its slab, and of the pool, is better the group: its slab may be
-// wanted again at once, and those that only the group that was keeps may not.
-func (p *Pool) shelveAny(e *place, slot uint32) {
-	if e.rec.used == 1 || p.Len() == 1 {
+// putAny frees any live slot, also one whose slab was full, or has few others in
+// use. The last of its slab, or of the pool, is the group whatever was: its slab may
+// be wanted again at once, and those that only the old group keeps may not.
+func (p *Pool) putAny(e *place, slot uint32) {
+	if *e.gen(slot) == lastGen {
+		p.end(e, slot)
+		return
+	}
+	if p.group.Slots == 0 || e.rec.used == 1 || p.Len() == 1 {
 		p.settle()
 		p.open(e, slot, p.at(e, slot))
 		return

@@ -123,21 +123,14 @@ func (c *Scan) enter() bool {
 			continue
 		}
 		c.s, c.Seen = p.a.slabs[c.place.id].rec, p.frees
-		c.w, c.words = 0, c.s.words()
-		c.measure()
+		c.w, c.words, c.plain = 0, c.s.words(), 0
+		if c.s.retired == 0 {
+			c.plain = c.s.slots / 64
+		}
 		return true
 	}
 	c.place = place{}
 	return false
-}
-
-// measure finds out how far the bitmap alone says what is live, from the next word
-// on: not if a slot is retired, nor if the group is still ahead.
-func (c *Scan) measure() {
-	c.plain = 0
-	if w, slots := c.pool.group.word(); c.s.retired == 0 && (slots == 0 || w < c.seq<<(slotShift-6)|c.w || w>>(slotShift-6) > c.seq) {
-		c.plain = c.s.slots / 64
-	}
 }
 
 // Refresh returns which of the 64 slots at hand are live now: none if their slab
@@ -146,13 +139,19 @@ func (c *Scan) Refresh() uint64 {
 	if c.s == nil {
 		return 0
 	}
+	p := c.pool
 	c.Seen = *c.Frees
-	if e := &c.pool.dir[c.seq]; e.base != c.place.base || e.id != c.place.id || e.floor != c.place.floor {
+	if e := &p.dir[c.seq]; e.base != c.place.base || e.id != c.place.id || e.floor != c.place.floor {
 		c.leave()
 		return 0
 	}
-	c.measure()
-	return c.pool.liveWord(c.s, c.group)
+	// The bitmap alone says what is live from here on, unless a slot is retired or
+	// the group is ahead.
+	c.plain = 0
+	if c.s.retired == 0 && (p.group.Slots == 0 || p.group.Index>>6 < c.seq<<(slotShift-6)|c.w) {
+		c.plain = c.s.slots / 64
+	}
+	return p.liveWord(c.s, c.group)
 }
 
 // leave goes behind the slab, and forgets where it was: the collector must not
