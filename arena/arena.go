@@ -239,8 +239,15 @@ func (a *Arena[T]) All() iter.Seq2[Handle[T], *T] {
 }
 
 // zero clears the object at p. Compilers to go1.26 make an array of zeros on the
-// stack first, and copy it, where an assignment says the same of an array.
-func zero[T any](p *T) { clear((*[1]T)(unsafe.Pointer(p))[:]) }
+// stack first, and copy it, where an assignment says the same of an array; on 32-bit
+// processors what they make of clear is a call.
+func zero[T any](p *T) {
+	if unsafe.Sizeof(uintptr(0)) == 4 {
+		*p = *new(T)
+	} else {
+		clear((*[1]T)(unsafe.Pointer(p))[:])
+	}
+}
 
 // stride is the distance of neighbours: the size of T, but for a T of no size,
 // which has addresses of its own all the same.
