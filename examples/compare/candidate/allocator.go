@@ -32,6 +32,16 @@ func init() {
 		Mixed: func() bench.Mixed { return &allocatorMixed{zeroed: true} },
 		Lacks: lacks,
 	})
+	lacks = maps.Clone(allocatorLacks)
+	lacks[bench.KindFit] = "a fixed heap is what it is: see allocator"
+	lacks[bench.KindFixed] = "for mixed sizes only: see allocator"
+	bench.Register(&bench.Candidate{
+		Name:   "allocator huge pages",
+		About:  "slab.Allocator on blocksrc.Mmap{HugePages: true}: AllocUninitialized and Free of byte slices",
+		Family: bench.Ours, Rank: 5, Colour: "#aec7e8", Frees: true,
+		Mixed: func() bench.Mixed { return &allocatorMixed{src: blocksrc.Mmap{HugePages: true}} },
+		Lacks: lacks,
+	})
 }
 
 var allocatorLacks = bench.LacksAll("it has bytes, not objects that refer to each other: see the arenas",
@@ -85,6 +95,7 @@ func (f *allocatorFixed) Close() error { return f.a.Close() }
 
 type allocatorMixed struct {
 	zeroed bool
+	src    blocksrc.Source // nil: the default
 	a      *slab.Allocator
 	at     [][]byte
 	touch  bench.Touch
@@ -92,7 +103,7 @@ type allocatorMixed struct {
 
 func (m *allocatorMixed) Open(n, _ int, touch bench.Touch) (err error) {
 	m.at, m.touch = slots[[]byte](n), touch
-	m.a, err = slab.New(slab.Config{})
+	m.a, err = slab.New(slab.Config{Source: m.src})
 	return err
 }
 

@@ -15,7 +15,7 @@ func init() {
 	bench.Register(&bench.Candidate{
 		Name:   "region",
 		About:  "arena.Region: MakeSlice of 1 024 nodes at a time, linked by index; Reset",
-		Family: bench.Ours, Rank: 5, Colour: "#17becf",
+		Family: bench.Ours, Rank: 6, Colour: "#17becf",
 		TreesBulk: func() bench.Trees { return &regionTrees{} },
 		Lacks: bench.LacksAll("no free of single objects", bench.KindFixed, bench.KindMixed, bench.KindFit,
 			bench.KindTreesFree, bench.KindFrame, bench.KindHold, bench.KindECS),
