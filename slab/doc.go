@@ -10,6 +10,8 @@
 //	hole     a free chunk
 //	slab     a chunk that is a run of equal slots
 //	slot     room for one object
+//	magazine free slots that a size class has at hand, see magazine.go
+//	group    free slots that a pool has at hand, see group.go
 //	handle   an 8-byte name of a slot and its generation
 //	live     allocated
 //	held     taken from the source
@@ -49,12 +51,12 @@
 // the request needs; and a large request that gets no block makes do with a hole.
 //
 // Free(b) asks the address map (addrmap.go) what is at b. A slot is at hand again,
-// and back in its slab when its class has too many; a chunk merges with the holes at its sides at once, and when that leaves
-// one hole as long as the block, the block goes back to the source, except for
-// one that is kept for the next need.
+// and back in its slab when its class has too many; a chunk merges with the holes
+// at its sides at once, and when that leaves one hole as long as the block, the
+// block goes back to the source, except for one that is kept for the next need.
 //
-// A [Pool] (pool.go) has slabs of its own whose slots have generations. Package
-// arena gives it types.
+// A [Pool] (pool.go) has slabs of its own whose slots have generations, and hands
+// them out of a group (group.go). Package arena gives it types.
 //
 // # Cost
 //
