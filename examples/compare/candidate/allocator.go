@@ -36,7 +36,7 @@ func init() {
 	lacks[bench.KindFit] = "a fixed heap is what it is: see allocator"
 	lacks[bench.KindFixed] = "for mixed sizes only: see allocator"
 	bench.Register(&bench.Candidate{
-		Name:   "allocator huge pages",
+		Name:   "allocator huge",
 		About:  "slab.Allocator on blocksrc.Mmap{HugePages: true}: AllocUninitialized and Free of byte slices",
 		Family: bench.Ours, Rank: 5, Colour: "#aec7e8", Frees: true,
 		Mixed: func() bench.Mixed { return &allocatorMixed{src: blocksrc.Mmap{HugePages: true}} },
