@@ -24,7 +24,7 @@ type Allocator struct {
 	slabs       []slabRef // number 0 is none
 	vacantSlabs []uint32
 	classes     [numClasses]class // zero until they are needed
-	pools       []*Pool // by id - numClasses; nil if closed
+	pools       []*Pool           // by id - numClasses; nil if closed
 
 	live, peakLive, peakHeld int
 	allocs, frees            uint64 // of chunks, blocks of their own, and pools that were closed
