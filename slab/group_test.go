@@ -297,7 +297,7 @@ func TestStatsLeaveOutTheGroup(t *testing.T) {
 }
 
 // A place is a power of two, so that to index is to shift.
-func TestPlaceSize(t *testing.T) { require.EqualValues(t, 64, slab.PlaceSize) }
+func TestPlaceSize(t *testing.T) { require.Equal(t, 64, int(slab.PlaceSize)) }
 
 // The last live slot is retired while there is a group: no slab is kept for it.
 func TestPoolRetiresTheLastWithAGroup(t *testing.T) {
