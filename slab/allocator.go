@@ -3,6 +3,7 @@ package slab
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"unsafe"
 
 	"github.com/vita-go/deblockator/blocksrc"
@@ -122,7 +123,7 @@ func (a *Allocator) AllocUninitialized(size, align int) ([]byte, error) {
 // much for a size that is 0 or less.
 func classBits(size, align int) uint {
 	n := align - 1
-	n &^= n >> 63 // an align of 0 is as good as 1
+	n &^= n >> (bits.UintSize - 1) // an align of 0 is as good as 1
 	return uint(size-1) | uint(n)
 }
 
