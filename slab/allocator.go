@@ -120,7 +120,9 @@ func (a *Allocator) AllocUninitialized(size, align int) ([]byte, error) {
 }
 
 // classBits returns a request's size, rounded up to a multiple of align, less one;
-// much for a size that is 0 or less.
+// much for a size that is 0 or less. It is what smallClass does, small enough to be
+// put in line: the two Allocs that use it are alike, and not one function that
+// both call, to have no call on the way that most programs go.
 func classBits(size, align int) uint {
 	n := align - 1
 	n &^= n >> (bits.UintSize - 1) // an align of 0 is as good as 1

@@ -41,7 +41,7 @@ func (e *place) gen(slot uint32) *uint32 {
 }
 
 // slotAt returns the slot that starts at addr, any address at all. It is what
-// slab.slotAt is to a slab.
+// slabRef.slotAt is to a slab.
 func (e *place) slotAt(addr uintptr, quick uint32) (slot uint32, ok bool) {
 	off := addr - uintptr(e.base)
 	prod := uint64(off) * uint64(quick)
