@@ -1,6 +1,7 @@
 package slab_test
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -87,17 +88,20 @@ func TestB16_SizesWithAnyBitSet(t *testing.T) {
 func TestB17_NewBlocksServeTheirRequest(t *testing.T) {
 	for _, align := range []int{1, 64, 1024, 2048, 4096} {
 		for size := 1000; size < 70_000; size += 333 {
-			for _, slack := range []int{0, 16, 1008, 1040, 2000, align, align + 1024, 2 * align} {
-				a := room(t, size+slack, slab.Config{BlockSize: 64 << 10, MaxBlockSize: 64 << 10, LargeSize: 64 << 10})
-				b, err := a.AllocUninitialized(size, align)
-				if err != nil {
-					require.ErrorIs(t, err, blocksrc.ErrExhausted)
-					require.Zero(t, a.Stats().Blocks)
-					continue
+			// A test of its own, or all allocators would be there until the end.
+			t.Run(fmt.Sprintf("%d/%d", size, align), func(t *testing.T) {
+				for _, slack := range []int{0, 16, 1008, 1040, 2000, align, align + 1024, 2 * align} {
+					a := room(t, size+slack, slab.Config{BlockSize: 64 << 10, MaxBlockSize: 64 << 10, LargeSize: 64 << 10})
+					b, err := a.AllocUninitialized(size, align)
+					if err != nil {
+						require.ErrorIs(t, err, blocksrc.ErrExhausted)
+						require.Zero(t, a.Stats().Blocks)
+						continue
+					}
+					require.Zero(t, startOf(b)%uintptr(align))
+					a.Free(b)
 				}
-				require.Zero(t, startOf(b)%uintptr(align))
-				a.Free(b)
-			}
+			})
 		}
 	}
 }
