@@ -12,6 +12,7 @@ const (
 	PoolLastGen  = lastGen
 	PoolMaxSlots = maxSlots
 	PoolMaxSeq   = maxSeq
+	AsideShift   = asideShift
 )
 
 // Index returns the place and the slot that h names.
@@ -43,6 +44,17 @@ func (p *Pool) Places() (all, vacant int) { return len(p.dir), len(p.vacantSeqs)
 
 // AtHand returns how many slots the pool will hand out before it opens a bitmap.
 func (p *Pool) AtHand() int { return bits.OnesCount64(p.group.Slots) }
+
+// Aside returns how many entries there are for what is set aside, and how many of
+// them hold a place.
+func (p *Pool) Aside() (entries, used int) {
+	for _, e := range p.aside {
+		if e != nil {
+			used++
+		}
+	}
+	return len(p.aside), used
+}
 
 // Sure returns the generation that all slots of a place have for sure, 0 if none is.
 func (p *Pool) Sure(place uint32) uint32 {

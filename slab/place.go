@@ -3,8 +3,8 @@ package slab
 import "unsafe"
 
 // Where the slabs of a pool are. A handle's index is a place and a slot in it; an
-// address leads to a place by the address map, or faster by what was set aside
-// when it was looked up the last time.
+// address leads to a place by what was set aside when it was looked up the last
+// time (aside.go).
 
 // place is where a slab of the pool is: the high bits of a handle's index are
 // the place, the low bits the slot. A place outlives its slabs and remembers the
@@ -31,11 +31,6 @@ const (
 	touched   = deadGen // for sure, once a slot was freed; floor is less
 )
 
-const (
-	asideSize  = 512
-	asideShift = 12
-)
-
 func (e *place) gen(slot uint32) *uint32 {
 	return (*uint32)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(e.gens)), uintptr(slot)*4))
 }
@@ -50,29 +45,6 @@ func (e *place) slotAt(addr uintptr, quick uint32) (slot uint32, ok bool) {
 
 func (p *Pool) at(e *place, slot uint32) unsafe.Pointer {
 	return unsafe.Add(e.base, uintptr(slot)*p.stride)
-}
-
-// look returns the place whose slab addr lies in, nil if that is none of p's, and
-// sets it aside for the next time.
-func (p *Pool) look(addr uintptr) *place {
-	if p.a == nil || p.closed {
-		return nil
-	}
-	e := p.last
-	if e == nil || addr-uintptr(e.base) >= e.bytes {
-		v := p.a.addrs.lookup(addr)
-		if !v.isSlab() {
-			return nil
-		}
-		s := p.a.slabs[v.number()].rec
-		if s.owner != p.id {
-			return nil
-		}
-		e = &p.dir[s.seq]
-		p.last = e
-	}
-	p.aside[addr>>asideShift%asideSize] = e
-	return e
 }
 
 // find returns the place and number of the slot at q, live or not.
@@ -99,7 +71,7 @@ func (p *Pool) adopt(id uint32, s *slab) {
 	} else {
 		s.seq = uint32(len(p.dir))
 		if len(p.dir) == cap(p.dir) {
-			p.aside, p.last = [asideSize]*place{}, nil // they are about to move
+			p.aside = nil // they are about to move
 		}
 		p.dir = append(p.dir, place{})
 	}

@@ -38,8 +38,7 @@ type Pool struct {
 	retired    int      // slots retired so far
 	closed     bool
 
-	aside [asideSize]*place // by page of the address: where the slot was
-	last  *place            // that was looked up in the address map
+	aside []*place // by page of the address; see aside.go
 }
 
 // NewPool returns a pool on a of slots that have size bytes at a multiple of

@@ -11,7 +11,8 @@ import "unsafe"
 // Free gives the slot at q back. It takes constant time, cannot fail, and panics
 // with a *MisuseError if q is not a live slot of p.
 func (p *Pool) Free(q unsafe.Pointer) {
-	if e := p.aside[uintptr(q)>>asideShift%asideSize]; e != nil {
+	if i := p.asideAt(uintptr(q)); i < uintptr(len(p.aside)) && p.aside[i] != nil {
+		e := p.aside[i]
 		off := uintptr(q) - uintptr(e.base) // place.slotAt, in line
 		prod := uint64(off) * uint64(p.quick)
 		if slot := uint32(prod >> 32); off < e.bytes && uint32(prod) < p.quick {

@@ -1,0 +1,59 @@
+package slab
+
+import "math/bits"
+
+// From an address to the place it lies at. The address map knows, but by way of a
+// region, an entry, a slab and its record. So a pool sets each place aside that it
+// has looked up, in a table by page of the address. An entry does not say which
+// address it is for: whether that lies at the place, the place itself tells.
+//
+// The table has an entry for each page of the pool's slabs, so that those of pages
+// one behind the other do not collide: what a lookup costs is the same in a
+// million objects, but for misses of the cache. It is made when the first slot is
+// looked up by its address, and anew when the pool has doubled since. It takes a
+// pointer for 4 KiB, on Go's heap.
+
+const (
+	asideShift = 12
+	asideMin   = 16
+	asideMax   = 1 << 20 // for 4 GiB of slabs
+)
+
+// asideAt returns where in the table to look for addr; if there is no table, or it
+// is empty, some number beyond.
+func (p *Pool) asideAt(addr uintptr) uintptr {
+	return addr >> asideShift & uintptr(len(p.aside)-1)
+}
+
+// setAside remembers that addr lies at place e.
+func (p *Pool) setAside(addr uintptr, e *place) {
+	if len(p.aside) < asideMax && len(p.aside) < p.bytes>>asideShift || len(p.aside) == 0 {
+		pages := uint(max(p.bytes>>asideShift, asideMin))
+		p.aside = make([]*place, min(1<<bits.Len(pages-1), asideMax))
+	}
+	p.aside[p.asideAt(addr)] = e
+}
+
+// look returns the place whose slab addr lies in, nil if that is none of p's, and
+// sets it aside for the next time.
+func (p *Pool) look(addr uintptr) *place {
+	if p.a == nil || p.closed {
+		return nil
+	}
+	if i := p.asideAt(addr); i < uintptr(len(p.aside)) {
+		if e := p.aside[i]; e != nil && addr-uintptr(e.base) < e.bytes {
+			return e
+		}
+	}
+	v := p.a.addrs.lookup(addr)
+	if !v.isSlab() {
+		return nil
+	}
+	s := p.a.slabs[v.number()].rec
+	if s.owner != p.id {
+		return nil
+	}
+	e := &p.dir[s.seq]
+	p.setAside(addr, e)
+	return e
+}

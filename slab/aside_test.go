@@ -1,0 +1,49 @@
+package slab_test
+
+import (
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/blocksrc"
+	"github.com/vita-go/deblockator/slab"
+)
+
+// Every page of a pool's slabs comes to have an entry of its own in what is set
+// aside, however large the pool grows; and no more entries than that.
+func TestPoolSetsEveryPageAside(t *testing.T) {
+	a, err := slab.New(slab.Config{Source: blocksrc.NewBuffer(make([]byte, 24<<20)), MetaSource: &blocksrc.GoHeap{}})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, a.Close()) }()
+	p, err := slab.NewPool(a, 64, 64)
+	require.NoError(t, err)
+	var qs []unsafe.Pointer
+	for _, n := range []int{1, 10, 1_000, 3_000, 100_000} {
+		for len(qs) < n {
+			q, err := p.AllocUninitialized()
+			require.NoError(t, err)
+			qs = append(qs, q)
+		}
+		for range 2 { // the table may be made anew, and empty, in the first round
+			for _, q := range qs {
+				require.True(t, p.Owns(q))
+			}
+		}
+		pages := n*64>>slab.AsideShift + 1
+		entries, used := p.Aside()
+		require.GreaterOrEqual(t, used, n*64>>slab.AsideShift, "%d slots", n)
+		require.LessOrEqual(t, entries, max(16, 4*pages), "%d slots", n)
+		require.Equal(t, entries&-entries, entries)
+	}
+	require.NoError(t, a.Check())
+	// It does not outlive what it tells of.
+	for _, q := range qs[1:] {
+		p.Free(q)
+	}
+	a.Trim()
+	require.False(t, p.Owns(qs[len(qs)-1]))
+	require.True(t, p.Owns(qs[0]))
+	require.NoError(t, p.Close())
+	require.False(t, p.Owns(qs[0]))
+}
