@@ -24,28 +24,34 @@ const (
 	leafBytes   = 1 << (regionShift - windowShift) * 4
 )
 
-// An entry is the number of a chunk or of a slab, with the kind in its lowest
-// bit; 0 is no entry.
+// An entry is the number of a slab, or that of a chunk with the highest bit set,
+// so that it is beyond the slabs; 0 is no entry.
 type entry uint32
 
-func chunkEntry(i uint32) entry { return entry(i << 1) }
-func slabEntry(i uint32) entry  { return entry(i<<1 | 1) }
+const chunkBit = 1 << 31
 
-func (e entry) isSlab() bool   { return e&1 != 0 }
-func (e entry) number() uint32 { return uint32(e >> 1) }
+func chunkEntry(i uint32) entry { return entry(i | chunkBit) }
+func slabEntry(i uint32) entry  { return entry(i) }
+
+func (e entry) isSlab() bool   { return e-1 < chunkBit-1 }
+func (e entry) number() uint32 { return uint32(e &^ chunkBit) }
 
 // region is a place in the hash table.
 type region struct {
-	key  uintptr        // of the region, noRegion if this place is empty
-	leaf unsafe.Pointer // 1024 entries
-	at   uint32         // the chunk that the leaf lies in
-	used int32          // entries in the leaf
+	_    [regionSize - 2*unsafe.Sizeof(uintptr(0)) - 8]byte // indexing is a shift
+	key  uintptr                                            // of the region, noRegion if this place is empty
+	leaf unsafe.Pointer                                     // 1024 entries
+	at   uint32                                             // the chunk that the leaf lies in
+	used int32                                              // entries in the leaf
 }
 
 // keyOf returns what stands for the region of addr in the table.
 func keyOf(addr uintptr) uintptr { return addr >> regionShift }
 
-const noRegion = ^uintptr(0) // no address has this key
+const (
+	regionSize = 32
+	noRegion   = ^uintptr(0) // no address has this key
+)
 
 type addrMap struct {
 	table  []region       // a power of two, at most a quarter full; linear probing
@@ -89,7 +95,7 @@ func (m *addrMap) find(addr uintptr) *region {
 }
 
 func (r *region) entry(addr uintptr) *entry {
-	return (*entry)(unsafe.Add(r.leaf, addr>>windowShift<<2&(leafBytes-1)))
+	return (*entry)(unsafe.Add(r.leaf, addr>>(windowShift-2)&(leafBytes-4)))
 }
 
 // lookup returns the entry of the window that addr lies in.

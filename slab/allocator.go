@@ -24,8 +24,8 @@ type Allocator struct {
 
 	slabs       []slabRef // number 0 is none
 	vacantSlabs []uint32
-	classes     [numClasses]class // zero until they are needed
-	pools       []*Pool           // by id - numClasses; nil if closed
+	classes     [classMask + 1]*class // noClass until they are needed
+	pools       []*Pool               // by id - numClasses; nil if closed
 
 	live, peakLive, peakHeld int
 	allocs, frees            uint64 // of chunks, blocks of their own, and pools that were closed
@@ -59,7 +59,10 @@ func New(cfg Config) (*Allocator, error) {
 	a.user.other, a.meta.other = &a.meta, &a.user
 	a.table.init()
 	a.addrs.init()
-	a.slabs = make([]slabRef, 1, 16)
+	a.slabs = append(make([]slabRef, 0, 16), noSlab)
+	for k := range a.classes {
+		a.classes[k] = &noClass
+	}
 	return a, nil
 }
 
@@ -85,11 +88,10 @@ func (a *Allocator) gain(n uintptr) {
 // such as blocksrc.ErrExhausted; nothing that is live has changed then.
 func (a *Allocator) Alloc(size, align int) ([]byte, error) {
 	if n := classBits(size, align); n < smallMax && align&(align-1) == 0 {
-		if k := classOf[n+1]; k < numClasses && a.classes[k].count != 0 {
-			c := &a.classes[k]
+		if c := a.classes[classOf[n+1]&classMask]; c.count != 0 {
 			h := c.take()
 			b := unsafe.Slice((*byte)(a.revive(c, h)), c.stride)
-			if h&freshBit == 0 {
+			if h.slot&freshBit == 0 {
 				clear(b)
 			}
 			a.after()
@@ -108,8 +110,7 @@ func (a *Allocator) Alloc(size, align int) ([]byte, error) {
 // there before.
 func (a *Allocator) AllocUninitialized(size, align int) ([]byte, error) {
 	if n := classBits(size, align); n < smallMax && align&(align-1) == 0 {
-		if k := classOf[n+1]; k < numClasses && a.classes[k].count != 0 {
-			c := &a.classes[k]
+		if c := a.classes[classOf[n+1]&classMask]; c.count != 0 {
 			b := unsafe.Slice((*byte)(a.revive(c, c.take())), c.stride)
 			a.after()
 			return b[:size], nil
@@ -130,12 +131,11 @@ func classBits(size, align int) uint {
 }
 
 // revive makes a slot live that was at hand.
-func (a *Allocator) revive(c *class, h atHand) unsafe.Pointer {
-	ref, slot := &a.slabs[h.slab()], h.slot()
-	*ref.liveWord(slot) |= 1 << (slot & 63)
+func (a *Allocator) revive(c *class, h *atHand) unsafe.Pointer {
+	*h.live |= 1 << (h.slot & 63)
 	a.gain(c.stride)
 	touch()
-	return unsafe.Add(ref.base, uintptr(slot)*c.stride)
+	return h.at
 }
 
 // alloc returns how many bytes from the start may not be zero as well.
@@ -169,9 +169,11 @@ func (a *Allocator) allocAny(size, align int) (b []byte, dirty uintptr, err erro
 	if !ok {
 		return a.allocRange(size, align)
 	}
-	c := &a.classes[k]
-	if c.a == nil {
+	c := a.classes[k]
+	if c == &noClass {
+		c = new(class)
 		c.init(a, uint32(k), uintptr(classSize[k]), 1, false)
+		a.classes[k] = c
 	}
 	if c.count == 0 {
 		if c.head == 0 {
@@ -182,7 +184,7 @@ func (a *Allocator) allocAny(size, align int) (b []byte, dirty uintptr, err erro
 		c.load()
 	}
 	h := c.take()
-	if h&freshBit == 0 {
+	if h.slot&freshBit == 0 {
 		dirty = c.stride
 	}
 	return unsafe.Slice((*byte)(a.revive(c, h)), c.stride)[:size], dirty, nil

@@ -88,7 +88,7 @@ func (a *Allocator) chunksOf(b *block, yield func(ChunkInfo) bool) {
 // slotLive tells whether a slot is handed out.
 func (a *Allocator) slotLive(id, slot uint32) bool {
 	ref := &a.slabs[id]
-	if ref.owner < numClasses {
+	if ref.live != nil {
 		return ref.isLive(slot)
 	}
 	return *(*uint32)(unsafe.Add(ref.rec.generations(), uintptr(slot)*4))&1 != 0

@@ -296,7 +296,7 @@ func (c *cache) newSlab(slots uint32, size int) (uint32, error) {
 		id, a.vacantSlabs = a.vacantSlabs[n-1], a.vacantSlabs[:n-1]
 	} else {
 		id = uint32(len(a.slabs))
-		a.slabs = append(a.slabs, slabRef{})
+		a.slabs = append(a.slabs, noSlab)
 	}
 	s := (*slab)(a.meta.pointer(a.table.at(rec)))
 	*s = slab{addr: addr, chunk: i, record: rec, owner: c.id, slots: slots}
@@ -309,10 +309,10 @@ func (c *cache) newSlab(slots uint32, size int) (uint32, error) {
 		s.clean = min(slots, uint32((dirty-1)/c.stride)+1)
 	}
 	ch.link = id
-	ref := slabRef{base: a.user.pointer(ch), rec: s, owner: c.id, slots: slots}
+	ref := slabRef{base: a.user.pointer(ch), rec: s, class: &noClass}
 	if !c.generations {
-		ref.live = s.behindFree()
-		clear(unsafe.Slice((*uint64)(ref.live), s.words()))
+		ref.live, ref.class = s.behindFree(), a.classes[c.id&classMask]
+		clear(unsafe.Slice((*uint64)(ref.live), liveWords(slots)))
 	}
 	a.slabs[id] = ref
 	a.addrs.set(addr, uintptr(size), slabEntry(id))
@@ -340,12 +340,14 @@ func (c *cache) discard(id uint32) {
 	size := int(a.table.at(i).size) << granuleShift
 	if c.generations {
 		a.pool(c.id).forget(s)
+	} else {
+		a.slabs[id].class.forget()
 	}
 	c.slabs--
 	c.slots -= int(s.slots)
 	c.bytes -= size
 	a.addrs.set(s.addr, uintptr(size), 0)
-	a.slabs[id] = slabRef{}
+	a.slabs[id] = noSlab
 	a.vacantSlabs = append(a.vacantSlabs, id)
 	a.table.at(i).link = 0
 	a.user.free(i)

@@ -32,7 +32,11 @@ func (k *checker) slabs() {
 			m.listed++
 		}
 		sums[s.owner] = m
-		if ref := &a.slabs[id]; ref.owner != s.owner || ref.slots != s.slots || (s.owner < numClasses) != (ref.live == s.behindFree()) {
+		ref, class, live := &a.slabs[id], &noClass, unsafe.Pointer(nil)
+		if s.owner < numClasses {
+			class, live = a.classes[s.owner], s.behindFree()
+		}
+		if ref.class != class || ref.live != live {
 			k.fail("slab %d: %+v is not what its record says: %+v", id, *ref, *s)
 			continue
 		}
@@ -80,8 +84,8 @@ func (k *checker) slabs() {
 		}
 		listed[id] = true
 	}
-	for i := range a.classes {
-		if c := &a.classes[i]; c.a != nil || c.count != 0 || sums[uint32(i)] != (sum{}) {
+	for i, c := range a.classes[:numClasses] {
+		if c != &noClass || c.count != 0 || c.limit != 0 || sums[uint32(i)] != (sum{}) {
 			k.magazine(c)
 			k.cache(&c.cache, sums[uint32(i)])
 		}
@@ -108,11 +112,11 @@ func (k *checker) liveBits(id uint32, s *slab) {
 		k.fail("slab %d: %d slots retired in a class", id, s.retired)
 	}
 	ref, live := &k.a.slabs[id], 0
-	for w := range s.words() {
+	for w := range liveWords(s.slots) {
 		v := *ref.liveWord(w << 6)
 		live += bits.OnesCount64(v)
-		if both := v & *s.word(w); both != 0 {
-			k.fail("slab %d: word %d has slots %#x that are live and free", id, w, both)
+		if w < s.words() && v&*s.word(w) != 0 {
+			k.fail("slab %d: word %d has slots %#x that are live and free", id, w, v&*s.word(w))
 		}
 		if n := s.slots - w<<6; n < 64 && v>>n != 0 {
 			k.fail("slab %d: live bits beyond slot %d are set", id, s.slots)
@@ -127,18 +131,28 @@ func (k *checker) magazine(c *class) {
 		k.fail("class %d: %d slots at hand, %d used, limit %d", c.id, c.count, c.used, c.limit)
 		return
 	}
-	seen := make(map[atHand]bool)
-	for _, h := range c.magazine[:c.count] {
-		id, slot := h.slab(), h.slot()
-		if seen[h&^freshBit] || id == 0 || int(id) >= len(k.a.slabs) || k.a.slabs[id].rec == nil ||
-			k.a.slabs[id].owner != c.id || slot >= k.a.slabs[id].slots {
+	seen := make(map[unsafe.Pointer]bool)
+	for i := range c.magazine {
+		h := &c.magazine[i]
+		if i >= int(c.count) && h.at == nil {
+			continue // never used
+		}
+		id, slot := h.slab(), h.number()
+		if id == 0 || int(id) >= len(k.a.slabs) || k.a.slabs[id].class != c || slot >= k.a.slabs[id].rec.slots {
 			k.fail("class %d: slot %d of slab %d is not its own to have at hand", c.id, slot, id)
 			return
 		}
-		seen[h&^freshBit] = true
-		if ref := &k.a.slabs[id]; ref.isLive(slot) || ref.rec.isFree(slot) || ref.rec.clean <= slot {
-			k.fail("class %d: slot %d of slab %d is at hand, but live, free, or never handed out", c.id, slot, id)
+		ref := &k.a.slabs[id]
+		if h.at != unsafe.Add(ref.base, uintptr(slot)*c.stride) || h.live != ref.liveWord(slot) {
+			k.fail("class %d: slot %d of slab %d is not at %p, with its bit at %p", c.id, slot, id, h.at, h.live)
 		}
+		if i >= int(c.count) {
+			continue
+		}
+		if seen[h.at] || ref.isLive(slot) || ref.rec.isFree(slot) || ref.rec.clean <= slot {
+			k.fail("class %d: slot %d of slab %d is at hand, but twice, live, free, or never handed out", c.id, slot, id)
+		}
+		seen[h.at] = true
 		k.ready[id]--
 	}
 	k.live -= int(c.count) * int(c.stride)

@@ -26,7 +26,6 @@ const (
 var (
 	classSize [numClasses]uint16
 	classOf   [smallMax + 1]uint8 // of a request of so many bytes
-	classWith [smallMax + 1]uint8 // that has slots of exactly so many bytes; numClasses if none has
 )
 
 func init() {
@@ -42,10 +41,7 @@ func init() {
 		if n > int(classSize[c]) {
 			c++
 		}
-		classOf[n], classWith[n] = uint8(c), numClasses
-	}
-	for c, n := range classSize {
-		classWith[n] = uint8(c)
+		classOf[n] = uint8(c)
 	}
 }
 

@@ -93,10 +93,10 @@ func Fingerprint(a *Allocator) uint64 {
 			put(1, name[c.a.slabs[c.spare].rec.chunk])
 		}
 	}
-	for i := range a.classes {
-		fresh(&a.classes[i].cache)
-		for _, h := range a.classes[i].magazine[:a.classes[i].count] {
-			put(name[a.slabs[h.slab()].rec.chunk], uint64(h.slot()), uint64(h>>63))
+	for _, c := range a.classes {
+		fresh(&c.cache)
+		for _, h := range c.magazine[:c.count] {
+			put(name[a.slabs[h.slab()].rec.chunk], uint64(h.slot))
 		}
 	}
 	for _, p := range a.pools {
@@ -194,7 +194,7 @@ func usedSlot(s *slab) uint32 {
 // live or not, and its bit.
 func liveBit(a *Allocator, id uint32, live bool) (word *uint64, bit uint64) {
 	ref := &a.slabs[id]
-	for i := range ref.slots {
+	for i := range ref.rec.slots {
 		if ref.isLive(i) == live {
 			return ref.liveWord(i), 1 << (i & 63)
 		}
@@ -205,8 +205,8 @@ func liveBit(a *Allocator, id uint32, live bool) (word *uint64, bit uint64) {
 // stocked returns a class of several slabs that has two slots at hand, and room
 // for one.
 func stocked(a *Allocator) *class {
-	for i := range a.classes {
-		if c := &a.classes[i]; c.count > 1 && c.count < magazineSize && c.slabs > 1 {
+	for _, c := range a.classes {
+		if c.count > 1 && c.count < magazineSize && c.slabs > 1 {
 			return c
 		}
 	}
@@ -456,7 +456,7 @@ var Corruptions = map[string][]Corruption{
 		}},
 		{"used slots of a class", func(a *Allocator, _ *Pool) func() {
 			_, s := partial(a)
-			c := &a.classes[s.owner]
+			c := a.classes[s.owner]
 			return both(setTo(&c.used, c.used-1), setTo(&a.live, a.live-int(c.stride)))
 		}},
 		{"bytes of a class", func(a *Allocator, _ *Pool) func() {
@@ -625,7 +625,7 @@ var Corruptions = map[string][]Corruption{
 		}},
 		{"slab not on its list", func(a *Allocator, _ *Pool) func() {
 			_, s := partial(a)
-			c := &a.classes[s.owner]
+			c := a.classes[s.owner]
 			return both(setTo(&c.head, 0), setTo(&c.tail, 0))
 		}},
 		{"full slab on the list", func(a *Allocator, _ *Pool) func() {
@@ -647,7 +647,7 @@ var Corruptions = map[string][]Corruption{
 		}},
 		{"end of the list", func(a *Allocator, _ *Pool) func() {
 			_, s := partial(a)
-			c := &a.classes[s.owner]
+			c := a.classes[s.owner]
 			return setTo(&c.tail, c.tail+1)
 		}},
 		{"slab kept back is not empty", func(a *Allocator, _ *Pool) func() {
@@ -659,9 +659,9 @@ var Corruptions = map[string][]Corruption{
 			return setTo(&a.classes[s.owner].spare, a.vacantSlabs[0])
 		}},
 		{"slab kept back is another's", func(a *Allocator, p *Pool) func() {
-			for i := range a.classes {
-				if id := a.classes[i].spare; id != 0 {
-					return setTo(&p.spare, id)
+			for _, c := range a.classes {
+				if c.spare != 0 {
+					return setTo(&p.spare, c.spare)
 				}
 			}
 			panic("no class keeps a slab back")
@@ -685,31 +685,56 @@ var Corruptions = map[string][]Corruption{
 		}},
 		{"live bits beyond the slots", func(a *Allocator, _ *Pool) func() {
 			for id := range a.slabs {
-				if ref := &a.slabs[id]; ref.live != nil && ref.slots&63 != 0 {
-					word := ref.liveWord(ref.slots)
+				if ref := &a.slabs[id]; ref.live != nil && ref.rec.slots&63 != 0 {
+					word := ref.liveWord(ref.rec.slots)
 					return setTo(word, *word|1<<63)
 				}
 			}
 			panic("every slab is of whole words")
 		}},
+		{"live bit behind whole words", func(a *Allocator, _ *Pool) func() {
+			for id := range a.slabs {
+				if ref := &a.slabs[id]; ref.live != nil && ref.rec.slots&63 == 0 {
+					word := ref.liveWord(ref.rec.slots)
+					return setTo(word, *word|1)
+				}
+			}
+			panic("no slab is of whole words")
+		}},
 		{"live bits are elsewhere", func(a *Allocator, _ *Pool) func() {
 			id, _ := partial(a)
 			return setTo(&a.slabs[id].live, unsafe.Add(a.slabs[id].live, 8))
 		}},
-		{"owner and slots as Free sees them", func(a *Allocator, _ *Pool) func() {
+		{"class as Free sees it", func(a *Allocator, _ *Pool) func() {
 			id, _ := partial(a)
-			return both(setTo(&a.slabs[id].owner, 0), setTo(&a.slabs[id].slots, 1))
+			return setTo(&a.slabs[id].class, &noClass)
+		}},
+		{"a pool's slab with a class", func(a *Allocator, p *Pool) func() {
+			return setTo(&a.slabs[p.head].class, stocked(a))
 		}},
 		{"slot at hand is live", func(a *Allocator, _ *Pool) func() {
 			h := stocked(a).magazine[0]
-			word := a.slabs[h.slab()].liveWord(h.slot())
-			return setTo(word, *word|1<<(h.slot()&63))
+			return setTo(h.live, *h.live|1<<(h.slot&63))
 		}},
 		{"slot at hand is free", func(a *Allocator, _ *Pool) func() {
 			h := stocked(a).magazine[0]
-			s := a.slabs[h.slab()].rec
-			word := s.word(h.slot() >> 6)
-			return both(setTo(word, *word|1<<(h.slot()&63)), setTo(&s.summary, s.summary|1<<(h.slot()>>6)), setTo(&s.used, s.used-1))
+			s, slot := a.slabs[h.slab()].rec, h.number()
+			word := s.word(slot >> 6)
+			return both(setTo(word, *word|1<<(slot&63)), setTo(&s.summary, s.summary|1<<(slot>>6)), setTo(&s.used, s.used-1))
+		}},
+		{"slot at hand at another address", func(a *Allocator, _ *Pool) func() {
+			c := stocked(a)
+			return setTo(&c.magazine[0].at, unsafe.Add(c.magazine[0].at, c.stride))
+		}},
+		{"slot at hand with another's bit", func(a *Allocator, _ *Pool) func() {
+			h := &stocked(a).magazine[0]
+			return setTo(&h.live, (*uint64)(unsafe.Add(unsafe.Pointer(h.live), 8)))
+		}},
+		{"slot that was at hand, of a slab that is gone", func(a *Allocator, _ *Pool) func() {
+			c := stocked(a)
+			h := c.magazine[0]
+			h.slot = slotOf(a.vacantSlabs[0], 0)
+			return setTo(&c.magazine[c.count], h)
 		}},
 		{"slot at hand twice", func(a *Allocator, _ *Pool) func() {
 			c := stocked(a)
@@ -717,24 +742,25 @@ var Corruptions = map[string][]Corruption{
 		}},
 		{"slot at hand twice, once fresh", func(a *Allocator, _ *Pool) func() {
 			c := stocked(a)
-			return setTo(&c.magazine[0], c.magazine[1]^freshBit)
+			h := c.magazine[1]
+			h.slot ^= freshBit
+			return setTo(&c.magazine[0], h)
 		}},
 		{"slot at hand of no slab", func(a *Allocator, _ *Pool) func() {
-			return setTo(&stocked(a).magazine[0], handOf(uint32(len(a.slabs)), 0))
+			return setTo(&stocked(a).magazine[0].slot, slotOf(uint32(len(a.slabs)), 0))
 		}},
 		{"slot at hand of a slab that is gone", func(a *Allocator, _ *Pool) func() {
-			return setTo(&stocked(a).magazine[0], handOf(a.vacantSlabs[0], 0))
+			return setTo(&stocked(a).magazine[0].slot, slotOf(a.vacantSlabs[0], 0))
 		}},
 		{"slot at hand beyond its slab", func(a *Allocator, _ *Pool) func() {
-			c := stocked(a)
-			h := c.magazine[0]
-			return setTo(&c.magazine[0], handOf(h.slab(), a.slabs[h.slab()].slots))
+			h := &stocked(a).magazine[0]
+			return setTo(&h.slot, slotOf(h.slab(), a.slabs[h.slab()].rec.slots))
 		}},
 		{"slot at hand of another class", func(a *Allocator, _ *Pool) func() {
 			c := stocked(a)
 			for id := range a.slabs {
-				if ref := &a.slabs[id]; ref.live != nil && ref.owner != c.id {
-					return setTo(&c.magazine[0], handOf(uint32(id), 0))
+				if ref := &a.slabs[id]; ref.live != nil && ref.class != c {
+					return setTo(&c.magazine[0], atHand{ref.base, ref.liveWord(0), slotOf(uint32(id), 0)})
 				}
 			}
 			panic("there is no other class")
@@ -750,8 +776,8 @@ var Corruptions = map[string][]Corruption{
 			return setTo(&stocked(a).limit, magazineSize+1)
 		}},
 		{"limit beyond what is live", func(a *Allocator, _ *Pool) func() {
-			for i := range a.classes {
-				if c := &a.classes[i]; c.slabs > 1 && c.used > 0 && c.used <= magazineSize {
+			for _, c := range a.classes {
+				if c.slabs > 1 && c.used > 0 && c.used <= magazineSize {
 					return setTo(&c.limit, uint32(c.used))
 				}
 			}

@@ -12,22 +12,21 @@ func (a *Allocator) Free(b []byte) {
 	// to be kept for: with a million allocations live, time is misses of the cache,
 	// and a processor overlaps as many of those as there are operations in its
 	// window of a few hundred instructions. All else is done by free.
-	addr, n := addrOf(b), uint(cap(b))
-	if r := a.addrs.place(keyOf(addr)); r.key == keyOf(addr) && n <= smallMax {
-		// The class follows from the capacity, so that all that it says is here
-		// before anything of the slab's.
-		v, k := *r.entry(addr), classWith[n]
-		if id := v.number(); v.isSlab() && k < numClasses && uint(id) < uint(len(a.slabs)) {
-			c, ref := &a.classes[k], &a.slabs[id]
-			prod := uint64(addr-uintptr(ref.base)) * uint64(c.quick) // see slotAt
-			slot := uint32(prod >> 32)
-			if uint32(prod) < c.quick && slot < ref.slots && ref.owner == uint32(k) && c.count < c.limit {
+	addr := addrOf(b)
+	if r := a.addrs.place(keyOf(addr)); r.key == keyOf(addr) {
+		if id := uint(*r.entry(addr)); id < uint(len(a.slabs)) { // a chunk's is not
+			ref := &a.slabs[id]
+			c := ref.class
+			n := c.count
+			if prod := uint64(addr-uintptr(ref.base)) * uint64(c.quick); // see slotAt
+			uint32(prod) < c.quick && c.stride == uintptr(cap(b)) && n < c.limit {
+				slot := uint32(prod >> 32)
 				word, bit := ref.liveWord(slot), uint64(1)<<(slot&63)
 				if m := *word; m&bit != 0 {
-					poison(b[:n])
+					poison(b[:cap(b)])
 					*word = m &^ bit
-					a.live -= int(n)
-					c.put(handOf(id, slot))
+					a.live -= cap(b)
+					c.put(n, b, word, slotOf(uint32(id), slot))
 					touch()
 					a.after()
 					return
@@ -45,13 +44,14 @@ func (a *Allocator) Free(b []byte) {
 func (a *Allocator) free(b []byte, op string) bool {
 	addr := addrOf(b)
 	v := a.addrs.lookup(addr)
-	if n := uint(cap(b)); n <= smallMax && v.isSlab() {
-		c, ref := &a.classes[classOf[n]], &a.slabs[v.number()]
-		if slot, ok := ref.slotAt(addr, c.quick); ok && ref.owner == c.id && uint(c.stride) == n && ref.isLive(slot) {
-			poison(b[:n])
+	if v.isSlab() {
+		ref := &a.slabs[v.number()]
+		c := ref.class
+		if slot, ok := ref.slotAt(addr); ok && c.stride == uintptr(cap(b)) && ref.isLive(slot) {
+			poison(b[:cap(b)])
 			*ref.liveWord(slot) &^= 1 << (slot & 63)
-			a.live -= int(n)
-			c.full(handOf(v.number(), slot))
+			a.live -= cap(b)
+			c.full(b, ref.liveWord(slot), slotOf(v.number(), slot))
 			return true
 		}
 	}
@@ -100,15 +100,12 @@ func (a *Allocator) sizeOf(addr uintptr) (room, align int, ok bool) {
 		return 0, 0, false
 	case v.isSlab():
 		ref := &a.slabs[v.number()]
-		if ref.owner >= numClasses {
-			return 0, 0, false
-		}
-		c := &a.classes[ref.owner]
-		slot, exact := ref.slotAt(addr, c.quick)
+		slot, exact := ref.slotAt(addr)
 		if !exact || !ref.isLive(slot) {
 			return 0, 0, false
 		}
-		return int(c.stride), int(c.stride & -c.stride), true
+		stride := ref.class.stride
+		return int(stride), int(stride & -stride), true
 	default:
 		c := a.table.at(v.number())
 		return int(c.size) << granuleShift, 1 << c.align, a.user.address(c) == addr

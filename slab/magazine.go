@@ -1,6 +1,9 @@
 package slab
 
-import "math/bits"
+import (
+	"math/bits"
+	"unsafe"
+)
 
 // A class keeps some of its free slots at hand, in a stack (a magazine, in
 // Bonwick's later word). Freeing a slot clears its live bit and pushes it, and an
@@ -28,44 +31,68 @@ type class struct {
 	magazine [magazineSize]atHand
 }
 
-// atHand is a slot in a magazine: the number of its slab, above that its own, and
-// a bit on top that says that it was never handed out and is zero.
-type atHand uint64
+// atHand is a slot in a magazine: where it is, where the bit is that says that it is
+// live, and which slot of which slab that makes it. An allocation needs no more
+// than that, and nothing of the slab's.
+type atHand struct {
+	at   unsafe.Pointer
+	live *uint64
+	slot slotID
+}
 
-const freshBit = 1 << 63
+// A slotID is the number of a slab and above it, so that the low bits are those of
+// the slot, and
+type slotID uint64
 
-func handOf(slab, slot uint32) atHand { return atHand(slot)<<32 | atHand(slab) }
+const freshBit = 1 << 31
 
-func (h atHand) slot() uint32 { return uint32(h>>32) % maxSlots }
-func (h atHand) slab() uint32 { return uint32(h) }
+func slotOf(slab, slot uint32) slotID { return slotID(slab)<<32 | slotID(slot) }
+
+func (h *atHand) number() uint32 { return uint32(h.slot) &^ freshBit }
+func (h *atHand) slab() uint32   { return uint32(h.slot >> 32) }
+
+// noClass stands for a class that there is not. No request finds a slot at hand in
+// it, and no address is that of a slot.
+var noClass = class{cache: cache{stride: ^uintptr(0)}}
+
+// classMask is for indexing classes.
+const classMask = 63
+
+var _ [classMask + 1 - numClasses]struct{}
 
 // live is the number of slots that are live.
 func (c *class) live() int { return c.used - int(c.count) }
 
-// take takes a slot from the magazine, which has one, for it to be live.
-func (c *class) take() atHand {
+// take takes a slot from the magazine, which has one, for it to be live. It is there
+// until the next is put.
+func (c *class) take() *atHand {
 	c.count--
-	return c.magazine[c.count%magazineSize]
+	return &c.magazine[c.count%magazineSize]
 }
 
-// put adds a slot that was live to the magazine, which has room.
-func (c *class) put(h atHand) {
-	c.magazine[c.count%magazineSize] = h
-	c.count++
+// put adds the slot of b, which was live, to the magazine, which has n and room.
+func (c *class) put(n uint32, b []byte, live *uint64, slot slotID) {
+	h := &c.magazine[n%magazineSize]
+	h.at, h.live, h.slot = unsafe.Pointer(unsafe.SliceData(b)), live, slot
+	c.count = n + 1
 	c.frees++
 }
 
 // full is put where the magazine is at its limit: it has no more room, or what is
 // added was the last that is live.
-func (c *class) full(h atHand) {
+func (c *class) full(b []byte, live *uint64, slot slotID) {
 	if c.count == magazineSize {
 		c.spill()
 	}
-	c.put(h)
+	c.put(c.count, b, live, slot)
 	if c.setLimit(); c.live() == 0 && (c.slabs > 1 || c.a.mostlyEmpty()) {
 		c.empty() // else its one slab is the one that is kept for the next need
 	}
 }
+
+// forget drops what is left of slots that were at hand: they may be of a slab that
+// goes, and the collector must not meet pointers to where that was.
+func (c *class) forget() { clear(c.magazine[c.count:]) }
 
 // setLimit is called when the number of slots that are used has changed. A program
 // that makes and frees one object, and has little else, has no limit but the
@@ -83,8 +110,8 @@ func (c *class) spill() {
 	var old [n]atHand
 	copy(old[:], c.magazine[:])
 	c.count = uint32(copy(c.magazine[:], c.magazine[n:c.count]))
-	for _, h := range old {
-		c.settle(h)
+	for i := range old {
+		c.settle(&old[i])
 	}
 }
 
@@ -94,21 +121,20 @@ func (c *class) empty() {
 		return
 	}
 	for c.count > 0 {
-		c.count--
-		c.settle(c.magazine[c.count])
+		h := *c.take()
+		c.settle(&h)
 	}
 	c.setLimit()
 }
 
 // settle makes a slot free in its slab.
-func (c *class) settle(h atHand) {
-	id, slot := h.slab(), h.slot()
-	s := c.a.slabs[id].rec
-	if h&freshBit != 0 && slot < s.clean {
+func (c *class) settle(h *atHand) {
+	s, slot := c.a.slabs[h.slab()].rec, h.number()
+	if h.slot&freshBit != 0 && slot < s.clean {
 		s.clean = slot
 	}
 	c.used--
-	c.restore(id, s, slot)
+	c.restore(h.slab(), s, slot)
 }
 
 // load takes up to half a magazine of free slots, the lowest of the first slab on
@@ -136,12 +162,14 @@ func (c *class) load() {
 	}
 	clean := s.clean
 	s.clean = max(clean, slots[n-1]+1)
+	ref := &c.a.slabs[id]
 	for n--; n >= 0; n-- {
-		h := handOf(id, slots[n])
-		if slots[n] >= clean {
-			h |= freshBit
+		slot := slots[n]
+		h := &c.magazine[c.count]
+		h.at, h.live, h.slot = unsafe.Add(ref.base, uintptr(slot)*c.stride), ref.liveWord(slot), slotOf(id, slot)
+		if slot >= clean {
+			h.slot |= freshBit
 		}
-		c.magazine[c.count] = h
 		c.count++
 	}
 	c.setLimit()

@@ -52,7 +52,7 @@ func (a *Allocator) Reset() {
 	}
 	for id, ref := range a.slabs {
 		if ref.rec != nil {
-			a.cacheOf(ref.owner).evict(uint32(id), ref.rec)
+			a.cacheOf(ref.rec.owner).evict(uint32(id), ref.rec)
 		}
 	}
 	for _, b := range slices.Clone(a.user.order) {

@@ -20,7 +20,7 @@ const (
 // slab is the record of a slab, in the record heap. The bitmap of what is free
 // follows it, and what tells the live from the dead follows that:
 //
-//	record: slab | free: (slots+63)/64 uint64 | live: as many        (a class's)
+//	record: slab | free: (slots+63)/64 uint64 | live: slots/64+1 uint64     (a class's)
 //	                                          | generations: slots uint32 (a pool's)
 //
 // and always
@@ -28,6 +28,10 @@ const (
 //	used == slots - retired - (bits set in free)
 //	summary bit w set  <=>  free[w] != 0
 //	free & live == 0
+//
+// There is a live bit more than there are slots, and it is 0: it is that of what
+// may be left of the chunk behind the last slot, so that Free need not ask whether
+// a slot that it came upon is one.
 type slab struct {
 	addr       uintptr // of slot 0, for arithmetic only
 	chunk      uint32  // that the slots lie in
@@ -66,8 +70,10 @@ func recordBytes(slots uint32, generations bool) uint32 {
 	if generations {
 		return slabHeader + bitmap + slots*4
 	}
-	return slabHeader + 2*bitmap
+	return slabHeader + bitmap + liveWords(slots)*8
 }
+
+func liveWords(slots uint32) uint32 { return slots/64 + 1 }
 
 // slabRef is what the collector may see of a slab: where it and its record are.
 // What it takes to free a slot is here too, so that the record's own line of the
@@ -76,17 +82,19 @@ type slabRef struct {
 	base  unsafe.Pointer // of slot 0
 	rec   *slab
 	live  unsafe.Pointer // a class's: the bitmap of live slots
-	owner uint32
-	slots uint32
+	class *class         // noClass if it is a pool's
 }
 
-// slotAt returns the slot that starts at addr, any address in the slab's chunk.
-// One product says which it is and whether it starts there: quick is ceil(1<<32 /
-// stride), and what is left below 1<<32 is less than that for multiples of the
-// stride only; see quickStride.
-func (r *slabRef) slotAt(addr uintptr, quick uint32) (slot uint32, ok bool) {
-	prod := uint64(addr-uintptr(r.base)) * uint64(quick)
-	return uint32(prod >> 32), uint32(prod) < quick && uint32(prod>>32) < r.slots
+// noSlab is what there is for a number that no slab has.
+var noSlab = slabRef{class: &noClass}
+
+// slotAt returns the slot of a class that starts at addr, any address in the slab's
+// chunk. One product says which it is and whether it starts there: quick is
+// ceil(1<<32 / stride), and what is left below 1<<32 is less than that for multiples
+// of the stride only; see quickStride.
+func (r *slabRef) slotAt(addr uintptr) (slot uint32, ok bool) {
+	prod := uint64(addr-uintptr(r.base)) * uint64(r.class.quick)
+	return uint32(prod >> 32), uint32(prod) < r.class.quick && uint32(prod>>32) < r.rec.slots
 }
 
 // liveWord points at the word of the bitmap of live slots that slot is in.

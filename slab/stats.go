@@ -57,8 +57,7 @@ func (a *Allocator) Stats() Stats {
 		s.Frees += c.frees
 		s.Allocs += c.frees + uint64(c.used)
 	}
-	for i := range a.classes {
-		c := &a.classes[i]
+	for _, c := range a.classes {
 		count(&c.cache)
 		s.SlabFree += int(c.count) * int(c.stride)
 		s.Allocs -= uint64(c.count)
