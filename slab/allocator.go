@@ -125,9 +125,9 @@ func (a *Allocator) AllocUninitialized(size, align int) ([]byte, error) {
 // put in line: the two Allocs that use it are alike, and not one function that
 // both call, to have no call on the way that most programs go.
 func classBits(size, align int) uint {
-	n := align - 1
-	n &^= n >> (bits.UintSize - 1) // an align of 0 is as good as 1
-	return uint(size-1) | uint(n)
+	n := uint(align - 1)
+	n += n >> (bits.UintSize - 1) // an align of 0 is as good as 1
+	return uint(size-1) | n
 }
 
 // revive makes a slot live that was at hand.
