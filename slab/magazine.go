@@ -20,7 +20,7 @@ import (
 // magazineSize is how many slots a class keeps at hand. The number of a class's
 // live slots wanders by that much between two visits to the slabs, on average the
 // square of half of it operations apart.
-const magazineSize = 16
+const magazineSize = 32
 
 // class is the cache of a size class, with its magazine.
 type class struct {

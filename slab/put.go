@@ -1,6 +1,9 @@
 package slab
 
-import "unsafe"
+import (
+	"math/bits"
+	"unsafe"
+)
 
 // How a slot goes back to its pool. If there is no group it is the group, next to
 // be handed out; if there is one, its bit is set in its slab's bitmap. Either is a
@@ -111,6 +114,10 @@ func (p *Pool) shelve(e *place, s *slab, slot uint32) {
 func (p *Pool) putAny(e *place, slot uint32) {
 	if *e.gen(slot) == lastGen {
 		p.end(e, slot)
+		return
+	}
+	if n := bits.OnesCount64(p.group.Slots); n != 0 && e.rec.summary != 0 && int(e.rec.used) > n+1 {
+		p.shelve(e, e.rec, slot) // it has others in use, if all of the group is of it
 		return
 	}
 	if p.group.Slots == 0 || e.rec.used == 1 || p.Len() == 1 {
