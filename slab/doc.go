@@ -32,7 +32,8 @@
 // pointers, only 32-bit numbers of granules, chunks and slabs, so they live in
 // blocks as well: ten million objects leave some hundred kilobytes on the Go heap,
 // the list of blocks and slabs, which holds the pointers that all others are
-// derived from.
+// derived from, and two tables of pointers to what will be used next: magazines,
+// and what a pool has set aside (aside.go).
 //
 // # How a request travels
 //
@@ -88,8 +89,12 @@
 //     page that is cold. Last, it has several by its turn: 25 % less time for a mix
 //     of 8 to 999 bytes with a thousand live, 10 % with a million.
 //   - Bitmap, summary and list of the slabs kept up to date by every operation of a
-//     class: 190 instructions for a free and an allocation, instead of 150 with a
-//     magazine in between.
+//     class: 190 instructions for a free and an allocation, instead of 120 with a
+//     magazine in between. With the numbers of slab and slot in it, and not where
+//     they are, it was 150: no difference with a thousand objects live, but half as
+//     much time again with 50 000, since what counts then is how many operations are
+//     in the processor's window, each with its cache misses.
+//   - Magazines of 16: 5 to 8 % more time for sizes at random. Of 64: nothing more.
 //   - Calls in the middle of Free and Alloc: what must outlive them is spilled. All
 //     that is rare is one call at their end, which finds out again what is the matter.
 //   - Slots taken from the bitmap one by one for requests in a row: a pool takes a

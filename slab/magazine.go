@@ -31,17 +31,18 @@ type class struct {
 	magazine [magazineSize]atHand
 }
 
-// atHand is a slot in a magazine: where it is, where the bit is that says that it is
-// live, and which slot of which slab that makes it. An allocation needs no more
-// than that, and nothing of the slab's.
+// atHand is a slot in a magazine: where it is, the word of the live bits that its
+// bit is in, and which slot of which slab that makes it. With this an allocation
+// looks at nothing of the slab's.
 type atHand struct {
 	at   unsafe.Pointer
 	live *uint64
 	slot slotID
 }
 
-// A slotID is the number of a slab and above it, so that the low bits are those of
-// the slot, and
+// slotID is a slab's number in the high half, and in the low half that of a slot,
+// with a bit on top that says that it was never handed out and is zero. The lowest
+// six bits are so the place of its live bit in its word.
 type slotID uint64
 
 const freshBit = 1 << 31
