@@ -91,7 +91,7 @@ func (a *Allocator) Alloc(size, align int) ([]byte, error) {
 		if c := a.classes[classOf[n+1]&classMask]; c.count != 0 {
 			h := c.take()
 			b := unsafe.Slice((*byte)(a.revive(c, h)), c.stride)
-			if h.slot&freshBit == 0 {
+			if !h.id.fresh() {
 				clear(b)
 			}
 			a.after()
@@ -132,7 +132,7 @@ func classBits(size, align int) uint {
 
 // revive makes a slot live that was at hand.
 func (a *Allocator) revive(c *class, h *atHand) unsafe.Pointer {
-	*h.live |= 1 << (h.slot & 63)
+	*h.live |= 1 << (h.id & 63)
 	a.gain(c.stride)
 	touch()
 	return h.at
@@ -184,7 +184,7 @@ func (a *Allocator) allocAny(size, align int) (b []byte, dirty uintptr, err erro
 		c.load()
 	}
 	h := c.take()
-	if h.slot&freshBit == 0 {
+	if !h.id.fresh() {
 		dirty = c.stride
 	}
 	return unsafe.Slice((*byte)(a.revive(c, h)), c.stride)[:size], dirty, nil

@@ -312,7 +312,7 @@ func (c *cache) newSlab(slots uint32, size int) (uint32, error) {
 	ref := slabRef{base: a.user.pointer(ch), rec: s, class: &noClass}
 	if !c.generations {
 		ref.live, ref.class = s.behindFree(), a.classes[c.id&classMask]
-		clear(unsafe.Slice((*uint64)(ref.live), liveWords(slots)))
+		clear(unsafe.Slice((*uint64)(ref.live), s.words()))
 	}
 	a.slabs[id] = ref
 	a.addrs.set(addr, uintptr(size), slabEntry(id))

@@ -112,11 +112,11 @@ func (k *checker) liveBits(id uint32, s *slab) {
 		k.fail("slab %d: %d slots retired in a class", id, s.retired)
 	}
 	ref, live := &k.a.slabs[id], 0
-	for w := range liveWords(s.slots) {
+	for w := range s.words() {
 		v := *ref.liveWord(w << 6)
 		live += bits.OnesCount64(v)
-		if w < s.words() && v&*s.word(w) != 0 {
-			k.fail("slab %d: word %d has slots %#x that are live and free", id, w, v&*s.word(w))
+		if both := v & *s.word(w); both != 0 {
+			k.fail("slab %d: word %d has slots %#x that are live and free", id, w, both)
 		}
 		if n := s.slots - w<<6; n < 64 && v>>n != 0 {
 			k.fail("slab %d: live bits beyond slot %d are set", id, s.slots)
@@ -137,7 +137,7 @@ func (k *checker) magazine(c *class) {
 		if i >= int(c.count) && h.at == nil {
 			continue // never used
 		}
-		id, slot := h.slab(), h.number()
+		id, slot := h.id.slab(), h.id.slot()
 		if id == 0 || int(id) >= len(k.a.slabs) || k.a.slabs[id].class != c || slot >= k.a.slabs[id].rec.slots {
 			k.fail("class %d: slot %d of slab %d is not its own to have at hand", c.id, slot, id)
 			return

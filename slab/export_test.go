@@ -20,6 +20,12 @@ const NumClasses = numClasses
 // ClassSize returns the slot size of class c.
 func ClassSize(c int) int { return int(classSize[c]) }
 
+// SlabShape returns the shape of a slab of class c of about target bytes.
+func SlabShape(c, target int) (slots, size int) {
+	n, size := (&cache{stride: uintptr(classSize[c])}).shape(target)
+	return int(n), size
+}
+
 // MetaBlocks returns the blocks of the allocator's own records.
 func MetaBlocks(a *Allocator) [][]byte {
 	var all [][]byte
@@ -96,7 +102,7 @@ func Fingerprint(a *Allocator) uint64 {
 	for _, c := range a.classes {
 		fresh(&c.cache)
 		for _, h := range c.magazine[:c.count] {
-			put(name[a.slabs[h.slab()].rec.chunk], uint64(h.slot))
+			put(name[a.slabs[h.id.slab()].rec.chunk], uint64(h.id&(1<<32-1)))
 		}
 	}
 	for _, p := range a.pools {
@@ -692,15 +698,6 @@ var Corruptions = map[string][]Corruption{
 			}
 			panic("every slab is of whole words")
 		}},
-		{"live bit behind whole words", func(a *Allocator, _ *Pool) func() {
-			for id := range a.slabs {
-				if ref := &a.slabs[id]; ref.live != nil && ref.rec.slots&63 == 0 {
-					word := ref.liveWord(ref.rec.slots)
-					return setTo(word, *word|1)
-				}
-			}
-			panic("no slab is of whole words")
-		}},
 		{"live bits are elsewhere", func(a *Allocator, _ *Pool) func() {
 			id, _ := partial(a)
 			return setTo(&a.slabs[id].live, unsafe.Add(a.slabs[id].live, 8))
@@ -714,11 +711,11 @@ var Corruptions = map[string][]Corruption{
 		}},
 		{"slot at hand is live", func(a *Allocator, _ *Pool) func() {
 			h := stocked(a).magazine[0]
-			return setTo(h.live, *h.live|1<<(h.slot&63))
+			return setTo(h.live, *h.live|1<<(h.id&63))
 		}},
 		{"slot at hand is free", func(a *Allocator, _ *Pool) func() {
 			h := stocked(a).magazine[0]
-			s, slot := a.slabs[h.slab()].rec, h.number()
+			s, slot := a.slabs[h.id.slab()].rec, h.id.slot()
 			word := s.word(slot >> 6)
 			return both(setTo(word, *word|1<<(slot&63)), setTo(&s.summary, s.summary|1<<(slot>>6)), setTo(&s.used, s.used-1))
 		}},
@@ -733,7 +730,7 @@ var Corruptions = map[string][]Corruption{
 		{"slot that was at hand, of a slab that is gone", func(a *Allocator, _ *Pool) func() {
 			c := stocked(a)
 			h := c.magazine[0]
-			h.slot = slotOf(a.vacantSlabs[0], 0)
+			h.id = slotOf(a.vacantSlabs[0], 0)
 			return setTo(&c.magazine[c.count], h)
 		}},
 		{"slot at hand twice", func(a *Allocator, _ *Pool) func() {
@@ -743,18 +740,18 @@ var Corruptions = map[string][]Corruption{
 		{"slot at hand twice, once fresh", func(a *Allocator, _ *Pool) func() {
 			c := stocked(a)
 			h := c.magazine[1]
-			h.slot ^= freshBit
+			h.id ^= freshBit
 			return setTo(&c.magazine[0], h)
 		}},
 		{"slot at hand of no slab", func(a *Allocator, _ *Pool) func() {
-			return setTo(&stocked(a).magazine[0].slot, slotOf(uint32(len(a.slabs)), 0))
+			return setTo(&stocked(a).magazine[0].id, slotOf(uint32(len(a.slabs)), 0))
 		}},
 		{"slot at hand of a slab that is gone", func(a *Allocator, _ *Pool) func() {
-			return setTo(&stocked(a).magazine[0].slot, slotOf(a.vacantSlabs[0], 0))
+			return setTo(&stocked(a).magazine[0].id, slotOf(a.vacantSlabs[0], 0))
 		}},
 		{"slot at hand beyond its slab", func(a *Allocator, _ *Pool) func() {
 			h := &stocked(a).magazine[0]
-			return setTo(&h.slot, slotOf(h.slab(), a.slabs[h.slab()].rec.slots))
+			return setTo(&h.id, slotOf(h.id.slab(), a.slabs[h.id.slab()].rec.slots))
 		}},
 		{"slot at hand of another class", func(a *Allocator, _ *Pool) func() {
 			c := stocked(a)

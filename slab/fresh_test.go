@@ -32,23 +32,3 @@ func TestPoolClearsWhatWasFreedBesideItsGroup(t *testing.T) {
 		assert.Zero(t, *(*uint64)(q))
 	}
 }
-
-// A slab's end, where one more slot would begin and has no room, is no slot.
-func TestFreeBehindTheLastSlot(t *testing.T) {
-	a, err := slab.New(slab.Config{Source: new(blocksrc.GoHeap)})
-	require.NoError(t, err)
-	defer a.Close()
-	for _, size := range []int{576, 640, 896} {
-		b, err := a.Alloc(size, 1)
-		require.NoError(t, err)
-		n := (2*size + 1023) / 1024 * 1024 / size // slots of the first slab
-		if n*size%1024 == 0 {
-			continue
-		}
-		behind := unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), n*size)), size)
-		before := a.Stats()
-		assert.Panics(t, func() { a.Free(behind) }, "slots of %d", size)
-		assert.Equal(t, before, a.Stats())
-		assert.NoError(t, a.Check())
-	}
-}

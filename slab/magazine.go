@@ -37,7 +37,7 @@ type class struct {
 type atHand struct {
 	at   unsafe.Pointer
 	live *uint64
-	slot slotID
+	id   slotID
 }
 
 // slotID is a slab's number in the high half, and in the low half that of a slot,
@@ -49,8 +49,9 @@ const freshBit = 1 << 31
 
 func slotOf(slab, slot uint32) slotID { return slotID(slab)<<32 | slotID(slot) }
 
-func (h *atHand) number() uint32 { return uint32(h.slot) &^ freshBit }
-func (h *atHand) slab() uint32   { return uint32(h.slot >> 32) }
+func (id slotID) slab() uint32 { return uint32(id >> 32) }
+func (id slotID) slot() uint32 { return uint32(id) &^ freshBit }
+func (id slotID) fresh() bool  { return id&freshBit != 0 }
 
 // noClass stands for a class that there is not. No request finds a slot at hand in
 // it, and no address is that of a slot.
@@ -72,20 +73,20 @@ func (c *class) take() *atHand {
 }
 
 // put adds the slot of b, which was live, to the magazine, which has n and room.
-func (c *class) put(n uint32, b []byte, live *uint64, slot slotID) {
+func (c *class) put(n uint32, b []byte, live *uint64, id slotID) {
 	h := &c.magazine[n%magazineSize]
-	h.at, h.live, h.slot = unsafe.Pointer(unsafe.SliceData(b)), live, slot
+	h.at, h.live, h.id = unsafe.Pointer(unsafe.SliceData(b)), live, id
 	c.count = n + 1
 	c.frees++
 }
 
 // full is put where the magazine is at its limit: it has no more room, or what is
 // added was the last that is live.
-func (c *class) full(b []byte, live *uint64, slot slotID) {
+func (c *class) full(b []byte, live *uint64, id slotID) {
 	if c.count == magazineSize {
 		c.spill()
 	}
-	c.put(c.count, b, live, slot)
+	c.put(c.count, b, live, id)
 	if c.setLimit(); c.live() == 0 && (c.slabs > 1 || c.a.mostlyEmpty()) {
 		c.empty() // else its one slab is the one that is kept for the next need
 	}
@@ -107,12 +108,13 @@ func (c *class) setLimit() {
 
 // spill gives the older half of the magazine back to the slabs.
 func (c *class) spill() {
-	const n = magazineSize / 2
-	var old [n]atHand
-	copy(old[:], c.magazine[:])
-	c.count = uint32(copy(c.magazine[:], c.magazine[n:c.count]))
+	var old [magazineSize / 2]slotID
 	for i := range old {
-		c.settle(&old[i])
+		old[i] = c.magazine[i].id
+	}
+	c.count = uint32(copy(c.magazine[:], c.magazine[len(old):c.count]))
+	for _, id := range old {
+		c.settle(id)
 	}
 }
 
@@ -122,20 +124,19 @@ func (c *class) empty() {
 		return
 	}
 	for c.count > 0 {
-		h := *c.take()
-		c.settle(&h)
+		c.settle(c.take().id)
 	}
 	c.setLimit()
 }
 
 // settle makes a slot free in its slab.
-func (c *class) settle(h *atHand) {
-	s, slot := c.a.slabs[h.slab()].rec, h.number()
-	if h.slot&freshBit != 0 && slot < s.clean {
+func (c *class) settle(id slotID) {
+	s, slot := c.a.slabs[id.slab()].rec, id.slot()
+	if id.fresh() && slot < s.clean {
 		s.clean = slot
 	}
 	c.used--
-	c.restore(h.slab(), s, slot)
+	c.restore(id.slab(), s, slot)
 }
 
 // load takes up to half a magazine of free slots, the lowest of the first slab on
@@ -167,9 +168,9 @@ func (c *class) load() {
 	for n--; n >= 0; n-- {
 		slot := slots[n]
 		h := &c.magazine[c.count]
-		h.at, h.live, h.slot = unsafe.Add(ref.base, uintptr(slot)*c.stride), ref.liveWord(slot), slotOf(id, slot)
+		h.at, h.live, h.id = unsafe.Add(ref.base, uintptr(slot)*c.stride), ref.liveWord(slot), slotOf(id, slot)
 		if slot >= clean {
-			h.slot |= freshBit
+			h.id |= freshBit
 		}
 		c.count++
 	}

@@ -142,3 +142,43 @@ func TestFreeOfWhatIsAtHand(t *testing.T) {
 		wrongFree(t, a, slab.DoubleFree, b)
 	}
 }
+
+// TestFreeBehindTheLastSlot: what is left of a slab behind its last slot may look
+// like one more, and has the next bit of the bitmap.
+func TestFreeBehindTheLastSlot(t *testing.T) {
+	a := onGoHeap(t, slab.Config{})
+	for c := range slab.NumClasses {
+		size := slab.ClassSize(c)
+		at := make(map[uintptr][]byte)
+		for range 100 << 10 / size {
+			b := one(t, a, size)
+			at[startOf(b)] = b
+		}
+		var tails [][]byte
+		for b := range a.Blocks() {
+			for s := range b.Chunks() {
+				if s.Stride != size || s.Slots*size == s.Size || s.Offset+(s.Slots+1)*size > b.Size {
+					continue
+				}
+				if last := at[b.Addr+uintptr(s.Offset+(s.Slots-1)*size)]; last != nil {
+					tails = append(tails, unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(last)), size)), size))
+				}
+			}
+		}
+		for _, b := range tails {
+			wrongFree(t, a, slab.Foreign, b)
+		}
+		for _, b := range at {
+			a.Free(b)
+		}
+	}
+	// The bit is never the first of a word that is not there.
+	for c := range slab.NumClasses {
+		for target := slab.ClassSize(c); target < 300<<10; target += 100 {
+			slots, size := slab.SlabShape(c, target)
+			if left := size - slots*slab.ClassSize(c); left >= slab.ClassSize(c) || left != 0 && slots%64 == 0 {
+				t.Errorf("%d slots of %d bytes leave %d", slots, slab.ClassSize(c), left)
+			}
+		}
+	}
+}

@@ -20,7 +20,7 @@ const (
 // slab is the record of a slab, in the record heap. The bitmap of what is free
 // follows it, and what tells the live from the dead follows that:
 //
-//	record: slab | free: (slots+63)/64 uint64 | live: slots/64+1 uint64     (a class's)
+//	record: slab | free: (slots+63)/64 uint64 | live: as many        (a class's)
 //	                                          | generations: slots uint32 (a pool's)
 //
 // and always
@@ -29,9 +29,9 @@ const (
 //	summary bit w set  <=>  free[w] != 0
 //	free & live == 0
 //
-// There is a live bit more than there are slots, and it is 0: it is that of what
-// may be left of the chunk behind the last slot, so that Free need not ask whether
-// a slot that it came upon is one.
+// What is left of a class's chunk behind the last slot is less than one, and has
+// the next bit of live, which is 0: Free need not ask whether a slot that it comes
+// upon is one. The bit is in the last word, for whole words of slots leave nothing.
 type slab struct {
 	addr       uintptr // of slot 0, for arithmetic only
 	chunk      uint32  // that the slots lie in
@@ -70,10 +70,8 @@ func recordBytes(slots uint32, generations bool) uint32 {
 	if generations {
 		return slabHeader + bitmap + slots*4
 	}
-	return slabHeader + bitmap + liveWords(slots)*8
+	return slabHeader + 2*bitmap
 }
-
-func liveWords(slots uint32) uint32 { return slots/64 + 1 }
 
 // slabRef is what the collector may see of a slab: where it and its record are.
 // What it takes to free a slot is here too, so that the record's own line of the
