@@ -87,12 +87,12 @@ type slabRef struct {
 var noSlab = slabRef{class: &noClass}
 
 // slotAt returns the slot of a class that starts at addr, any address in the slab's
-// chunk. One product says which it is and whether it starts there: quick is
-// ceil(1<<32 / stride), and what is left below 1<<32 is less than that for multiples
-// of the stride only; see quickStride.
+// chunk; behind the last slot it is one that is not live. One product says which it
+// is and whether it starts there: quick is ceil(1<<32 / stride), and what is left
+// below 1<<32 is less than that for multiples of the stride only; see quickStride.
 func (r *slabRef) slotAt(addr uintptr) (slot uint32, ok bool) {
 	prod := uint64(addr-uintptr(r.base)) * uint64(r.class.quick)
-	return uint32(prod >> 32), uint32(prod) < r.class.quick && uint32(prod>>32) < r.rec.slots
+	return uint32(prod >> 32), uint32(prod) < r.class.quick
 }
 
 // liveWord points at the word of the bitmap of live slots that slot is in.
