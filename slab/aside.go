@@ -10,8 +10,8 @@ import "math/bits"
 // The table has an entry for each page of the pool's slabs, so that those of pages
 // one behind the other do not collide: what a lookup costs is the same in a
 // million objects, but for misses of the cache. It is made when the first slot is
-// looked up by its address, and anew when the pool has doubled since. It takes a
-// pointer for 4 KiB, on Go's heap.
+// looked up by its address, anew when the pool has doubled since, and goes with a
+// Trim. It takes a pointer for 4 KiB, on Go's heap.
 
 const (
 	asideShift = 12

@@ -42,6 +42,8 @@ func TestPoolSetsEveryPageAside(t *testing.T) {
 		p.Free(q)
 	}
 	a.Trim()
+	entries, _ := p.Aside()
+	require.Zero(t, entries)
 	require.False(t, p.Owns(qs[len(qs)-1]))
 	require.True(t, p.Owns(qs[0]))
 	require.NoError(t, p.Close())

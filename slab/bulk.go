@@ -151,7 +151,7 @@ func (p *Pool) Close() error {
 		p.a.pools[p.id-numClasses] = nil
 		p.a.after()
 	}
-	p.group, p.closed = Group{}, true
+	p.group, p.aside, p.closed = Group{}, nil, true
 	return nil
 }
 

@@ -54,8 +54,8 @@ func (id slotID) slot() uint32 { return uint32(id) &^ freshBit }
 func (id slotID) fresh() bool  { return id&freshBit != 0 }
 
 // noClass stands for a class that there is not. No request finds a slot at hand in
-// it, and no address is that of a slot.
-var noClass = class{cache: cache{stride: ^uintptr(0)}}
+// it, and with a quick of 0 no address is that of a slot.
+var noClass class
 
 // classMask is for indexing classes.
 const classMask = 63

@@ -138,6 +138,7 @@ func (a *Allocator) trim() error {
 		if p != nil {
 			p.settle()
 			p.trim()
+			p.aside = nil // it may be for many more slabs than there are
 		}
 	}
 	err := a.user.shrink(0, false)
