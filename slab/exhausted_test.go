@@ -1,0 +1,273 @@
+package slab_test
+
+import (
+	"errors"
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/blocksrc"
+	"github.com/vita-go/deblockator/slab"
+)
+
+// What happens when there is no more memory, and when there just is.
+
+// TestLargestHole: a request of the size that Stats calls the largest hole is
+// served without the source, and so is one of another order.
+func TestLargestHole(t *testing.T) {
+	for _, ask := range []string{"the largest", "little"} {
+		t.Run(ask, func(t *testing.T) {
+			src := newFaultySource(new(blocksrc.GoHeap), math.MaxInt)
+			m := newModel(t, slab.Config{BlockSize: 1 << 20, MaxBlockSize: 1 << 20}, src, newFaultySource(new(blocksrc.GoHeap), math.MaxInt))
+			// Holes of one bin, the largest of them made first.
+			for i := range 30 {
+				require.True(t, m.alloc(66_000-i*16, 0, false))
+				require.True(t, m.alloc(1025, 0, false))
+				if m.a.Stats().Blocks > 1 {
+					break
+				}
+			}
+			arm(src.acquires, 1, true)
+			for n := m.a.Stats().LargestHole; n > 20_000; n = m.a.Stats().LargestHole {
+				require.True(t, m.alloc(n-1024, 0, false))
+			}
+			for i := 0; i < len(m.live)-2; i++ {
+				if len(m.live[i].b) > 60_000 && len(m.live[i].b) < 70_000 {
+					m.free(i, false)
+				}
+			}
+			s := m.a.Stats()
+			require.Greater(t, s.Holes, 10)
+			size := s.LargestHole
+			if ask == "little" {
+				size = 1000
+			}
+			require.True(t, m.alloc(size, 16, false))
+			m.finish()
+		})
+	}
+}
+
+// TestSmallInSmallHole: a small request is served as long as a hole is there
+// that it fits in, if records need no more memory.
+func TestSmallInSmallHole(t *testing.T) {
+	for _, hole := range []int{8 << 10, 4 << 10, 2 << 10, 1 << 10} {
+		for _, size := range []int{8, 100, 500, 1000} {
+			mem, err := new(blocksrc.GoHeap).Acquire(64<<10, 1024)
+			require.NoError(t, err)
+			src := newFaultySource(blocksrc.NewBuffer(mem), len(mem))
+			m := newModel(t, slab.Config{BlockSize: 64 << 10}, src, newFaultySource(new(blocksrc.GoHeap), math.MaxInt))
+			// A slab could start where the hole does.
+			require.True(t, m.alloc(64<<10-hole-2048, 1024, false))
+			require.True(t, m.alloc(2048, 1024, false))
+			require.Equal(t, hole, m.a.Stats().LargestHole)
+			assert.True(t, m.alloc(size, 1, true), "%d bytes in a hole of %d", size, hole)
+			m.finish()
+		}
+	}
+}
+
+// TestExactFit: a block that the request fills to the last byte (B3, B7).
+func TestExactFit(t *testing.T) {
+	for _, bytes := range []int{4096, 8192, 64 << 10, 65_008, 1 << 20, 1<<20 + 16, 3_000_000 &^ 15} {
+		mem := make([]byte, bytes+15)
+		mem = mem[-address(mem)&15:][:bytes]
+		src := newFaultySource(blocksrc.NewBuffer(mem), bytes)
+		m := newModel(t, slab.Config{BlockSize: 4096}, src, newFaultySource(new(blocksrc.GoHeap), math.MaxInt))
+		for range 3 {
+			require.True(t, m.alloc(bytes, 16, true), "%d", bytes)
+			require.False(t, m.alloc(1025, 1, true))
+			m.free(0, false)
+			// The same in pieces, joined again.
+			for m.alloc(1025, 1, false) {
+			}
+			for len(m.live) > 0 {
+				m.free(len(m.live)*2/3, false)
+			}
+			m.trim() // blocks may be many by now
+		}
+		m.finish()
+	}
+}
+
+// TestExhausted: a block that is kept back for the next need is given back when
+// the need is for another one and there is no room for both, and empty slabs are,
+// whether or not anything is live.
+func TestExhausted(t *testing.T) {
+	for _, c := range []struct {
+		name             string
+		live, freed, ask int
+	}{
+		{"block", 0, 20_000, 150_000}, {"block for large", 0, 20_000, 200_000}, {"slabs", 0, 100, 200_000},
+		{"block, one is live", 100, 20_000, 120_000}, {"block for large, one is live", 100, 20_000, 150_000},
+		{"slabs, one is live", 5000, 100, 120_000}, {"a pool's slabs, one is live", 5000, -100, 120_000},
+		{"a pool's last slot", 0, -150_000, 150_000}, {"a pool's last slot, one is live", 5000, -150_000, 120_000},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			const budget = 256 << 10
+			src := newFaultySource(blocksrc.Limit(new(blocksrc.GoHeap), budget), budget)
+			m := newModel(t, slab.Config{LargeSize: 140_000}, src, newFaultySource(new(blocksrc.GoHeap), math.MaxInt))
+			kept := 0
+			if c.live > 0 {
+				require.True(t, m.alloc(c.live, 0, false))
+				kept = 1
+			}
+			if c.freed > 0 {
+				for m.alloc(c.freed, 0, false) {
+				}
+			} else {
+				require.True(t, m.newPool(-c.freed, 1))
+				for m.take(m.pools[0], 0) {
+				}
+				for p := m.pools[0]; len(p.live) > 0; {
+					m.give(p, len(p.live)-1, true)
+				}
+			}
+			for len(m.live) > kept {
+				m.free(len(m.live)-1, false)
+			}
+			require.True(t, m.alloc(c.ask, 0, false), "%v", m.a.Stats())
+			m.finish()
+		})
+	}
+}
+
+// TestExhaustedByRecords: where nothing is live any more, records of what was do
+// not stand in the way, though they came from the same source.
+func TestExhaustedByRecords(t *testing.T) {
+	const budget = 512 << 10
+	src := newFaultySource(blocksrc.Limit(new(blocksrc.GoHeap), budget), budget)
+	m := newModel(t, slab.Config{BlockSize: 4096, MaxBlockSize: 4096}, src, src)
+	require.True(t, m.newPool(1, 1)) // slots that are smaller than what is known of them
+	p := m.pools[0]
+	for i := 0; m.take(p, 1); i++ {
+		if i%200 == 0 && !m.alloc(1025, 0, false) {
+			break
+		}
+	}
+	require.GreaterOrEqual(t, m.a.Stats().Meta, budget/2)
+	for len(p.live) > 0 {
+		m.give(p, len(p.live)-1, true)
+	}
+	for len(m.live) > 0 {
+		m.free(len(m.live)-1, false)
+	}
+	require.True(t, m.alloc(budget-40<<10, 0, false), "%v", m.a.Stats())
+	m.finish()
+}
+
+// TestAlignedBlock: a block made for an aligned request holds it, also where the
+// source gives no byte more than it was asked for and aligns nothing.
+func TestAlignedBlock(t *testing.T) {
+	step := 1
+	if slow() {
+		step = 7
+	}
+	for align := 32; align <= 32<<10; align *= 2 {
+		for size := 1030; size < 100_000; size += (size/9 + 1) * step {
+			n := size + align + 64
+			if blocks := 4096; n < blocks {
+				continue
+			}
+			src := newBufferSource(n)
+			m := newModel(t, slab.Config{BlockSize: 4096}, src, newFaultySource(new(blocksrc.GoHeap), math.MaxInt))
+			if !m.alloc(size, align, false) {
+				t.Fatalf("Alloc(%d, %d) from a source of %d bytes", size, align, n)
+			}
+			m.close()
+		}
+	}
+}
+
+// TestReserveIsThere: slots that were reserved can be taken by all means without
+// the source, whatever was freed before.
+func TestReserveIsThere(t *testing.T) {
+	for _, size := range []int{64, 3000, 66_000} {
+		for _, retain := range []int{-1, 0} {
+			for freed := range 12 {
+				m := heapModel(t, slab.Config{BlockSize: 4096, MaxBlockSize: 4096, Retain: retain})
+				require.True(t, m.newPool(size, 1))
+				p := m.pools[0]
+				for range 12 {
+					require.True(t, m.take(p, 0))
+				}
+				for range freed {
+					m.give(p, 0, true)
+				}
+				n := p.Stats().Free
+				require.True(t, m.reserve(p, n))
+				arm(m.src.acquires, 1, true)
+				for want := len(p.live) + n; len(p.live) < want; {
+					require.True(t, m.takeGroup(p, want-len(p.live)), "slots of %d, %d were freed, %d of %d reserved are left", size, freed, want-len(p.live), n)
+				}
+				m.finish()
+			}
+		}
+	}
+}
+
+// TestReserveSurvivesRefusals: what is reserved is there although something else
+// was refused meanwhile, and gave back what it could for that.
+func TestReserveSurvivesRefusals(t *testing.T) {
+	for _, live := range []int{0, 1} {
+		for _, size := range []int{24, 3000, 66_000} {
+			const budget = 4 << 20
+			src := newFaultySource(blocksrc.Limit(new(blocksrc.GoHeap), budget), budget)
+			m := newModel(t, slab.Config{Retain: -1}, src, src)
+			require.True(t, m.newPool(size, 1))
+			p := m.pools[0]
+			for range live {
+				require.True(t, m.take(p, 0))
+			}
+			require.True(t, m.reserve(p, 20))
+			require.False(t, m.alloc(budget, 0, true))
+			require.False(t, m.alloc(budget-4096, 0, true))
+			arm(src.acquires, 1, true)
+			for range 20 {
+				require.True(t, m.take(p, 0), "%d live slots of %d", live, size)
+			}
+			m.finish()
+		}
+	}
+}
+
+// TestReserveRefusedKeepsRoom: a reservation that is refused does not cost an
+// earlier one its room, whatever it has given back in its need.
+func TestReserveRefusedKeepsRoom(t *testing.T) {
+	src := newBufferSource(300 << 10)
+	m := newModel(t, slab.Config{BlockSize: 8 << 10}, src, newFaultySource(new(blocksrc.GoHeap), math.MaxInt))
+	require.True(t, m.newPool(66_000, 1))
+	p := m.pools[0]
+	require.True(t, m.take(p, 0))
+	m.give(p, 0, true)
+	require.True(t, m.reserve(p, 3))
+	require.True(t, m.takeGroup(p, 3))
+	require.False(t, m.reserve(p, 3))
+	m.check() // what is live and what is free are three still
+	m.finish()
+}
+
+// TestReserveTooMany: no number is so large that it wraps to a small one.
+func TestReserveTooMany(t *testing.T) {
+	for _, size := range []int{0, 1, 3000} {
+		src := newBufferSource(100 << 10)
+		m := newModel(t, slab.Config{}, src, src)
+		require.True(t, m.newPool(size, 1))
+		p := m.pools[0]
+		require.True(t, m.take(p, 0))
+		for _, n := range []int{math.MaxInt, math.MaxInt - 1, math.MaxInt32, math.MaxInt32 - 1, math.MaxInt/2 + 1, 1 << 24} {
+			before := m.a.Stats()
+			err := p.Reserve(n)
+			require.Error(t, err, "%d slots of %d", n, size)
+			require.True(t, errors.Is(err, blocksrc.ErrExhausted) || errors.Is(err, slab.ErrTooLarge), err)
+			m.sameState(before, "Reserve")
+		}
+		for _, n := range []int{-1, math.MinInt} {
+			require.False(t, m.reserve(p, n))
+		}
+		require.True(t, m.reserve(p, 0))
+		m.finish()
+	}
+}

@@ -1,0 +1,50 @@
+package slab_test
+
+import (
+	"bytes"
+
+	"github.com/vita-go/deblockator/blocksrc"
+	"github.com/vita-go/deblockator/blocksrc/blocksrctest"
+)
+
+// Where the model gets its memory from.
+
+// faultySource is a source that can be told to fail, under a budget, and counts.
+type faultySource struct {
+	*blocksrctest.Failing // of Release; the top
+	acquires              *blocksrctest.Failing
+	counting              *blocksrctest.Counting
+	budget                int    // bytes that it can give in one block, at the most, when nothing is out
+	pieces                bool   // of a fixed buffer: what is free may be in pieces
+	beside                []byte // memory just behind that of the source, nil if there is none to show
+}
+
+func newFaultySource(base blocksrc.Source, budget int) *faultySource {
+	s := &faultySource{counting: &blocksrctest.Counting{Source: base}, budget: budget}
+	s.acquires = &blocksrctest.Failing{Source: s.counting, On: blocksrctest.Acquires}
+	s.Failing = &blocksrctest.Failing{Source: s.acquires, On: blocksrctest.Releases}
+	return s
+}
+
+// newBufferSource returns a source of n bytes that are not zero.
+func newBufferSource(n int) *faultySource {
+	mem := bytes.Repeat([]byte{0xA5}, n+64)
+	s := newFaultySource(blocksrc.NewBuffer(mem[:n:n]), n)
+	s.pieces, s.beside = true, mem[n:]
+	return s
+}
+
+func arm(f *blocksrctest.Failing, k int, persist bool) {
+	f.At, f.Persist = f.Calls()+k, persist
+}
+
+func disarm(f *blocksrctest.Failing) { f.At, f.Persist = 0, false }
+
+func armed(f *blocksrctest.Failing) bool { return f.At > f.Calls() || f.At > 0 && f.Persist }
+
+func (s *faultySource) disarm() {
+	disarm(s.Failing)
+	disarm(s.acquires)
+}
+
+func (s *faultySource) held() int { return s.counting.Counts().Held }

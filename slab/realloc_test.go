@@ -1,0 +1,160 @@
+package slab_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/slab"
+)
+
+// Realloc: what is kept, what is zero, what moves.
+
+// TestRealloc: from every kind of allocation to every other, up and down; the
+// model checks contents, zeros and alignment.
+func TestRealloc(t *testing.T) {
+	sizes := []int{1, 8, 9, 100, 512, 513, 1000, 1024, 1025, 1040, 2000, 5000, 20_000, 70_000, 100_000}
+	for _, align := range []int{1, 8, 64, 1024, 8192} {
+		m := heapModel(t, slab.Config{MaxBlockSize: 256 << 10})
+		for _, from := range sizes {
+			for _, to := range sizes {
+				require.True(t, m.alloc(from, align, true))
+				i := len(m.live) - 1
+				require.True(t, m.realloc(i, to), "%d to %d", from, to)
+				require.True(t, m.realloc(i, from), "%d to %d", to, from)
+				require.True(t, m.realloc(i, to))
+			}
+			m.check()
+			for len(m.live) > 3 {
+				m.free(1, false)
+			}
+		}
+		m.finish()
+	}
+}
+
+// TestReallocFits: what shrinks by a quarter or more goes where it fits better.
+func TestReallocFits(t *testing.T) {
+	m := heapModel(t, slab.Config{})
+	for _, size := range []int{16_384, 4096, 14_336, 4096, 26_000} {
+		require.True(t, m.alloc(size, 0, true))
+	}
+	first, hole := m.live[0].addr(), m.live[2].addr()
+	m.free(2, false)
+	require.True(t, m.realloc(0, 12_289))
+	require.Equal(t, first, m.live[0].addr(), "less than a quarter")
+	require.True(t, m.realloc(0, 16_384))
+	require.True(t, m.realloc(0, 8000))
+	require.Equal(t, hole, m.live[0].addr())
+	require.True(t, m.realloc(0, 5000))
+	require.Equal(t, hole, m.live[0].addr(), "what it left is larger, and what is beside it is its own")
+	m.finish()
+}
+
+// TestReallocOfNothing: an empty slice is allocated anew, size 0 frees.
+func TestReallocOfNothing(t *testing.T) {
+	m := heapModel(t, slab.Config{})
+	for _, none := range [][]byte{nil, {}} {
+		b, err := m.a.Realloc(none, 100)
+		require.NoError(t, err)
+		require.Len(t, b, 100)
+		require.True(t, isZero(b))
+		b, err = m.a.Realloc(b, 0)
+		require.NoError(t, err)
+		require.NotNil(t, b)
+		require.Empty(t, b)
+		require.Zero(t, m.a.Stats().Live)
+		b, err = m.a.Realloc(none, 0)
+		require.NoError(t, err)
+		require.NotNil(t, b)
+		_, err = m.a.Realloc(none, -1)
+		require.ErrorIs(t, err, slab.ErrInvalid)
+	}
+	m.finish()
+}
+
+// TestReallocInPlace: a chunk grows into a hole behind it and no further, and
+// shrinks where it is; a slot and a block of its own have some room.
+func TestReallocInPlace(t *testing.T) {
+	m := heapModel(t, slab.Config{})
+	for range 3 {
+		require.True(t, m.alloc(4096, 0, true))
+	}
+	a, b := m.live[0], m.live[1]
+	require.Equal(t, a.addr()+4096, b.addr())
+	m.free(1, false)
+	for _, size := range []int{8192, 4096, 6000, 2000, 1025, 600, 8192} {
+		require.True(t, m.realloc(0, size))
+		require.Equal(t, a.addr(), m.live[0].addr(), "to %d", size)
+	}
+	require.True(t, m.realloc(0, 8193))
+	require.NotEqual(t, a.addr(), m.live[0].addr())
+
+	require.True(t, m.alloc(100, 0, true)) // of 104
+	slot := m.live[2].addr()
+	for _, size := range []int{104, 53, 104} {
+		require.True(t, m.realloc(2, size))
+		require.Equal(t, slot, m.live[2].addr(), "to %d", size)
+	}
+	require.True(t, m.realloc(2, 52))
+	require.NotEqual(t, slot, m.live[2].addr(), "half of it would be wasted")
+
+	// No slot is aligned so far, so there is nothing to be won by moving.
+	require.True(t, m.alloc(100, 4096, true))
+	over := m.live[3].addr()
+	for _, size := range []int{200, 1024, 50, 512} {
+		require.True(t, m.realloc(3, size))
+		require.Equal(t, over, m.live[3].addr(), "to %d", size)
+	}
+	m.free(3, false)
+
+	require.True(t, m.alloc(1<<20, 0, true))
+	large := m.live[3].addr()
+	for _, size := range []int{1<<20 - 1, 1<<19 + 1, 1 << 20} {
+		require.True(t, m.realloc(3, size))
+		require.Equal(t, large, m.live[3].addr(), "to %d", size)
+	}
+	require.True(t, m.realloc(3, 1<<18))
+	require.NotEqual(t, large, m.live[3].addr())
+	m.finish()
+}
+
+// TestReallocKeepsTheRest: what lies between the length and the capacity is not
+// part of the contents (B36): it does not come back when the slice grows again.
+func TestReallocKeepsTheRest(t *testing.T) {
+	m := heapModel(t, slab.Config{})
+	for _, size := range []int{90, 1000, 3000, 600_000} {
+		b, err := m.a.Alloc(size, 0)
+		require.NoError(t, err)
+		b = b[:cap(b)]
+		for i := range b {
+			b[i] = 0xEE
+		}
+		n := cap(b)
+		for _, half := range []int{n - 1, n*3/4 + 1} {
+			b, err = m.a.Realloc(b[:half], n)
+			require.NoError(t, err)
+			require.True(t, isZero(b[half:]), "size %d: %d of %d", size, half, n)
+			require.Equal(t, byte(0xEE), b[0])
+		}
+		m.a.Free(b)
+	}
+	m.finish()
+}
+
+// TestReallocShrinkNeverFails: not even without a source.
+func TestReallocShrinkNeverFails(t *testing.T) {
+	m := heapModel(t, slab.Config{LargeSize: 64 << 10})
+	sizes := []int{100_000, 20_000, 5000, 1024, 600, 30}
+	for _, size := range sizes {
+		require.True(t, m.alloc(size, 0, true))
+	}
+	arm(m.src.acquires, 1, true)
+	for i, size := range sizes {
+		for n := size - 1; n > 0; n = n * 2 / 3 {
+			require.True(t, m.realloc(i, n), "%d to %d", size, n)
+			m.check()
+		}
+	}
+	m.finish()
+}

@@ -1,0 +1,217 @@
+package slab_test
+
+import (
+	"errors"
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/blocksrc"
+	"github.com/vita-go/deblockator/slab"
+)
+
+// How memory goes back: Reset, Trim, Close.
+
+// TestFreeAfterClose: it is a misuse of its own, but nothing is still nothing.
+func TestFreeAfterClose(t *testing.T) {
+	m := heapModel(t, slab.Config{Name: "level"})
+	require.True(t, m.alloc(100, 0, true))
+	require.True(t, m.newPool(8, 8))
+	require.True(t, m.take(m.pools[0], 0))
+	b, q := m.live[0].b, m.pools[0].live[0].start
+	p := m.pools[0]
+	require.NoError(t, m.a.Close())
+	m.misuse(slab.UseAfterClose, "Free", func() { m.a.Free(b) })
+	m.misuse(slab.UseAfterClose, "Realloc", func() { _, _ = m.a.Realloc(b, 5) })
+	m.misuse(slab.UseAfterClose, "Pool.Free", func() { p.Free(q) })
+	m.misuse(slab.UseAfterClose, "Pool.Handle", func() { p.Pool.Handle(q) })
+	m.a.Free(nil)
+	m.a.Free([]byte{})
+	require.False(t, m.a.Owns(b))
+	require.False(t, p.Owns(q))
+	require.Zero(t, p.Len())
+	_, err := m.a.Realloc(nil, 10)
+	require.ErrorIs(t, err, slab.ErrClosed)
+	_, err = m.a.AllocUninitialized(0, 0)
+	require.ErrorIs(t, err, slab.ErrClosed)
+	m.a.Reset()
+	require.Zero(t, m.a.Trim())
+	for range m.a.Blocks() {
+		t.Error("a block")
+	}
+	require.NoError(t, p.Close())
+	m.closed()
+}
+
+// TestReset: everything is gone and the blocks are there.
+func TestReset(t *testing.T) {
+	m := heapModel(t, slab.Config{Retain: -1, LargeSize: 50_000})
+	require.True(t, m.newPool(48, 16))
+	var acquired, held int
+	for round := range 5 {
+		require.Equal(t, uint64(round), m.a.Epoch())
+		for i := range 100 {
+			require.True(t, m.alloc(1+i*i*3, 0, true))
+			require.True(t, m.take(m.pools[0], i))
+		}
+		if round == 1 {
+			acquired, held = m.src.acquires.Calls(), m.held()
+		}
+		m.check()
+		m.reset()
+		m.check()
+		s := m.a.Stats()
+		require.Zero(t, s.Live)
+		require.Zero(t, s.Slabs)
+		require.Equal(t, s.Allocs, s.Frees)
+		require.Equal(t, s.Blocks, s.Holes, "each block is one hole")
+	}
+	require.Equal(t, acquired, m.src.acquires.Calls(), "blocks are kept")
+	require.Equal(t, held, m.held())
+	m.finish()
+}
+
+// TestResetLarge: blocks of one allocation go back, they are of no other use.
+func TestResetLarge(t *testing.T) {
+	m := heapModel(t, slab.Config{LargeSize: 20_000})
+	for range 5 {
+		require.True(t, m.alloc(100_000, 0, true))
+	}
+	m.reset()
+	require.Zero(t, m.a.Stats().Blocks)
+	m.check()
+	m.finish()
+}
+
+// TestTrim: blocks that are empty go, whatever Retain says, others stay.
+func TestTrim(t *testing.T) {
+	m := heapModel(t, slab.Config{Retain: math.MaxInt, BlockSize: 16 << 10, MaxBlockSize: 16 << 10})
+	for i := range 200 {
+		require.True(t, m.alloc(1+i*17%3000, 0, true))
+	}
+	keep := m.live[100]
+	for len(m.live) > 1 {
+		i := 0
+		if m.live[0] == keep {
+			i = 1
+		}
+		m.free(i, false)
+	}
+	m.trim()
+	s := m.a.Stats()
+	require.Equal(t, 1, s.Blocks)
+	require.Equal(t, cap(keep.b), s.Live)
+	m.trim()
+	require.Equal(t, s, m.a.Stats(), "nothing is left for a second time")
+	m.free(0, false)
+	m.trim()
+	require.Zero(t, m.held())
+	require.Zero(t, slab.Regions(m.a))
+	m.finish()
+}
+
+// discarding is a source that notes what is discarded, and spoils it.
+type discarding struct {
+	blocksrc.GoHeap
+	page  int
+	parts [][]byte
+	fail  error
+}
+
+func (d *discarding) Granularity() int { return d.page }
+
+func (d *discarding) Acquire(size, align int) ([]byte, error) {
+	return d.GoHeap.Acquire(size, max(align, d.page))
+}
+
+func (d *discarding) Discard(part []byte) error {
+	if d.fail != nil {
+		return d.fail
+	}
+	d.parts = append(d.parts, part)
+	for i := range part {
+		part[i] = 0xDD
+	}
+	return nil
+}
+
+// TestTrimDiscards: the memory of large holes is given back, and nothing of what
+// is live; it is not taken for zero afterwards.
+func TestTrimDiscards(t *testing.T) {
+	d := &discarding{page: 4096}
+	src := newFaultySource(d, math.MaxInt)
+	m := newModel(t, slab.Config{BlockSize: 1 << 20}, src, newFaultySource(new(blocksrc.GoHeap), math.MaxInt))
+	for i := range 40 {
+		require.True(t, m.alloc(10_000+i*500, 0, true))
+	}
+	for n := range 8 { // holes that end within pages
+		m.free(n+1, false)
+		m.free(n+1, false)
+		m.free(n+1, false)
+	}
+	m.trim() // checks that what is live is intact
+	require.NotEmpty(t, d.parts)
+	for _, part := range d.parts {
+		require.Equal(t, len(part), cap(part), "no more than that is shown")
+		in := false
+		for b := range m.a.Blocks() {
+			for c := range b.Chunks() {
+				at := b.Addr + uintptr(c.Offset)
+				in = in || c.Kind == slab.ChunkHole && address(part)-at <= uintptr(c.Size-len(part))
+			}
+		}
+		require.True(t, in, "a part that was discarded is not in a hole")
+	}
+	for range 20 {
+		require.True(t, m.alloc(30_000, 0, true)) // zero, says the model
+	}
+	for range 10 {
+		m.free(0, false)
+	}
+	d.fail = errors.New("not today")
+	m.trim()
+	m.check()
+	m.finish()
+}
+
+// TestTrimDiscardsOthers: that one block's memory cannot be given back piecemeal
+// says nothing of the other blocks, which may be from another source.
+func TestTrimDiscardsOthers(t *testing.T) {
+	d := &discarding{page: 4096}
+	first := newBufferSource(256 << 10)
+	src := newFaultySource(blocksrc.Fallback(first, d), math.MaxInt)
+	m := newModel(t, slab.Config{BlockSize: 256 << 10, MaxBlockSize: 256 << 10, LargeSize: 256 << 10}, src, newFaultySource(new(blocksrc.GoHeap), math.MaxInt))
+	for range 20 {
+		require.True(t, m.alloc(80_000, 0, true))
+	}
+	for i := len(m.live) - 1; i >= 0; i -= 2 {
+		m.free(i, false)
+	}
+	m.trim()
+	require.NotEmpty(t, d.parts)
+	m.finish()
+}
+
+// TestClose: everything goes back with all live; again is nothing.
+func TestClose(t *testing.T) {
+	for _, apart := range []bool{false, true} {
+		src := newFaultySource(new(blocksrc.GoHeap), math.MaxInt)
+		meta := src
+		if apart {
+			meta = newFaultySource(new(blocksrc.GoHeap), math.MaxInt)
+		}
+		m := newModel(t, slab.Config{}, src, meta)
+		require.True(t, m.newPool(20, 4))
+		for i := range 300 {
+			require.True(t, m.alloc(1+i*i, 0, false))
+			require.True(t, m.take(m.pools[0], i))
+		}
+		m.close()
+		require.Equal(t, uint64(1), m.a.Epoch())
+	}
+	a, err := slab.New(slab.Config{})
+	require.NoError(t, err)
+	require.NoError(t, a.Close(), "of one that was never used")
+	require.NoError(t, a.Close())
+}

@@ -1,0 +1,222 @@
+package slab_test
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/blocksrc"
+	"github.com/vita-go/deblockator/slab"
+)
+
+// Sources that give memory out twice.
+
+// TestSourceOverlapping: memory that is the allocator's already must not become
+// so twice, nor go back to the source while it is in use.
+func TestSourceOverlapping(t *testing.T) {
+	type block struct{ mem []byte }
+	for _, c := range []struct {
+		name string
+		pick func(held []block, size int) []byte // what is returned instead
+	}{
+		{"the same block", func(held []block, size int) []byte {
+			for _, b := range held {
+				if len(b.mem) >= size {
+					return b.mem
+				}
+			}
+			return nil
+		}},
+		// It is too short as well, and must not be released for that.
+		{"a smaller block", func(held []block, size int) []byte {
+			for _, b := range held {
+				if len(b.mem) < size {
+					return b.mem
+				}
+			}
+			return nil
+		}},
+		{"part of a block", func(held []block, size int) []byte {
+			for _, b := range held {
+				if len(b.mem) >= size+1024 {
+					return b.mem[1024:]
+				}
+			}
+			return nil
+		}},
+		{"start of a block", func(held []block, size int) []byte {
+			for _, b := range held {
+				if len(b.mem) > size {
+					return b.mem[:size:size]
+				}
+			}
+			return nil
+		}},
+	} {
+		for _, r := range requests {
+			t.Run(c.name+", "+r.name, func(t *testing.T) {
+				var held []block
+				bad, lied := false, false
+				released := 0
+				src := &wrapped{Source: new(blocksrc.GoHeap)}
+				src.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) {
+					if bad {
+						for _, b := range held {
+							if mem := c.pick([]block{b}, size); mem != nil && uintptr(unsafe.Pointer(&mem[0]))&uintptr(max(align, 1)-1) == 0 {
+								lied = true
+								return mem, nil
+							}
+						}
+					}
+					mem, err := src.Acquire(size, align)
+					if err == nil {
+						held = append(held, block{mem})
+					}
+					return mem, err
+				}
+				src.release = func(src blocksrc.Source, mem []byte) error {
+					if bad {
+						released++
+					}
+					at := slices.IndexFunc(held, func(b block) bool { return &b.mem[0] == &mem[0] && len(b.mem) == len(mem) })
+					if at < 0 {
+						return blocksrc.ErrNotHeld
+					}
+					held = slices.Delete(held, at, at+1)
+					return src.Release(mem)
+				}
+				a, err := slab.New(slab.Config{Source: src, MaxBlockSize: 256 << 10})
+				require.NoError(t, err)
+				m := &model{t: t, a: a, cfg: slab.Config{}, src: newFaultySource(src, math.MaxInt)}
+				m.meta = m.src
+				for _, size := range []int{600_000, 10, 1000, 5000, 30_000, 900_000} {
+					require.True(t, m.alloc(size, 0, true))
+				}
+				for b := range m.a.Blocks() { // use up what there is
+					for c := range b.Chunks() {
+						if c.Kind == slab.ChunkHole && c.Size >= 2048 {
+							require.True(t, m.alloc(c.Size-32, 0, true))
+						}
+					}
+				}
+				before := m.a.Stats()
+				owned := len(held)
+				bad = true
+				err = r.do(m)
+				bad = false
+				if !lied {
+					t.Skip("this request does not get so far")
+					return // which Skip does not under TinyGo
+				}
+				require.NoError(t, m.a.Check())
+				m.verifyAll()
+				assert.ErrorIs(t, err, slab.ErrBadSource)
+				if err != nil {
+					before.Pools = m.a.Stats().Pools
+					m.sameState(before, "a request")
+				}
+				assert.GreaterOrEqual(t, len(held), owned, "a block in use went back")
+				assert.Zero(t, released)
+				require.NoError(t, m.a.Close())
+				require.Zero(t, len(held))
+			})
+		}
+	}
+}
+
+// TestSourceOverlapsRecords: the same, where the user's memory would come to lie
+// on the allocator's own records, and the other way round.
+func TestSourceOverlapsRecords(t *testing.T) {
+	for _, c := range []string{"user on records", "records on user"} {
+		t.Run(c, func(t *testing.T) {
+			bad := false
+			var held [][]byte // by the honest one
+			honest, liar := &wrapped{Source: new(blocksrc.GoHeap)}, &wrapped{Source: new(blocksrc.GoHeap)}
+			honest.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) {
+				mem, err := src.Acquire(size, align)
+				if err == nil {
+					held = append(held, mem)
+				}
+				return mem, err
+			}
+			liar.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) {
+				for _, mem := range held {
+					if bad && len(mem) >= size {
+						return mem, nil
+					}
+				}
+				return src.Acquire(size, align)
+			}
+			cfg := slab.Config{Source: liar, MetaSource: honest, BlockSize: 32 << 10, MaxBlockSize: 32 << 10}
+			if c == "records on user" {
+				cfg.Source, cfg.MetaSource = honest, liar
+			}
+			a, err := slab.New(cfg)
+			require.NoError(t, err)
+			_, err = a.Alloc(1025, 0)
+			require.NoError(t, err)
+			bad = true
+			for range 2000 {
+				if _, err = a.Alloc(1025, 0); err != nil {
+					break
+				}
+			}
+			bad = false
+			require.NoError(t, a.Check())
+			require.ErrorIs(t, err, slab.ErrBadSource)
+			_, err = a.Alloc(1025, 0)
+			require.NoError(t, err)
+			require.NoError(t, a.Close())
+		})
+	}
+}
+
+// TestSourceOverlapsStuck: memory that the source has refused to take back is not
+// its own to give. It must not be used, nor offered again once it is.
+func TestSourceOverlapsStuck(t *testing.T) {
+	src := newFaultySource(new(blocksrc.GoHeap), math.MaxInt)
+	bad := false
+	var stuck [][]byte
+	liar := &wrapped{Source: new(blocksrc.GoHeap)}
+	liar.release = func(src blocksrc.Source, mem []byte) error {
+		if bad {
+			stuck = append(stuck, mem)
+			return errors.New("not now")
+		}
+		return src.Release(mem)
+	}
+	liar.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) {
+		for _, mem := range stuck {
+			if len(mem) >= size {
+				return mem, nil
+			}
+		}
+		return src.Acquire(size, align)
+	}
+	a, err := slab.New(slab.Config{Source: src, MetaSource: liar})
+	require.NoError(t, err)
+	b, err := a.Alloc(5000, 0)
+	require.NoError(t, err)
+	a.Free(b)
+	bad = true
+	a.Trim()
+	require.NotEmpty(t, stuck)
+	_, err = a.Alloc(5000, 0)
+	if err != nil {
+		require.ErrorIs(t, err, slab.ErrBadSource)
+	}
+	require.NoError(t, a.Check())
+	bad, stuck = false, nil
+	b, err = a.Alloc(5000, 0)
+	require.NoError(t, err)
+	a.Trim() // offers the stuck ones again
+	require.NoError(t, a.Check())
+	a.Free(b)
+	require.NoError(t, a.Close())
+	require.NoError(t, src.counting.Leaks())
+}

@@ -1,0 +1,140 @@
+package slab_test
+
+import (
+	"errors"
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/blocksrc"
+	"github.com/vita-go/deblockator/blocksrc/blocksrctest"
+	"github.com/vita-go/deblockator/slab"
+)
+
+// Sources that do not take memory back.
+
+// TestSourceUnreleasable: a bad block that the source does not want back either
+// is reported with both errors.
+func TestSourceUnreleasable(t *testing.T) {
+	bad := false
+	errOdd := errors.New("the moon is in the wrong phase")
+	src := &wrapped{Source: new(blocksrc.GoHeap)}
+	src.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) {
+		if bad {
+			return make([]byte, 16), nil
+		}
+		return src.Acquire(size, align)
+	}
+	src.release = func(src blocksrc.Source, mem []byte) error {
+		if len(mem) == 16 {
+			return errOdd
+		}
+		return src.Release(mem)
+	}
+	for _, r := range requests[:5] {
+		bad = false
+		s := newFaultySource(src, math.MaxInt)
+		m := newModel(t, slab.Config{MaxBlockSize: 256 << 10}, s, s)
+		bad = true
+		err := r.do(m)
+		require.ErrorIs(t, err, slab.ErrBadSource, r.name)
+		require.ErrorIs(t, err, errOdd, r.name)
+		bad = false
+		require.NoError(t, m.a.Check())
+		require.Zero(t, m.a.Stats().Held)
+		require.NoError(t, m.a.Close())
+	}
+}
+
+// TestSourceReleaseFails: a block that the source does not take back is used
+// further, counted, and offered again.
+func TestSourceReleaseFails(t *testing.T) {
+	src, meta := newFaultySource(new(blocksrc.GoHeap), math.MaxInt), newFaultySource(new(blocksrc.GoHeap), math.MaxInt)
+	m := newModel(t, slab.Config{BlockSize: 16 << 10, MaxBlockSize: 16 << 10, LargeSize: 16 << 10, Retain: -1}, src, meta)
+	fill := func(n int) {
+		for range n {
+			require.True(t, m.alloc(15<<10, 0, true))
+		}
+	}
+	fill(5)
+	arm(src.Failing, 1, true)
+	for len(m.live) > 0 {
+		m.free(0, false)
+		m.check()
+	}
+	require.Equal(t, 5*16<<10, src.held())
+	require.Equal(t, 5, slab.Stuck(m.a))
+	require.Equal(t, 5*16<<10, m.a.Stats().EmptyBlocks)
+	require.NotZero(t, m.a.Stats().Refused)
+	require.Zero(t, m.a.Stats().Failures)
+
+	// They serve before anything new is acquired.
+	n := src.acquires.Calls()
+	fill(5)
+	require.Equal(t, n, src.acquires.Calls())
+	for len(m.live) > 0 {
+		m.free(0, false)
+	}
+	// One release after the source has come to its senses, and all go.
+	src.disarm()
+	fill(1)
+	m.free(0, false)
+	require.Zero(t, src.held())
+	require.Zero(t, slab.Stuck(m.a))
+
+	// A large allocation's block too; it serves others meanwhile.
+	require.True(t, m.alloc(100_000, 0, true))
+	arm(src.Failing, 1, false)
+	m.free(0, false)
+	require.NotZero(t, src.held())
+	m.check()
+	fill(3)
+	m.check()
+	for len(m.live) > 0 {
+		m.free(0, false)
+	}
+	require.Zero(t, src.held())
+
+	// Close reports it, and may be tried again.
+	fill(2)
+	arm(src.Failing, 1, true)
+	err := m.a.Close()
+	require.ErrorIs(t, err, blocksrctest.ErrInjected)
+	require.NoError(t, m.a.Check())
+	require.Equal(t, m.held(), m.a.Stats().Held)
+	_, err = m.a.Alloc(1, 0)
+	require.ErrorIs(t, err, slab.ErrClosed)
+	require.ErrorIs(t, m.a.Close(), blocksrctest.ErrInjected)
+	src.disarm()
+	require.NoError(t, m.a.Close())
+	m.closed()
+}
+
+// TestSourceRecordsStuck: that the blocks of records cannot be released, however
+// many they are, does no harm: the allocator goes on, and Close can be repeated.
+func TestSourceRecordsStuck(t *testing.T) {
+	src, meta := newFaultySource(new(blocksrc.GoHeap), math.MaxInt), newFaultySource(new(blocksrc.GoHeap), math.MaxInt)
+	m := newModel(t, slab.Config{BlockSize: 32 << 10, MaxBlockSize: 32 << 10}, src, meta)
+	p, err := slab.NewPool(m.a, 1, 1)
+	require.NoError(t, err)
+	const blocks = 200 // more than the table of chunks has records before it has any memory
+	for i := 0; m.a.Stats().MetaBlocks < blocks; i++ {
+		require.NoError(t, p.Reserve(p.Len()+i*10_000))
+	}
+	require.NoError(t, m.a.Check())
+	arm(meta.Failing, 1, true)
+	m.trim()
+	require.NoError(t, m.a.Check())
+	require.Zero(t, src.held())
+	require.Equal(t, m.held(), m.a.Stats().Held)
+	for i := range 100 {
+		require.True(t, m.alloc(1+i*100, 0, true))
+	}
+	m.check()
+	require.ErrorIs(t, m.a.Close(), blocksrctest.ErrInjected)
+	require.NoError(t, m.a.Check())
+	meta.disarm()
+	require.NoError(t, m.a.Close())
+	m.closed()
+}
