@@ -58,11 +58,12 @@ type addrMap struct {
 	first  unsafe.Pointer // of table, for place
 	mask   uintptr        // len(table) - 1
 	leaves int
+	idle   int // of those, without an entry
 }
 
 func (m *addrMap) init() {
 	m.resize(16)
-	m.leaves = 0
+	m.leaves, m.idle = 0, 0
 }
 
 // resize makes a table of n empty places.
@@ -113,8 +114,9 @@ func (m *addrMap) lookup(addr uintptr) entry {
 // set writes the entries of the windows that [addr, addr+size) touches. Their
 // regions exist.
 func (m *addrMap) set(addr, size uintptr, e entry) {
-	for end := addr + size; ; {
+	for end, more := addr+size, true; more; {
 		r := m.find(addr)
+		before := r.used
 		for {
 			p := r.entry(addr)
 			if *p == 0 && e != 0 {
@@ -124,12 +126,16 @@ func (m *addrMap) set(addr, size uintptr, e entry) {
 			}
 			*p = e
 			addr = addr&^(window-1) + window
-			if end-addr-1 >= size { // past the end, which may be that of the address space
-				return
-			}
-			if addr&(1<<regionShift-1) == 0 {
+			// Past the end, which may be that of the address space?
+			if more = end-addr-1 < size; !more || addr&(1<<regionShift-1) == 0 {
 				break
 			}
+		}
+		if before == 0 {
+			m.idle--
+		}
+		if r.used == 0 {
+			m.idle++
 		}
 	}
 }
@@ -146,6 +152,7 @@ func (m *addrMap) insert(r region) {
 		}
 	}
 	m.leaves++
+	m.idle++
 	m.add(r)
 }
 
@@ -156,6 +163,14 @@ func (m *addrMap) add(r region) {
 	}
 	*m.place(i) = r
 }
+
+// mostlyIdle tells whether it pays to prune. Where blocks come at new addresses all
+// the time, regions would pile up otherwise.
+func (m *addrMap) mostlyIdle() bool { return m.idle > max(idleLeaves, m.leaves/2) }
+
+// idleLeaves is how many regions may be without an entry, however few others there
+// are: enough for blocks that come and go at the same addresses.
+const idleLeaves = 8
 
 // prune drops the regions that no entry is left in and calls drop with the
 // chunks that their leaves lie in.
@@ -171,4 +186,5 @@ func (m *addrMap) prune(drop func(at uint32)) {
 			m.insert(r)
 		}
 	}
+	m.idle = 0
 }

@@ -286,6 +286,9 @@ func (a *Allocator) allocRecord(size uint32) (i uint32, dirty uintptr, err error
 // mapRegions makes sure that [addr, addr+size) can have entries in the address
 // map.
 func (a *Allocator) mapRegions(addr, size uintptr) error {
+	if a.addrs.mostlyIdle() {
+		a.addrs.prune(a.meta.free)
+	}
 	for end := addr + size - 1; ; addr += 1 << regionShift {
 		if a.addrs.find(addr) == nil {
 			i, dirty, err := a.allocRecord(leafBytes)

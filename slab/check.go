@@ -220,7 +220,7 @@ func (k *checker) records() {
 // addresses checks that the map has no entries besides those that were found.
 func (k *checker) addresses() {
 	m := &k.a.addrs
-	n, used, leaves := 0, 0, 0
+	n, used, leaves, idle := 0, 0, 0, 0
 	for i := range m.table {
 		r := &m.table[i]
 		if r.key == noRegion {
@@ -228,6 +228,9 @@ func (k *checker) addresses() {
 		}
 		leaves++
 		used += int(r.used)
+		if r.used == 0 {
+			idle++
+		}
 		for w := uintptr(0); w < 1<<regionShift; w += window {
 			if *r.entry(w) != 0 {
 				n++
@@ -237,7 +240,8 @@ func (k *checker) addresses() {
 			k.fail("the region at %#x cannot be found, or its leaf is not in use", r.key<<regionShift)
 		}
 	}
-	if n != k.entries || n != used || leaves != m.leaves {
-		k.fail("the address map has %d entries in %d leaves, counts %d in %d, and should have %d", n, leaves, used, m.leaves, k.entries)
+	if n != k.entries || n != used || leaves != m.leaves || idle != m.idle {
+		k.fail("the address map has %d entries in %d leaves, of which %d are idle, counts %d in %d, of which %d, and should have %d",
+			n, leaves, idle, used, m.leaves, m.idle, k.entries)
 	}
 }

@@ -64,8 +64,8 @@
 // Alloc and Free take constant time: the records that one operation visits are
 // counted in a build with the tag slabcheck, and are as few with a million chunks
 // as with a thousand. Not counted are the clearing of what Alloc returns, calls of
-// the source, and the growth of the Go slices that list blocks and slabs, which is
-// constant on average.
+// the source, and the growth of the Go slices that list blocks and slabs and of the
+// table of regions, and its shrinking, which are constant on average.
 //
 // Records take two bits for each slot, or in a pool a bit and 4 bytes, 32 bytes for
 // each chunk, and 4 bytes for each KiB to find it by its address. Rounding costs up

@@ -70,6 +70,7 @@ var recordCorruptions = map[string][]Corruption{
 			r := anyRegion(a)
 			return setTo(&r.used, r.used-1)
 		}},
+		{"count of idle regions", func(a *Allocator, _ *Pool) func() { return setTo(&a.addrs.idle, a.addrs.idle+1) }},
 		{"count of regions", func(a *Allocator, _ *Pool) func() { return setTo(&a.addrs.leaves, a.addrs.leaves+1) }},
 		{"region of another address", func(a *Allocator, _ *Pool) func() {
 			r := anyRegion(a)
