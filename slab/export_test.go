@@ -23,6 +23,21 @@ func SlabShape(c, target int) (slots, size int) {
 	return int(n), size
 }
 
+// FreeRuns returns the runs of free slots of a slab with these bits of free slots.
+func FreeRuns(words []uint64, clean int) (runs [][2]int) {
+	s := &struct {
+		slab
+		words [8]uint64
+	}{slab: slab{slots: uint32(len(words) * 64), clean: uint32(clean)}}
+	for i, m := range words {
+		*s.word(uint32(i)) = m
+	}
+	for first, end := s.freeRun(0); first < end; first, end = s.freeRun(end) {
+		runs = append(runs, [2]int{int(first), int(end)})
+	}
+	return runs
+}
+
 // MetaBlocks returns the blocks of the allocator's own records.
 func MetaBlocks(a *Allocator) [][]byte {
 	var all [][]byte

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-
-	"github.com/vita-go/deblockator/blocksrc"
 )
 
 // How a heap gives blocks, and pages of them, back to the source, and what becomes
@@ -75,29 +73,6 @@ func (h *heap) shrink(keep int, one bool) error {
 	}
 	return err
 }
-
-// discardHoles gives the pages of large holes back, if the source can do that.
-// What was never handed out is left alone: it may have no pages yet, and it would
-// not be known to be zero any more.
-func (h *heap) discardHoles() {
-	if _, ok := h.src.(blocksrc.Discarder); !ok {
-		return
-	}
-	for _, n := range h.order {
-		b := &h.blocks[n]
-		for i := b.first; i != 0; {
-			c := h.table.at(i)
-			from, to := uintptr(c.off)<<granuleShift, uintptr(min(c.off+c.size, b.clean))<<granuleShift
-			if i = c.next; c.kind != chunkHole || to < from+discardSize {
-				continue
-			}
-			_ = blocksrc.Discard(h.src, b.mem[from:to:to]) // if not, nothing is lost
-		}
-	}
-}
-
-// discardSize is the least hole whose pages are worth a system call.
-const discardSize = 64 << 10
 
 // restart gives all blocks back, whatever is in them, and empties the books; the
 // chunk table is emptied by the caller. What the source refuses to take is held

@@ -246,6 +246,9 @@ func TestRegionsDoNotPileUp(t *testing.T) {
 		others = append(others, b)
 	}
 	require.Equal(t, 13, slab.Regions(a))
+	freeAll(a, others[:6])
+	others = append(others[6:], granted(t, a, 64<<10, 0))
+	require.Equal(t, 14, slab.Regions(a), "a few are kept for their return")
 	freeAll(a, others)
 	meta := 0
 	for i := range 100 {

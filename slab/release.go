@@ -80,9 +80,10 @@ func (a *Allocator) Reset() {
 
 // Trim gives back to the source what a holds and does not need: empty slabs,
 // empty blocks whatever Retain says, and the records that described them. Where
-// a block stays and the source can do so, the pages of large holes in it are
-// given back too. It returns the bytes of the blocks that were released, and
-// takes time in proportion to the number of blocks and holes.
+// a block stays and the source can do so, the pages of holes and of free slots in
+// it are given back too. It returns the bytes of the blocks that were released, and
+// takes time in proportion to the number of blocks, holes and slots, and a system
+// call for each run of pages.
 func (a *Allocator) Trim() (released int) {
 	if a.closed {
 		return 0
@@ -142,7 +143,7 @@ func (a *Allocator) trim() error {
 		}
 	}
 	err := a.user.shrink(0, false)
-	a.user.discardHoles()
+	a.discardFree()
 	a.addrs.prune(a.meta.free)
 	if len(a.user.order) == 0 {
 		// The records describe nothing any more, besides themselves.

@@ -2,7 +2,9 @@ package slab_test
 
 import (
 	"errors"
+	"fmt"
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -136,7 +138,7 @@ func (d *discarding) Discard(part []byte) error {
 	return nil
 }
 
-// TestTrimDiscards: the memory of large holes is given back, and nothing of what
+// TestTrimDiscards: the memory of holes is given back, and nothing of what
 // is live; it is not taken for zero afterwards.
 func TestTrimDiscards(t *testing.T) {
 	d := &discarding{page: 4096}
@@ -173,6 +175,91 @@ func TestTrimDiscards(t *testing.T) {
 	m.trim()
 	m.check()
 	m.finish()
+}
+
+// TestTrimDiscardsSlots: so is that of free slots in a row, from the size on that
+// has a page wherever it begins; but not of what was never handed out.
+func TestTrimDiscardsSlots(t *testing.T) {
+	const k = 1 << 10
+	for _, size := range []int{16, 100, 1000, 5000} {
+		for _, pool := range []bool{false, true} {
+			if size > k && !pool {
+				continue
+			}
+			t.Run(fmt.Sprintf("%d/pool:%t", size, pool), func(t *testing.T) {
+				d := &discarding{page: 4 * k}
+				src := newFaultySource(d, math.MaxInt)
+				m := newModel(t, slab.Config{BlockSize: 1 << 20}, src, newFaultySource(new(blocksrc.GoHeap), math.MaxInt))
+				m.a.PauseChecks()
+				add := func() { require.True(t, m.alloc(size, 1, false)) }
+				drop := func(i int) { m.free(i, false) }
+				objects := func() []*modelObject { return m.live }
+				if pool {
+					require.True(t, m.newPool(size, 1))
+					p := m.pools[0]
+					add = func() { require.True(t, m.take(p, 0)) }
+					drop = func(i int) { m.give(p, i, true) }
+					objects = func() []*modelObject { return p.live }
+				}
+				for range 300 * k / size {
+					add()
+				}
+				m.trim()
+				if !pool { // whose last group counts as handed out
+					require.Zero(t, len(d.parts), "nothing was freed")
+				}
+				d.parts = nil
+				// One stays of each 20 KiB, so that most pages are free.
+				kept := make(map[uintptr]bool)
+				for i := 0; i < len(objects()); i += 20*k/size + 1 {
+					kept[objects()[i].addr()] = true
+				}
+				for i := len(objects()) - 1; i >= 0; i-- {
+					if !kept[objects()[i].addr()] {
+						drop(i)
+					}
+				}
+				m.trim() // checks that what is live is intact
+				discarded := 0
+				for _, part := range d.parts {
+					require.Equal(t, len(part), cap(part))
+					require.GreaterOrEqual(t, len(part), 8*k)
+					discarded += len(part)
+				}
+				require.Greater(t, discarded, 200*k)
+				for range 300 * k / size {
+					add() // zero, says the model, where it was asked for
+				}
+				m.check()
+				m.finish()
+			})
+		}
+	}
+}
+
+// TestFreeRuns: against a look at each bit.
+func TestFreeRuns(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for n := range 4000 {
+		words := make([]uint64, 1+r.IntN(4))
+		for i := range words {
+			words[i] = []uint64{0, math.MaxUint64, r.Uint64(), r.Uint64() | r.Uint64() | r.Uint64(), 1<<63 | 1, 1<<63 - 1}[r.IntN(6)]
+		}
+		clean := r.IntN(len(words)*64 + 1)
+		if n%4 == 0 {
+			clean = len(words) * 64
+		}
+		var want [][2]int
+		for i := range clean {
+			switch free := words[i/64]>>(i%64)&1 != 0; {
+			case free && len(want) > 0 && want[len(want)-1][1] == i:
+				want[len(want)-1][1]++
+			case free:
+				want = append(want, [2]int{i, i + 1})
+			}
+		}
+		require.Equal(t, want, slab.FreeRuns(words, clean), "%x, clean from %d", words, clean)
+	}
 }
 
 // TestTrimDiscardsOthers: that one block's memory cannot be given back piecemeal

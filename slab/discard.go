@@ -1,0 +1,70 @@
+package slab
+
+import (
+	"math/bits"
+
+	"github.com/vita-go/deblockator/blocksrc"
+)
+
+// A block goes back when all of it is free, and after a peak one small object may
+// keep 2 MiB. What is free between such objects stays the allocator's, but the
+// system can have its pages: those of a hole, and those of slots in a row.
+
+// discardSize is the least that is worth a system call: it has a whole page of 4
+// KiB wherever it begins. After the sizes of W11, of which nine in ten were freed
+// at random, 26 % of the memory went back with it, 22 % with 16 KiB, and 4 % with 64.
+const discardSize = 8 << 10
+
+// discardFree gives pages of what is free back, if the source can do that. What
+// was never handed out is left alone: it may have no pages yet, and it would not be
+// known to be zero any more.
+func (a *Allocator) discardFree() {
+	h := &a.user
+	if _, ok := h.src.(blocksrc.Discarder); !ok {
+		return
+	}
+	for _, n := range h.order {
+		b := &h.blocks[n]
+		discard := func(from, to uintptr) {
+			if to >= from+discardSize {
+				_ = blocksrc.Discard(h.src, b.mem[from:to:to]) // if not, nothing is lost
+			}
+		}
+		for i := b.first; i != 0; {
+			c := h.table.at(i)
+			from := uintptr(c.off) << granuleShift
+			switch c.kind {
+			case chunkHole:
+				discard(from, uintptr(min(c.off+c.size, b.clean))<<granuleShift)
+			case chunkSlab:
+				s := a.slabs[c.link].rec
+				stride := a.cacheOf(s.owner).stride
+				for first, end := s.freeRun(0); first < end; first, end = s.freeRun(end) {
+					discard(from+uintptr(first)*stride, from+uintptr(end)*stride)
+				}
+			}
+			i = c.next
+		}
+	}
+}
+
+// freeRun returns the first run of free slots from a slot on that were handed out
+// before, and the end of it; end is not beyond first if there is none.
+func (s *slab) freeRun(slot uint32) (first, end uint32) {
+	for slot < s.clean {
+		m := *s.word(slot >> 6) >> (slot & 63)
+		if m == 0 {
+			slot = (slot | 63) + 1
+			continue
+		}
+		first = slot + uint32(bits.TrailingZeros64(m))
+		for end = first; end < s.clean; {
+			n := uint32(bits.TrailingZeros64(^(*s.word(end >> 6) >> (end & 63))))
+			if end += n; n == 0 || end&63 != 0 {
+				break
+			}
+		}
+		return first, min(end, s.clean)
+	}
+	return 0, 0
+}
