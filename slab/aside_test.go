@@ -10,10 +10,15 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// Every page of a pool's slabs comes to have an entry of its own in what is set
-// aside, however large the pool grows; and no more entries than that.
+// Where the slabs of a pool are one behind the other, every page of them comes to
+// have an entry of its own in what is set aside, however large the pool grows; and
+// there are not many more entries than that.
 func TestPoolSetsEveryPageAside(t *testing.T) {
-	a, err := slab.New(slab.Config{Source: blocksrc.NewBuffer(make([]byte, 24<<20)), MetaSource: &blocksrc.GoHeap{}})
+	mem, err := (&blocksrc.GoHeap{}).Acquire(16<<20, 1<<20)
+	require.NoError(t, err)
+	a, err := slab.New(slab.Config{
+		Source: blocksrc.NewBuffer(mem), MetaSource: &blocksrc.GoHeap{}, BlockSize: 8 << 20, MaxBlockSize: 8 << 20,
+	})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, a.Close()) }()
 	p, err := slab.NewPool(a, 64, 64)
