@@ -38,7 +38,8 @@ func TestPoolSetsEveryPageAside(t *testing.T) {
 		pages := n*64>>slab.AsideShift + 1
 		entries, used := p.Aside()
 		require.GreaterOrEqual(t, used, n*64>>slab.AsideShift, "%d slots", n)
-		require.LessOrEqual(t, entries, max(16, 4*pages), "%d slots", n)
+		require.GreaterOrEqual(t, entries+16, 2*used, "%d slots", n)
+		require.LessOrEqual(t, entries, max(512, 6*pages), "%d slots", n)
 		require.Equal(t, entries&-entries, entries)
 	}
 	require.NoError(t, a.Check())
