@@ -14,17 +14,17 @@ import (
 // have an entry of its own in what is set aside, however large the pool grows; and
 // there are not many more entries than that.
 func TestPoolSetsEveryPageAside(t *testing.T) {
-	mem, err := (&blocksrc.GoHeap{}).Acquire(16<<20, 1<<20)
+	mem, err := (&blocksrc.GoHeap{}).Acquire(1<<20, 64<<10)
 	require.NoError(t, err)
 	a, err := slab.New(slab.Config{
-		Source: blocksrc.NewBuffer(mem), MetaSource: &blocksrc.GoHeap{}, BlockSize: 8 << 20, MaxBlockSize: 8 << 20,
+		Source: blocksrc.NewBuffer(mem), MetaSource: &blocksrc.GoHeap{}, BlockSize: 1 << 20, MaxBlockSize: 1 << 20,
 	})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, a.Close()) }()
 	p, err := slab.NewPool(a, 64, 64)
 	require.NoError(t, err)
 	var qs []unsafe.Pointer
-	for _, n := range []int{1, 10, 1_000, 3_000, 100_000} {
+	for _, n := range []int{1, 10, 1_000, 3_000, 12_000} {
 		for len(qs) < n {
 			q, err := p.AllocUninitialized()
 			require.NoError(t, err)

@@ -233,7 +233,7 @@ func TestReservedIsNotGivenBackForOthers(t *testing.T) {
 // Blocks that come at new addresses all the time do not leave a leaf of the address
 // map for each region that there ever was one in.
 func TestRegionsDoNotPileUp(t *testing.T) {
-	mem, err := (&blocksrc.GoHeap{}).Acquire(32<<20, 1<<20)
+	mem, err := (&blocksrc.GoHeap{}).Acquire(16<<20, 1<<20)
 	require.NoError(t, err)
 	src := &striding{mem: mem}
 	a, err := slab.New(slab.Config{Source: src, MetaSource: &blocksrc.GoHeap{}, LargeSize: 64 << 10, Retain: -1})
