@@ -147,6 +147,7 @@ func TestFreeOfWhatIsAtHand(t *testing.T) {
 // like one more, and has the next bit of the bitmap.
 func TestFreeBehindTheLastSlot(t *testing.T) {
 	a := onGoHeap(t, slab.Config{})
+	a.PauseChecks()
 	for c := range slab.NumClasses {
 		size := slab.ClassSize(c)
 		at := make(map[uintptr][]byte)
@@ -172,6 +173,7 @@ func TestFreeBehindTheLastSlot(t *testing.T) {
 			a.Free(b)
 		}
 	}
+	require.NoError(t, a.Check())
 	// The bit is never the first of a word that is not there.
 	for c := range slab.NumClasses {
 		for target := slab.ClassSize(c); target < 300<<10; target += 100 {
