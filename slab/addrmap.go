@@ -152,7 +152,9 @@ func (m *addrMap) insert(r region) {
 		}
 	}
 	m.leaves++
-	m.idle++
+	if r.used == 0 {
+		m.idle++
+	}
 	m.add(r)
 }
 
@@ -186,5 +188,4 @@ func (m *addrMap) prune(drop func(at uint32)) {
 			m.insert(r)
 		}
 	}
-	m.idle = 0
 }

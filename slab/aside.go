@@ -29,8 +29,8 @@ func (p *Pool) asideAt(addr uintptr) uintptr {
 
 // setAside remembers that addr lies at place e.
 func (p *Pool) setAside(addr uintptr, e *place) {
-	if want := min(2*(p.bytes>>asideShift), asideMax); len(p.aside) < want || len(p.aside) == 0 {
-		p.aside = make([]*place, 1<<bits.Len(uint(max(want, asideMin)-1)))
+	if want := min(max(2*(p.bytes>>asideShift), asideMin), asideMax); len(p.aside) < want {
+		p.aside = make([]*place, 1<<bits.Len(uint(want-1)))
 	}
 	p.aside[p.asideAt(addr)] = e
 }

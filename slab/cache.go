@@ -311,7 +311,7 @@ func (c *cache) newSlab(slots uint32, size int) (uint32, error) {
 	ch.link = id
 	ref := slabRef{base: a.user.pointer(ch), rec: s, class: &noClass}
 	if !c.generations {
-		ref.live, ref.class = s.behindFree(), a.classes[c.id&classMask]
+		ref.live, ref.class = s.behindFree(), a.classes[c.id]
 		clear(unsafe.Slice((*uint64)(ref.live), s.words()))
 	}
 	a.slabs[id] = ref

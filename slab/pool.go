@@ -108,7 +108,7 @@ func (a *Allocator) pool(owner uint32) *Pool { return a.pools[owner-numClasses] 
 
 func (a *Allocator) cacheOf(owner uint32) *cache {
 	if owner < numClasses {
-		return &a.classes[owner&classMask].cache
+		return &a.classes[owner].cache
 	}
 	return &a.pool(owner).cache
 }
