@@ -29,8 +29,9 @@ func roundUp(n, unit int) (int, bool) {
 	return (n + unit - 1) &^ (unit - 1), true
 }
 
-// errBeyond is for a request that no state of the source could serve.
+// errNever is for a request that no state of the source could serve.
+var errNever = fmt.Errorf("%w: %w", ErrInvalid, ErrExhausted)
+
 func errBeyond(size, align int) error {
-	return fmt.Errorf("blocksrc: %d bytes at a multiple of %d are beyond this source: %w: %w",
-		size, align, ErrInvalid, ErrExhausted)
+	return fmt.Errorf("blocksrc: %d bytes at a multiple of %d are beyond this source: %w", size, align, errNever)
 }

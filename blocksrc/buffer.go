@@ -83,8 +83,12 @@ func (b *Buffer) carve(size, align int) (off, n int, err error) {
 	}
 	if best < 0 {
 		free, largest := b.room()
+		why := ErrExhausted
+		if !ok || n > len(b.mem) || padding(b.mem, align) > len(b.mem)-n {
+			why = errNever
+		}
 		return 0, 0, fmt.Errorf("blocksrc: buffer of %d bytes, %d free, largest hole %d, asked for %d at a multiple of %d: %w",
-			len(b.mem), free, largest, size, align, ErrExhausted)
+			len(b.mem), free, largest, size, align, why)
 	}
 	h := b.holes[best]
 	off = h.off + front

@@ -37,7 +37,9 @@
 //
 // A Release may fail, as munmap does with ENOMEM when it would have to split a
 // mapping and the process has no mapping left. The block is then still held, as
-// it was, and may be released again later.
+// it was, and may be released again later. Not so after ErrNotHeld: whatever
+// became of the block, the source has it out no more, and Limit, Fallback and an
+// allocator above drop it as if it had been taken back.
 //
 // Drop every pointer into a block once it is released. The memory is gone, and
 // the address may be Go's own the next time the collector meets it.

@@ -65,11 +65,11 @@ func (f *fallback) Release(block []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := loan.note.(Source).Release(block); err != nil {
+	err = loan.note.(Source).Release(block)
+	if stillHeld(err) {
 		f.out.add(block, loan.note) // its address cannot have been given to anyone else
-		return err
 	}
-	return nil
+	return err
 }
 
 func (f *fallback) Discard(part []byte) error {

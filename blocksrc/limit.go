@@ -70,12 +70,13 @@ func (l *limit) Release(block []byte) error {
 	if _, err := l.out.take(block); err != nil {
 		return err
 	}
-	if err := l.src.Release(block); err != nil {
+	err := l.src.Release(block)
+	if stillHeld(err) {
 		l.out.add(block, nil) // its address cannot have been given to anyone else
 		return err
 	}
 	l.count(-len(block))
-	return nil
+	return err
 }
 
 func (l *limit) Discard(part []byte) error {
@@ -97,7 +98,11 @@ func (l *limit) reserve(n, asked int) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if n > 0 && n > l.max-l.held {
-		return fmt.Errorf("blocksrc: limit of %d bytes, %d held, asked for %d: %w", l.max, l.held, asked, ErrExhausted)
+		why := ErrExhausted
+		if n > l.max {
+			why = errNever
+		}
+		return fmt.Errorf("blocksrc: limit of %d bytes, %d held, asked for %d: %w", l.max, l.held, asked, why)
 	}
 	l.held += n
 	return nil
@@ -115,10 +120,10 @@ func (l *limit) giveBack(blocks ...[]byte) {
 	for _, block := range blocks {
 		err := l.src.Release(block)
 		l.mu.Lock()
-		if err == nil {
-			l.held -= len(block)
-		} else {
+		if stillHeld(err) {
 			l.stuck = append(l.stuck, block)
+		} else {
+			l.held -= len(block)
 		}
 		l.mu.Unlock()
 	}

@@ -1,6 +1,7 @@
 package blocksrc_test
 
 import (
+	"fmt"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -106,6 +107,37 @@ func TestLimitKeepsWhatCannotBeReleased(t *testing.T) {
 	require.ErrorIs(t, src.Release(a), blocksrc.ErrNotHeld)
 	_, err = src.Acquire(128, 0)
 	require.NoError(t, err)
+}
+
+// forgetful has lost every block by the time it comes back.
+type forgetful struct{ blocksrc.Source }
+
+func (f forgetful) Release(block []byte) error {
+	return fmt.Errorf("%d bytes: %w", len(block), blocksrc.ErrNotHeld)
+}
+
+// What the source has lost is held no more, by whoever is in front, and is not
+// offered to it again.
+func TestLostBlocksAreForgotten(t *testing.T) {
+	counting := &blocksrctest.Counting{Source: forgetful{heap()}}
+	limit := blocksrc.Limit(blocksrc.Fallback(blocksrc.Limit(counting, 128), buffer(0)), 128)
+	for range 3 {
+		a, err := limit.Acquire(128, 0)
+		require.NoError(t, err)
+		for range 2 {
+			require.ErrorIs(t, limit.Release(a), blocksrc.ErrNotHeld)
+		}
+	}
+	require.NoError(t, counting.Leaks())
+	assert.Equal(t, blocksrctest.Counts{Acquires: 3, Peak: 128}, counting.Counts())
+	require.ErrorContains(t, counting.Misuse(), "128 bytes: ")
+
+	limit = blocksrc.Limit(generous{forgetful{heap()}}, 200)
+	_, err := limit.Acquire(128, 0)
+	require.ErrorIs(t, err, blocksrc.ErrExhausted)
+	stuck, held := blocksrc.Stuck(limit)
+	assert.Zero(t, stuck)
+	assert.Zero(t, held)
 }
 
 func TestLimitIsUnchangedByRefusals(t *testing.T) {

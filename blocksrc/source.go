@@ -26,7 +26,9 @@ type Source interface {
 	// Release gives back a block exactly as Acquire returned it, once. For
 	// anything else it returns an error wrapping [ErrNotHeld] and does
 	// nothing. After any other error the block is still held, untouched, and
-	// Release may be tried again.
+	// Release may be tried again. ErrNotHeld for a block that should be out says
+	// that it is not, because somebody else has given it back behind the source:
+	// it must not be used or released any more.
 	Release(block []byte) error
 }
 
@@ -74,6 +76,10 @@ var (
 	// resliced, or already released.
 	ErrNotHeld = errors.New("not a held block")
 )
+
+// stillHeld tells whether a source that returned err for the Release of one of its
+// blocks has that block out as before.
+func stillHeld(err error) bool { return err != nil && !errors.Is(err, ErrNotHeld) }
 
 // CheckRequest returns an error wrapping [ErrInvalid] unless size is positive
 // and align is 0 or a power of two. Every Acquire begins with it.

@@ -97,6 +97,25 @@ func TestBeyondIsBoth(t *testing.T) {
 	if blocksrc.HaveMmap {
 		sources = append(sources, blocksrc.Mmap{}, blocksrc.Limit(blocksrc.Mmap{}, math.MaxInt), blocksrc.Fallback(blocksrc.Mmap{}, heap()))
 	}
+	beyond := func(src blocksrc.Source, size, align int) {
+		_, err := src.Acquire(size, align)
+		assert.ErrorIs(t, err, blocksrc.ErrInvalid, "%T %d %d", src, size, align)
+		assert.ErrorIs(t, err, blocksrc.ErrExhausted, "%T %d %d", src, size, align)
+	}
+	for _, size := range []int{0, 1000} {
+		beyond(buffer(size), size+1, 0)
+		beyond(buffer(size), 1, 1<<30)
+		beyond(buffer(size), 500, 1<<30)
+		beyond(blocksrc.Limit(heap(), size), size+1, 0)
+	}
+	full := buffer(1024)
+	_, err := full.Acquire(1, 0)
+	require.NoError(t, err)
+	for _, src := range []blocksrc.Source{full, blocksrc.Limit(full, 2000)} {
+		_, err = src.Acquire(1024, 0) // once there was room
+		assert.ErrorIs(t, err, blocksrc.ErrExhausted)
+		assert.NotErrorIs(t, err, blocksrc.ErrInvalid)
+	}
 	for _, src := range sources {
 		for _, r := range [][2]int{{math.MaxInt, 0}, {math.MaxInt, 1 << 12}, {math.MaxInt - 1, 1 << 20}, {math.MaxInt/2 + 1, math.MaxInt/2 + 1}} {
 			block, err := src.Acquire(r[0], r[1])

@@ -133,7 +133,8 @@
 // Free cannot fail. What the program does wrong is a panic with a *MisuseError:
 // freeing twice, freeing what is not the allocator's, or with another size. It too
 // changes nothing. A source that refuses to take a block back (munmap may lack memory for
-// it) is neither: the block stays in use and is offered again later.
+// it) is neither: the block stays in use and is offered again later. Nor is one that
+// has lost the block to somebody else (blocksrc.ErrNotHeld): it is dropped.
 //
 // # Checks
 //

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/vita-go/deblockator/blocksrc"
 )
 
 // How a heap gives blocks, and pages of them, back to the source, and what becomes
@@ -13,20 +15,31 @@ import (
 // the block stays and can be used, and is offered again the next time.
 func (h *heap) discardBlock(i uint32) error {
 	b := &h.blocks[i]
-	if err := h.src.Release(b.mem); err != nil {
-		h.failures++
+	gone, err := h.giveBack(b.mem)
+	if !gone {
 		if !b.stuck {
 			b.stuck = true
 			h.stuck++
 		}
-		return fmt.Errorf("slab: releasing a block of %d bytes: %w", len(b.mem), err)
+		return err
 	}
 	c := h.table.at(b.first)
 	h.removeHole(c)
 	h.table.put(b.first)
 	h.empty -= len(b.mem)
 	h.forget(i)
-	return nil
+	return err
+}
+
+// giveBack gives the memory of a block to the source and tells whether it is gone. It
+// is gone with an error too if the source has no such block any more: somebody has
+// taken it away behind our back, and whose it is now nobody knows.
+func (h *heap) giveBack(mem []byte) (gone bool, err error) {
+	if err = h.src.Release(mem); err == nil {
+		return true, nil
+	}
+	h.failures++
+	return errors.Is(err, blocksrc.ErrNotHeld), fmt.Errorf("slab: releasing a block of %d bytes: %w", len(mem), err)
 }
 
 // forget drops block i, which the source has back, from the books.
@@ -99,13 +112,13 @@ func (h *heap) refuses(addr uintptr, n int) bool {
 func (h *heap) offer() (err error) {
 	kept := h.refused[:0]
 	for _, b := range h.refused {
-		if e := h.src.Release(b.mem); e != nil {
-			h.failures++
-			err = errors.Join(err, fmt.Errorf("slab: releasing a block of %d bytes: %w", len(b.mem), e))
+		gone, e := h.giveBack(b.mem)
+		err = errors.Join(err, e)
+		if gone {
+			h.held -= len(b.mem)
+		} else {
 			kept = append(kept, b)
-			continue
 		}
-		h.held -= len(b.mem)
 	}
 	clear(h.refused[len(kept):])
 	h.refused = kept

@@ -2,6 +2,7 @@ package slab_test
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"testing"
 
@@ -109,6 +110,51 @@ func TestSourceReleaseFails(t *testing.T) {
 	src.disarm()
 	require.NoError(t, m.a.Close())
 	m.closed()
+}
+
+// TestSourceLostBlock: memory that the source has lost to somebody else is never
+// used again, and nothing waits for it.
+func TestSourceLostBlock(t *testing.T) {
+	lost := false
+	lose := func() *wrapped {
+		return &wrapped{Source: new(blocksrc.GoHeap), release: func(src blocksrc.Source, mem []byte) error {
+			if err := src.Release(mem); err != nil || !lost {
+				return err
+			}
+			return fmt.Errorf("somebody has freed it: %w", blocksrc.ErrNotHeld)
+		}}
+	}
+	for _, retain := range []int{-1, 1 << 20} {
+		for _, size := range []int{100, 15 << 10, 100 << 10} {
+			a, err := slab.New(slab.Config{
+				Source: lose(), MetaSource: lose(), BlockSize: 16 << 10, MaxBlockSize: 16 << 10, LargeSize: 16 << 10, Retain: retain,
+			})
+			require.NoError(t, err)
+			lost = false
+			for round := range 3 {
+				var all [][]byte
+				for range 10 {
+					b, err := a.Alloc(size, 0)
+					require.NoError(t, err)
+					all = append(all, b)
+				}
+				lost = round > 0
+				for _, b := range all {
+					a.Free(b)
+				}
+				a.Trim()
+				require.NoError(t, a.Check())
+				require.Zero(t, a.Stats().Held, "what is lost is not held: %d %d %d", retain, size, round)
+				require.Equal(t, lost, a.Stats().Refused > 0)
+			}
+			b, err := a.Alloc(size, 0)
+			require.NoError(t, err)
+			b[0] = 1
+			require.ErrorIs(t, a.Close(), blocksrc.ErrNotHeld)
+			require.NoError(t, a.Check())
+			require.NoError(t, a.Close())
+		}
+	}
 }
 
 // TestSourceRecordsStuck: that the blocks of records cannot be released, however

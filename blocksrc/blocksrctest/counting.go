@@ -5,6 +5,7 @@ package blocksrctest
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/vita-go/deblockator/blocksrc"
@@ -20,8 +21,8 @@ type Counting struct {
 
 	mu     sync.Mutex
 	n      Counts
-	live   map[uintptr]int // address and length of what is out
-	gone   map[uintptr]int // and of what was, last
+	live   map[shape]int   // how often each is out: more than once only if Source lies
+	gone   map[uintptr]int // address and length of what was, last
 	misuse []error
 }
 
@@ -49,16 +50,16 @@ func (c *Counting) Leaks() error {
 	if c.n.Live == 0 {
 		return nil
 	}
-	var some string
-	shown := 0
-	for at, size := range c.live {
-		if shown++; shown > 5 {
-			some += ", …"
-			break
+	some := make([]string, 0, 5)
+	for b, n := range c.live {
+		for ; n > 0 && len(some) < cap(some); n-- {
+			some = append(some, fmt.Sprintf("%d at %#x", b.len, b.at))
 		}
-		some += fmt.Sprintf(", %d at %#x", size, at)
 	}
-	return fmt.Errorf("blocksrctest: %d blocks, %d bytes, not released: %s", c.n.Live, c.n.Held, some[2:])
+	if c.n.Live > len(some) {
+		some = append(some, "…")
+	}
+	return fmt.Errorf("blocksrctest: %d blocks, %d bytes, not released: %s", c.n.Live, c.n.Held, strings.Join(some, ", "))
 }
 
 // Misuse returns nil if every Release so far was of a block that was out, as it
@@ -91,25 +92,34 @@ func (c *Counting) Release(mem []byte) error {
 	err := c.Source.Release(mem)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err != nil {
+	switch {
+	case err == nil:
+		c.n.Releases++
+	case errors.Is(err, blocksrc.ErrNotHeld): // somebody has released it behind us
+		c.misuse = append(c.misuse, err)
+	default:
 		c.n.Stuck++
 		c.enter(mem)
-		return err
 	}
-	c.n.Releases++
-	return nil
+	return err
+}
+
+// shape is a block's address and length.
+type shape struct {
+	at  uintptr
+	len int
 }
 
 // enter counts a block in. The lock is held.
 func (c *Counting) enter(mem []byte) {
 	if c.live == nil {
-		c.live, c.gone = map[uintptr]int{}, map[uintptr]int{}
+		c.live, c.gone = map[shape]int{}, map[uintptr]int{}
 	}
-	at := address(mem)
-	c.live[at] = len(mem)
-	delete(c.gone, at)
+	b := shape{address(mem), len(mem)}
+	c.live[b]++
+	delete(c.gone, b.at)
 	c.n.Live++
-	c.n.Held += len(mem)
+	c.n.Held += b.len
 	c.n.Peak = max(c.n.Peak, c.n.Held)
 }
 
@@ -117,22 +127,26 @@ func (c *Counting) enter(mem []byte) {
 func (c *Counting) leave(mem []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	at := address(mem)
-	size, live := c.live[at]
-	if live && size == len(mem) {
-		delete(c.live, at)
-		c.gone[at] = size
+	b := shape{address(mem), len(mem)}
+	if c.live[b] > 0 {
+		if c.live[b]--; c.live[b] == 0 {
+			delete(c.live, b)
+		}
+		c.gone[b.at] = b.len
 		c.n.Live--
-		c.n.Held -= size
+		c.n.Held -= b.len
 		return nil
 	}
 	why := "foreign"
-	if live {
-		why = fmt.Sprintf("resliced, it has %d", size)
-	} else if c.gone[at] == len(mem) && len(mem) > 0 {
+	for other := range c.live { // it has the time: this is a mistake
+		if other.at == b.at {
+			why = fmt.Sprintf("resliced, it has %d", other.len)
+		}
+	}
+	if why == "foreign" && c.gone[b.at] == b.len && b.len > 0 {
 		why = "released before"
 	}
-	err := fmt.Errorf("blocksrctest: %d bytes at %#x: %s: %w", len(mem), at, why, blocksrc.ErrNotHeld)
+	err := fmt.Errorf("blocksrctest: %d bytes at %#x: %s: %w", b.len, b.at, why, blocksrc.ErrNotHeld)
 	c.misuse = append(c.misuse, err)
 	return err
 }

@@ -3,6 +3,7 @@ package blocksrctest_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -89,6 +90,23 @@ func TestCountingABlockThatCannotGo(t *testing.T) {
 	require.NoError(t, src.Release(block))
 	assert.NoError(t, src.Leaks())
 	assert.NoError(t, src.Misuse())
+}
+
+// Two blocks at one address, as a lying source hands out, are two.
+func TestCountingALie(t *testing.T) {
+	src := &blocksrctest.Counting{Source: &blocksrctest.Lying{Source: heap(), Lie: blocksrctest.Overlapping}}
+	a, err := src.Acquire(1, 0)
+	require.NoError(t, err)
+	b, err := src.Acquire(1, 0)
+	require.NoError(t, err)
+	require.Equal(t, blocksrctest.Address(a), blocksrctest.Address(b))
+	require.Equal(t, 2, strings.Count(src.Leaks().Error(), "64 at 0x"))
+	require.NoError(t, src.Release(a))
+	require.ErrorContains(t, src.Leaks(), "1 blocks, 64 bytes")
+	require.NoError(t, src.Release(b))
+	require.NoError(t, src.Leaks())
+	require.NoError(t, src.Misuse())
+	require.ErrorIs(t, src.Release(b), blocksrc.ErrNotHeld)
 }
 
 func TestCountingManyLeaks(t *testing.T) {
