@@ -53,7 +53,7 @@ func New(cfg Config) (*Allocator, error) {
 	a.meta = heap{
 		table: &a.table, src: cfg.MetaSource, zeroed: blocksrc.Zeroed(cfg.MetaSource),
 		align:   blockAlign(cfg.MetaSource, 0),
-		minSize: metaBlockSize, maxSize: cfg.MaxBlockSize, retain: 0,
+		minSize: metaBlockSize, maxSize: cfg.MaxBlockSize, retain: max(cfg.Retain, 0),
 	}
 	a.user.onGrow, a.meta.onGrow = a.noteHeld, a.noteHeld
 	a.user.other, a.meta.other = &a.meta, &a.user

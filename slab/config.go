@@ -61,7 +61,8 @@ type Config struct {
 	LargeAlign int
 
 	// Retain is how many bytes of empty blocks are kept back rather than given
-	// to the source: 0 means one block, less than 0 means none.
+	// to the source, and as many of blocks that had records: 0 means one block of
+	// each, less than 0 none but one that had records.
 	Retain int
 
 	// Name appears in Stats and in errors.

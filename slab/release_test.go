@@ -281,6 +281,32 @@ func TestTrimDiscardsOthers(t *testing.T) {
 }
 
 // TestClose: everything goes back with all live; again is nothing.
+// TestRetain: a program that works in levels asks for blocks in the first and, if
+// it may keep what it has, not again, for records neither.
+func TestRetain(t *testing.T) {
+	for _, retain := range []int{1 << 30, 0} {
+		src, meta := newFaultySource(new(blocksrc.GoHeap), math.MaxInt), newFaultySource(new(blocksrc.GoHeap), math.MaxInt)
+		m := newModel(t, slab.Config{BlockSize: 1 << 20, MaxBlockSize: 1 << 20, LargeSize: 1 << 20, Retain: retain}, src, meta)
+		m.a.PauseChecks()
+		var user, records int
+		for level := range 5 {
+			for range 24 { // each has a leaf of the address map
+				require.True(t, m.alloc(1000<<10, 0, false))
+			}
+			for len(m.live) > 0 {
+				m.free(0, false)
+			}
+			if level == 0 {
+				user, records = src.acquires.Calls(), meta.acquires.Calls()
+			}
+		}
+		require.Equal(t, retain > 0, user == src.acquires.Calls())
+		require.Equal(t, retain > 0, records == meta.acquires.Calls())
+		require.NoError(t, m.a.Close())
+		m.closed()
+	}
+}
+
 func TestClose(t *testing.T) {
 	for _, apart := range []bool{false, true} {
 		src := newFaultySource(new(blocksrc.GoHeap), math.MaxInt)
