@@ -4,7 +4,10 @@ package main
 
 import "C"
 
-import "os"
+import (
+	"fmt"
+	"os"
+)
 
 // VitaGame plays frames of the game, all ten minutes if that is 0, and returns the
 // status with which the program would have ended. It is how C calls the game when
@@ -16,6 +19,7 @@ func VitaGame(frames C.int) C.int {
 		frames = defaultFrames
 	}
 	if frames < 0 || frames > maxFrames {
+		fmt.Fprintf(os.Stderr, "vita: %d frames are not from 1 to %d, or 0 for all\n", frames, maxFrames)
 		return statusUsage
 	}
 	return C.int(play(options{frames: int(frames), budget: defaultBudget * mib}, os.Stdout, os.Stderr))

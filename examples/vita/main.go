@@ -89,6 +89,7 @@ var errUsage = errors.New("wrong usage") // and it has been said what
 
 // play runs the game and says what it took. It is all that a port calls.
 func play(o options, stdout, stderr io.Writer) int {
+	out := &output{w: stdout}
 	fail := func(err error) int {
 		fmt.Fprintf(stderr, "vita: %v\n", err)
 		return statusFailed
@@ -97,21 +98,41 @@ func play(o options, stdout, stderr io.Writer) int {
 	if err != nil {
 		return fail(err)
 	}
-	g.report(stdout, "start")
-	for range o.frames {
+	err = g.play(o.frames, out)
+	// Whatever happened: in a port the program goes on, and needs the memory.
+	if err := errors.Join(err, g.close()); err != nil {
+		return fail(err)
+	}
+	fmt.Fprintln(out, "nothing failed, drifted or was lost")
+	if out.err != nil {
+		return fail(out.err)
+	}
+	return statusOK
+}
+
+// play plays that many frames, and tells what was not good enough.
+func (g *game) play(frames int, w io.Writer) error {
+	g.report(w, "start")
+	for range frames {
 		if err := g.frame(); err != nil {
-			return fail(fmt.Errorf("frame %d: %w", g.frames, err))
+			return fmt.Errorf("frame %d: %w", g.frames, err)
 		}
 	}
-	g.report(stdout, "end")
-	g.summary(stdout)
-	verdict := g.verdict()
-	if err := g.close(); err != nil {
-		verdict = append(verdict, err)
+	g.report(w, "end")
+	g.summary(w)
+	return errors.Join(g.verdict()...)
+}
+
+// output remembers the first error of what is written to it.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	n, err := o.w.Write(b)
+	if o.err == nil {
+		o.err = err
 	}
-	if len(verdict) > 0 {
-		return fail(errors.Join(verdict...))
-	}
-	fmt.Fprintln(stdout, "nothing failed, drifted or was lost")
-	return statusOK
+	return n, err
 }

@@ -100,6 +100,17 @@ func simulated(t *testing.T) *game {
 	return g
 }
 
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
+
+// A report that nobody got is no success.
+func TestOutputFails(t *testing.T) {
+	var stderr bytes.Buffer
+	assert.Equal(t, statusFailed, command([]string{"-frames", "1"}, full{}, &stderr))
+	assert.Equal(t, "vita: no space left\n", stderr.String())
+}
+
 // The verdict is worth something: whatever goes wrong is in it.
 func TestVerdict(t *testing.T) {
 	for what, c := range map[string]struct {
@@ -111,7 +122,7 @@ func TestVerdict(t *testing.T) {
 			assert.ErrorIs(t, err, blocksrc.ErrExhausted)
 		}, "1 requests failed"},
 		"too many blocks": {func(g *game) {
-			for range maxBlocks {
+			for range g.maxBlocks() {
 				block, err := g.sound.src.Acquire(1, 0)
 				require.NoError(t, err)
 				require.NoError(t, g.sound.src.Release(block))

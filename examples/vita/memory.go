@@ -28,6 +28,7 @@ type pool struct {
 }
 
 type memory struct {
+	budget int
 	kernel vita.Kernel
 	sim    *vita.Sim // nil on a console
 	pools  []*pool
@@ -41,7 +42,7 @@ type memory struct {
 const blockSize = 4 * mib
 
 func newMemory(budget int) (*memory, error) {
-	m := new(memory)
+	m := &memory{budget: budget}
 	var err error
 	if m.kernel, err = vita.Native(); errors.Is(err, errors.ErrUnsupported) {
 		m.sim = vita.NewSim(vita.Console{})

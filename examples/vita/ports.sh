@@ -95,6 +95,12 @@ port_archive() {
 	arm-linux-gnueabihf-gcc -Wall -Wextra -Werror -mcpu=cortex-a9 -I "$dir" \
 		examples/vita/cmain/main.c "$dir/vitagame.a" -lpthread -o "$dir/game"
 	$CORTEX_A9 "$dir/game" 4000
+	local wrong status
+	for wrong in many 0 -5 4000x; do
+		status=0
+		$CORTEX_A9 "$dir/game" "$wrong" || status=$?
+		[[ $status == 2 ]] || { echo "game $wrong: status $status, not 2"; return 1; }
+	done
 }
 
 port_tinygo() {

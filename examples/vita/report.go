@@ -11,10 +11,13 @@ import (
 
 // Bounds that a port could live with, and this game has to keep.
 const (
-	maxBlocks   = 64   // asked of the kernel
 	maxOverhead = 1.15 // held for each byte that is live
 	maxDrift    = 0.02 // of fragmentation, from the first half of the levels to the second
 )
+
+// maxBlocks is how many blocks may be asked of the kernel, however long the game
+// goes on: one for each MiB of the budget.
+func (m *memory) maxBlocks() int { return m.budget / mib }
 
 // report prints the state of every pool. What is held is what the kernel gave: the
 // records of all three allocators are in the world's.
@@ -88,8 +91,8 @@ func (g *game) verdict() (errs []error) {
 	if held != fromKernel {
 		bad("the allocators hold %d bytes, the kernel has given %d", held, fromKernel)
 	}
-	if asked, refused := g.asked(); asked+refused > maxBlocks {
-		bad("%d blocks were asked of the kernel, more than %d", asked+refused, maxBlocks)
+	if asked, refused := g.asked(); asked+refused > g.maxBlocks() {
+		bad("%d blocks were asked of the kernel, more than %d", asked+refused, g.maxBlocks())
 	}
 	if o := g.overhead(); o > maxOverhead {
 		bad("%.3f bytes are held for each that is live, more than %.2f", o, maxOverhead)

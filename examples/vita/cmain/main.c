@@ -1,5 +1,6 @@
 // A C program around the game, as a port would have it.
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,7 +11,16 @@
 unsigned int _newlib_heap_size_user = 64 * 1024 * 1024;
 
 int main(int argc, char **argv) {
-	int status = VitaGame(argc > 1 ? atoi(argv[1]) : 0);
+	long frames = 0; // all of them
+	if (argc > 1) {
+		char *end;
+		frames = strtol(argv[1], &end, 10);
+		if (argc > 2 || end == argv[1] || *end != 0 || frames < 1 || frames > INT_MAX) {
+			fprintf(stderr, "usage: game [number of frames]\n");
+			return 2;
+		}
+	}
+	int status = VitaGame((int)frames);
 	printf("C: VitaGame=%d\n", status);
 	return status;
 }
