@@ -71,8 +71,9 @@ const (
 
 	// Vita3K is the emulator: no budgets, no limit on blocks, any type and any
 	// size, names cut short, fresh blocks zeroed, twice the address space for a
-	// block, one code for all exhaustion, counters that only fall. A program that
-	// fits there need not fit on a console.
+	// block, one code for all exhaustion, counters of free memory that rise by 24
+	// bytes when a block is freed. A program that fits there need not fit on a
+	// console.
 	Vita3K
 )
 
@@ -105,7 +106,6 @@ type Sim struct {
 	uids   uids
 	pools  [numPools]poolCount
 	bytes  int64 // of Go memory behind the blocks
-	worn   int64 // Vita3K: what its counters have lost for good
 	faults faults
 	open   bool // the VM domain is open
 }
@@ -122,6 +122,7 @@ type simBlock struct {
 type poolCount struct {
 	held, peak    int64
 	blocks, total int
+	lost          int64 // Vita3K: of what was freed, what its counter takes for held
 }
 
 // NewSim returns the kernel of a console in which no program has run yet.
@@ -150,12 +151,16 @@ func NewSim(c Console) *Sim {
 	} {
 		s.limit[p] = int64(n)
 	}
-	if heap := min(int64(c.Heap), s.limit[UserPool]); heap > 0 {
+	if heap := min(int64(c.Heap), s.limit[UserPool], int64(c.Addresses)); heap > 0 {
 		s.space.take(s.window(UserRW, UserPool), uint64(heap), uint64(UserRW.Granule()), nil)
 		s.pools[UserPool] = poolCount{held: heap, peak: heap}
 	}
 	return s
 }
+
+// v3kStruct is what Vita3K counts as free when a block is: the size of its record of
+// the block.
+const v3kStruct = 24
 
 // Free implements [Kernel].
 func (s *Sim) Free(uid UID) Code {
@@ -177,6 +182,7 @@ func (s *Sim) Free(uid UID) Code {
 	p := &s.pools[b.pool]
 	p.held -= int64(len(b.mem))
 	p.blocks--
+	p.lost += int64(len(b.mem)) - v3kStruct
 	s.bytes -= int64(len(b.mem))
 	fill(b.mem, FreedByte)
 	return OK
@@ -251,7 +257,7 @@ func (s *Sim) FreeSizes() (FreeSizes, Code) {
 	}
 	left := func(p Pool) int64 {
 		if s.con.Profile == Vita3K {
-			return max(0, s.limit[p]-s.worn)
+			return max(0, s.limit[p]-s.pools[p].held-s.pools[p].lost)
 		}
 		return s.limit[p] - s.pools[p].held
 	}

@@ -77,6 +77,7 @@ func (s *Sim) place(r request) (UID, Code) {
 	align := max(r.align, r.unit)
 	room, spaceAlign := size, align
 	if s.con.Profile == Vita3K {
+		size = r.size // as it is, with whatever its pages have behind it
 		spaceAlign = max(align, size&-size)
 		room = size + spaceAlign
 	} else {
@@ -106,7 +107,6 @@ func (s *Sim) place(r request) (UID, Code) {
 	}
 	s.blocks[b.uid] = b
 	s.bytes += int64(size)
-	s.worn += 24 // Vita3K counts the size of a struct for that of the block
 	p := &s.pools[r.pool]
 	p.held += int64(size)
 	p.peak = max(p.peak, p.held)

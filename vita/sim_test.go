@@ -201,12 +201,25 @@ func TestSimLenient(t *testing.T) {
 
 // Where the emulator is not to be trusted.
 func TestSimVita3K(t *testing.T) {
-	s := vita.NewSim(vita.Console{Profile: vita.Vita3K, User: 4 * mib, Heap: -1})
-	before, _ := s.FreeSizes()
-	uid := mustAlloc(t, s, vita.UserRW, 8*mib) // no budgets
+	s := vita.NewSim(vita.Console{Profile: vita.Vita3K, User: 4 * mib, CDRAM: 2 * mib, Phycont: mib, Heap: -1})
+	free := func(user, cdram int32) {
+		t.Helper()
+		sizes, _ := s.FreeSizes()
+		assert.Equal(t, vita.FreeSizes{User: user, CDRAM: cdram, Phycont: mib}, sizes)
+	}
+	free(4*mib, 2*mib)
+	uid := mustAlloc(t, s, vita.UserRW, mib)
+	free(3*mib, 2*mib)
 	s.Free(uid)
-	after, _ := s.FreeSizes()
-	assert.Equal(t, before.User-24, after.User, "counters only fall")
+	free(3*mib+24, 2*mib) // and no more
+	uid = mustAlloc(t, s, vita.CDRAMRW, mib+1)
+	free(3*mib+24, mib-1) // sizes as they are
+	info, _ := s.Info(address(memory(t, s, uid, mib+1)))
+	assert.Equal(t, uint32(mib+1), info.Size)
+	uid = mustAlloc(t, s, vita.UserRW, 8*mib) // no budgets
+	free(0, mib-1)
+	s.Free(uid)
+	free(0, mib-1)
 	for _, b := range memory(t, s, mustAlloc(t, s, vita.UserRW, 4*kib), 4*kib) {
 		require.Zero(t, b, "zeroed")
 	}
