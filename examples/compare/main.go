@@ -87,7 +87,7 @@ func parseFlags(args []string, stdout, stderr io.Writer) (o options, err error) 
 	}
 	var workloads, candidates string
 	var list bool
-	fs.StringVar(&o.out, "out", "results", "write to this `folder`")
+	fs.StringVar(&o.out, "out", "out", "write to this `folder`")
 	fs.BoolVar(&o.short, "short", false, "do little of everything: checksums are compared, times mean nothing")
 	fs.StringVar(&workloads, "workload", "", "only these `workloads`: names or how they begin, with commas between")
 	fs.StringVar(&candidates, "candidate", "", "only these `candidates`: likewise")

@@ -32,7 +32,7 @@ func init() {
 			},
 			Lacks: map[bench.Kind]string{
 				bench.KindFit:       "no heap of a fixed size",
-				bench.KindTreesBulk: "freed by the collector either way: see trees-free",
+				bench.KindTreesBulk: "freed by the collector either way: see trees-18, trees-21",
 				bench.KindECS:       "a pointer does not notice that its entity is gone",
 			},
 		})
