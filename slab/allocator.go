@@ -152,8 +152,7 @@ func (a *Allocator) alloc(size, align int) (b []byte, dirty uintptr, err error) 
 		return []byte{}, 0, nil
 	}
 	b, dirty, err = a.allocAny(size, align)
-	if err != nil && a.live == 0 && errors.Is(err, blocksrc.ErrExhausted) && a.trimmed() > 0 {
-		// Nothing is live, so what is in the way is records of what was.
+	if a.startAnew(err) {
 		b, dirty, err = a.allocAny(size, align)
 	}
 	if err != nil {
@@ -177,7 +176,9 @@ func (a *Allocator) allocAny(size, align int) (b []byte, dirty uintptr, err erro
 	}
 	if c.count == 0 {
 		if c.head == 0 {
-			if _, err := c.grow(); err != nil {
+			if _, err := c.grow(); errors.Is(err, blocksrc.ErrExhausted) {
+				return a.allocRange(size, align) // from a hole that no slab can start in
+			} else if err != nil {
 				return nil, 0, err
 			}
 		}
@@ -235,6 +236,9 @@ func (a *Allocator) ready() error {
 	}
 	i, err := a.meta.alloc(uint32(chunkPageBytes>>granuleShift), granule, chunkRecord)
 	if a.reclaim(err) {
+		if a.table.spare >= chunkReserve {
+			return nil
+		}
 		i, err = a.meta.alloc(uint32(chunkPageBytes>>granuleShift), granule, chunkRecord)
 	}
 	if err != nil {

@@ -44,6 +44,9 @@ func (p *Pool) Room(n int) error {
 	var made []uint32
 	for p.slots-p.lost() < n {
 		id, err := p.growBy(n - (p.slots - p.lost()))
+		if p.a.startAnew(err) {
+			id, err = p.growBy(n - (p.slots - p.lost()))
+		}
 		if err != nil {
 			for _, id := range made {
 				p.discard(id)
@@ -70,7 +73,8 @@ func (p *Pool) lost() (n int) {
 	return n
 }
 
-// Reset frees every slot and keeps the slabs. It takes time in proportion to the
+// Reset frees every slot and keeps the slabs, until there is need of their memory
+// for something else. It takes time in proportion to the
 // number of live slots, and a little for each slab if they are in several.
 func (p *Pool) Reset() {
 	if p.state() != nil {

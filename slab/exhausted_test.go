@@ -69,6 +69,37 @@ func TestSmallInSmallHole(t *testing.T) {
 	}
 }
 
+// TestSmallWhereNoSlabStarts: a small request is served from a hole of more than a
+// KiB in which no whole window lies, and that is an allocation like any other.
+func TestSmallWhereNoSlabStarts(t *testing.T) {
+	mem, err := new(blocksrc.GoHeap).Acquire(64<<10, 4096)
+	require.NoError(t, err)
+	src := newFaultySource(blocksrc.NewBuffer(mem), len(mem))
+	m := newModel(t, slab.Config{BlockSize: 64 << 10, MaxBlockSize: 64 << 10, LargeSize: 64 << 10}, src, newFaultySource(new(blocksrc.GoHeap), math.MaxInt))
+	for m.alloc(1520, 1, false) {
+	}
+	for m.alloc(1025, 1, false) {
+	}
+	for i := range m.live {
+		if at := address(m.live[i].b); (at+1023)&^1023+1024 > at+1520 {
+			m.free(i, false)
+			break
+		}
+	}
+	require.Equal(t, 1520, m.a.Stats().LargestHole)
+	for _, size := range []int{1, 4, 100, 1000, 1024} {
+		require.True(t, m.alloc(size, 1, true), "%d bytes", size)
+		i := len(m.live) - 1
+		require.Equal(t, 1024, cap(m.live[i].b))
+		require.True(t, m.realloc(i, 700))
+		require.True(t, m.realloc(i, 3), "to a class is no way, and it can stay")
+		require.True(t, m.realloc(i, 1024))
+		require.False(t, m.alloc(1, 1, true))
+		m.free(len(m.live)-1, true)
+	}
+	m.finish()
+}
+
 // TestExactFit: a block that the request fills to the last byte (B3, B7).
 func TestExactFit(t *testing.T) {
 	for _, bytes := range []int{4096, 8192, 64 << 10, 65_008, 1 << 20, 1<<20 + 16, 3_000_000 &^ 15} {
@@ -156,6 +187,76 @@ func TestExhaustedByRecords(t *testing.T) {
 	}
 	require.True(t, m.alloc(budget-40<<10, 0, false), "%v", m.a.Stats())
 	m.finish()
+}
+
+// TestPoolExhaustedByRecords: the same for a pool, and for room in it.
+func TestPoolExhaustedByRecords(t *testing.T) {
+	for _, take := range []func(p *slab.Pool) error{
+		func(p *slab.Pool) error { _, err := p.Alloc(); return err },
+		func(p *slab.Pool) error { return p.Reserve(1) },
+	} {
+		a, err := slab.New(slab.Config{Source: blocksrc.Limit(new(blocksrc.GoHeap), 8<<20)})
+		require.NoError(t, err)
+		a.PauseChecks()
+		var all [][]byte
+		for err == nil {
+			var b []byte
+			if b, err = a.AllocUninitialized(1025, 0); err == nil {
+				all = append(all, b)
+			}
+		}
+		for _, b := range all {
+			a.Free(b)
+		}
+		p, err := slab.NewPool(a, 8<<20-128<<10, 8)
+		require.NoError(t, err)
+		require.NoError(t, take(p))
+		require.NoError(t, a.Check())
+		require.NoError(t, a.Close())
+	}
+}
+
+// TestResetSlabsAreReclaimed: slabs that a Reset has left empty go when there is
+// need of their memory elsewhere, but for those that are reserved.
+func TestResetSlabsAreReclaimed(t *testing.T) {
+	for _, reserved := range []bool{false, true} {
+		a, err := slab.New(slab.Config{Source: blocksrc.Limit(new(blocksrc.GoHeap), 1<<20)})
+		require.NoError(t, err)
+		p, err := slab.NewPool(a, 64, 8)
+		require.NoError(t, err)
+		_, err = a.Alloc(1, 1) // stays
+		require.NoError(t, err)
+		if reserved {
+			require.NoError(t, p.Reserve(12_000))
+		}
+		for err == nil {
+			_, err = p.AllocUninitialized()
+		}
+		for err = nil; err == nil; {
+			_, err = a.AllocUninitialized(1500, 1)
+		}
+		n := p.Len()
+		require.Greater(t, n, 12_000)
+		p.Reset()
+		q, err := slab.NewPool(a, 20_000, 8)
+		require.NoError(t, err)
+		_, err = q.Alloc()
+		require.NoError(t, err)
+		for err == nil {
+			_, err = q.Alloc()
+		}
+		if reserved {
+			require.Less(t, q.Len(), (n-12_000)*64/20_000+2)
+			for range 12_000 {
+				_, err := p.Alloc()
+				require.NoError(t, err)
+			}
+		} else {
+			require.Greater(t, q.Len(), (n-1000)*64/20_000-2)
+		}
+		require.NoError(t, a.Check())
+		require.NoError(t, a.Close())
+	}
 }
 
 // TestAlignedBlock: a block made for an aligned request holds it, also where the

@@ -107,7 +107,9 @@ func (p *Pool) refill() error {
 	if p.head == 0 { // always so if p is closed
 		err := p.state()
 		if err == nil {
-			_, err = p.grow()
+			if _, err = p.grow(); p.a.startAnew(err) {
+				_, err = p.grow()
+			}
 		}
 		if err != nil {
 			p.refused()

@@ -18,14 +18,16 @@ func (a *Allocator) reclaim(err error) bool {
 		return false
 	}
 	vacant, held := len(a.vacantSlabs), a.user.held+a.meta.held
-	for _, p := range a.pools {
-		if p != nil {
-			p.settle() // a group keeps its slab
-		}
-	}
-	a.dropSpares()
+	a.dropEmpty()
 	_, _ = a.user.shrink(0, false), a.meta.shrink(0, false)
 	return len(a.vacantSlabs) > vacant || a.user.held+a.meta.held < held
+}
+
+// startAnew gives everything back, if err says that there is need of it and nothing
+// is live: then what is in the way is records of what was. It tells whether that was
+// anything.
+func (a *Allocator) startAnew(err error) bool {
+	return err != nil && a.live == 0 && errors.Is(err, blocksrc.ErrExhausted) && a.trimmed() > 0
 }
 
 // Epoch returns how many times a was Reset. What was allocated in an earlier
@@ -104,12 +106,13 @@ func (a *Allocator) trimmed() (released int) {
 	return held - a.user.held - a.meta.held
 }
 
-// grown tells whether there are many blocks.
-func (a *Allocator) grown() bool { return a.user.held > 16*a.cfg.BlockSize }
+// grown tells whether there are many blocks. Those that are kept although they are
+// empty, as after a Reset, do not count.
+func (a *Allocator) grown() bool { return a.user.held-a.user.empty > 16*a.cfg.BlockSize }
 
 // mostlyEmpty tells whether so little of many blocks is live that giving blocks
 // back counts for more than having slabs at hand.
-func (a *Allocator) mostlyEmpty() bool { return a.grown() && a.live < a.user.held/8 }
+func (a *Allocator) mostlyEmpty() bool { return a.grown() && a.live < (a.user.held-a.user.empty)/8 }
 
 // dropSpares gives the empty slabs back that classes and pools keep, and the slots
 // that classes have at hand.
@@ -130,7 +133,9 @@ func (a *Allocator) dropSpares() {
 	}
 }
 
-func (a *Allocator) trim() error {
+// dropEmpty gives all empty slabs back, but those that are reserved, and what
+// classes and pools have at hand.
+func (a *Allocator) dropEmpty() {
 	for i := range a.classes {
 		a.classes[i].empty()
 		a.classes[i].trim()
@@ -139,6 +144,14 @@ func (a *Allocator) trim() error {
 		if p != nil {
 			p.settle()
 			p.trim()
+		}
+	}
+}
+
+func (a *Allocator) trim() error {
+	a.dropEmpty()
+	for _, p := range a.pools {
+		if p != nil {
 			p.aside = nil // it may be for many more slabs than there are
 		}
 	}

@@ -27,7 +27,7 @@ type Stats struct {
 	MetaBlocks  int
 	Slabs       int
 	Holes       int
-	LargestHole int // a request of this size, with align 16 or less, need not be refused
+	LargestHole int // if 1 KiB or more, a request of up to this size with align 16 or less need not be refused
 
 	Allocs   uint64 // since New; pools count their slots
 	Frees    uint64
