@@ -18,7 +18,7 @@ type cache struct {
 	a           *Allocator
 	id          uint32
 	stride      uintptr // from slot to slot, bytes
-	quick       uint32  // ceil(1<<32 / stride); 0 if that is not exact enough
+	quick       uint32  // see quickOf
 	align       uintptr // of slot 0
 	generations bool
 
@@ -35,10 +35,15 @@ type cache struct {
 }
 
 func (c *cache) init(a *Allocator, id uint32, stride, align uintptr, generations bool) {
-	*c = cache{a: a, id: id, stride: stride, align: max(align, window), generations: generations}
-	if stride <= quickStride {
-		c.quick = uint32((1<<32 + uint64(stride) - 1) / uint64(stride))
+	*c = cache{a: a, id: id, stride: stride, quick: quickOf(stride), align: max(align, window), generations: generations}
+}
+
+// quickOf returns ceil(1<<32 / stride), 0 if that is not exact enough.
+func quickOf(stride uintptr) uint32 {
+	if stride > quickStride {
+		return 0
 	}
+	return uint32((1<<32 + uint64(stride) - 1) / uint64(stride))
 }
 
 // quickStride is the largest stride for which 32 bits of the reciprocal tell the

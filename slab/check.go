@@ -3,6 +3,7 @@ package slab
 import (
 	"errors"
 	"fmt"
+	"unsafe"
 )
 
 // Check verifies everything the allocator knows about itself and returns what
@@ -62,8 +63,8 @@ func (k *checker) heap(name string, h *heap) {
 		if b.stuck {
 			stuck++
 		}
-		if uint32(uint64(len(b.mem))>>granuleShift) != b.size || b.clean > b.size {
-			k.fail("%s: block %d of %d bytes has %d granules, clean from %d", name, bi, len(b.mem), b.size, b.clean)
+		if uint32(uint64(len(b.mem))>>granuleShift) != b.size || b.clean > b.size || b.base != unsafe.Pointer(unsafe.SliceData(b.mem)) {
+			k.fail("%s: block %d of %d bytes has %d granules at %p, clean from %d", name, bi, len(b.mem), b.size, b.base, b.clean)
 		}
 		off, prev, prevHole := uint32(0), uint32(0), false
 		for i := b.first; i != 0; {
@@ -101,6 +102,13 @@ func (k *checker) heap(name string, h *heap) {
 		if off != b.size {
 			k.fail("%s: the chunks of block %d end at %d of %d", name, bi, off, b.size)
 		}
+	}
+	vacant := make(map[uint32]bool)
+	for _, i := range h.vacant {
+		if int(i) >= len(h.blocks) || vacant[i] || h.blocks[i].mem != nil {
+			k.fail("%s: block number %d counts as unused", name, i)
+		}
+		vacant[i] = true
 	}
 	for _, b := range h.refused {
 		held += len(b.mem)

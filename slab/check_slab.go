@@ -59,6 +59,9 @@ func (k *checker) slabs() {
 		if s.words() < 64 && s.summary>>s.words() != 0 {
 			k.fail("slab %d: the summary is %#x for %d words", id, s.summary, s.words())
 		}
+		if s.clean > s.slots {
+			k.fail("slab %d: clean from %d, of %d slots", id, s.clean, s.slots)
+		}
 		for slot := s.clean; slot < s.slots; slot++ {
 			if !s.isFree(slot) {
 				k.fail("slab %d: slot %d is taken, but counts as never handed out", id, slot)
@@ -208,6 +211,9 @@ func (k *checker) cache(c *cache, m sum) {
 	if c.slabs != m.slabs || c.slots != m.slots || c.used != m.used || c.bytes != m.bytes {
 		k.fail("cache %d: %d slabs, %d slots, %d used, %d bytes, but %+v", c.id, c.slabs, c.slots, c.used, c.bytes, m)
 	}
+	if c.stride == 0 || c.quick != quickOf(c.stride) || c.first != k.a.slabs[c.head].rec {
+		k.fail("cache %d: %d for strides of %d, and its first slab is not %d", c.id, c.quick, c.stride, c.head)
+	}
 	n, prev := 0, uint32(0)
 	for id := c.head; id != 0; n++ {
 		s := k.a.slabs[id].rec
@@ -252,6 +258,11 @@ func (k *checker) pool(p *Pool) {
 			k.fail("pool %d: place %d counts as vacant", p.id, i)
 		}
 		vacant[i] = true
+	}
+	for i := range p.dir {
+		if e := &p.dir[i]; e.base == nil && e.floor < deadGen && !vacant[uint32(i)] {
+			k.fail("pool %d: place %d is lost", p.id, i)
+		}
 	}
 	for i, e := range p.aside {
 		if e != nil && (uintptr(unsafe.Pointer(e))-uintptr(unsafe.Pointer(unsafe.SliceData(p.dir))))/unsafe.Sizeof(*e) >= uintptr(len(p.dir)) {

@@ -1,5 +1,7 @@
 package slab
 
+import "unsafe"
+
 // chunkCorruptions are of chunks, holes and what is counted of them.
 var chunkCorruptions = map[string][]Corruption{
 	"I1 tiling": {
@@ -39,6 +41,20 @@ var chunkCorruptions = map[string][]Corruption{
 		{"block has other granules", func(a *Allocator, _ *Pool) func() {
 			b := &a.user.blocks[a.user.order[0]]
 			return setTo(&b.size, b.size+1)
+		}},
+		{"block starts elsewhere", func(a *Allocator, _ *Pool) func() {
+			b := &a.user.blocks[a.user.order[0]]
+			return setTo(&b.base, unsafe.Add(b.base, granule))
+		}},
+		{"unused block number in use", func(a *Allocator, _ *Pool) func() {
+			h := &a.user
+			return both(setTo(&h.blocks, append(h.blocks[:len(h.blocks):len(h.blocks)], block{})),
+				setTo(&h.vacant, append(h.vacant[:len(h.vacant):len(h.vacant)], h.order[0])))
+		}},
+		{"unused block number twice", func(a *Allocator, _ *Pool) func() {
+			h, n := &a.user, uint32(len(a.user.blocks))
+			return both(setTo(&h.blocks, append(h.blocks[:n:n], block{}, block{})),
+				setTo(&h.vacant, append(h.vacant[:len(h.vacant):len(h.vacant)], n, n)))
 		}},
 		{"records do not tile", func(a *Allocator, _ *Pool) func() {
 			c := a.table.at(a.meta.blocks[a.meta.order[0]].first)

@@ -55,6 +55,23 @@ var slabCorruptions = map[string][]Corruption{
 			_, s := partial(a)
 			return setTo(&s.owner, s.owner-1)
 		}},
+		{"clean beyond the slots", func(a *Allocator, _ *Pool) func() {
+			_, s := fullSlab(a)
+			return setTo(&s.clean, s.slots+1)
+		}},
+		{"first slab of a class", func(a *Allocator, _ *Pool) func() {
+			_, s := partial(a)
+			_, full := fullSlab(a)
+			return setTo(&a.classes[s.owner].first, full)
+		}},
+		{"first slab of a pool", func(a *Allocator, p *Pool) func() {
+			_, full := fullSlab(a)
+			return setTo(&p.first, full)
+		}},
+		{"reciprocal", func(_ *Allocator, p *Pool) func() { return setTo(&p.quick, p.quick+1) }},
+		{"place of a pool lost", func(_ *Allocator, p *Pool) func() {
+			return setTo(&p.dir, append(p.dir[:len(p.dir):len(p.dir)], place{floor: 2}))
+		}},
 		{"address", func(a *Allocator, _ *Pool) func() {
 			_, s := partial(a)
 			return setTo(&s.addr, s.addr+window)

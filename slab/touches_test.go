@@ -159,3 +159,25 @@ func TestW20_MostTouchesOfAnyOperation(t *testing.T) {
 		assert.LessOrEqual(t, touches, 32, what)
 	}
 }
+
+// What a Reset has left makes a lone object no dearer: its slot stays at hand.
+func TestTouchesAfterReset(t *testing.T) {
+	a, _ := onCounting(t, slab.Config{})
+	a.PauseChecks()
+	for range 100_000 {
+		_, err := a.AllocUninitialized(100, 0)
+		require.NoError(t, err)
+	}
+	a.Reset()
+	for i := range 3 {
+		slab.Touches()
+		b, err := a.AllocUninitialized(100, 0)
+		require.NoError(t, err)
+		a.Free(b)
+		if touches := slab.Touches(); i > 0 {
+			assert.LessOrEqual(t, touches, 4)
+		}
+	}
+	require.NoError(t, a.Check())
+	require.NoError(t, a.Close())
+}
