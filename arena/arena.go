@@ -15,6 +15,10 @@ import (
 // typed shell of a slab.Pool. The zero value is ready and makes an allocator of
 // its own on first use, with the default configuration; New shares one.
 //
+// Objects are aligned as the elements of a []T are: on 32-bit systems 64 bits that are
+// accessed atomically have to be an atomic.Uint64, or at a multiple of 8 bytes in a T
+// whose size is one.
+//
 // An Arena must not be copied, and is not goroutine-safe.
 type Arena[T typed.PointerFree] struct {
 	_    noCopy
@@ -204,7 +208,7 @@ func (a *Arena[T]) InsertN(vs []T, hs []Handle[T]) ([]Handle[T], error) {
 
 // Reserve makes sure that n more objects can be made without asking the source,
 // and so without an error, and that the arena keeps room for as many as are live
-// then, until the allocator's Trim. On an error it reserves nothing.
+// then, until the allocator's Trim or Reset. On an error it reserves nothing.
 func (a *Arena[T]) Reserve(n int) error {
 	if err := a.ready(); err != nil {
 		return err

@@ -25,3 +25,6 @@ func SetGeneration[T any](a *Arena[T], h Handle[T], gen uint32) Handle[T] {
 	*(*uint32)(place.FieldByName("sure").Addr().UnsafePointer()) = LastGeneration - 1 // as if it had been freed
 	return HandleFromBits[T](uint64(gen)<<32 | uint64(index))
 }
+
+// Chunks returns what r has from its allocator.
+func (r *Region) Chunks() [][]byte { return r.chunks }

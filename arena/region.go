@@ -1,6 +1,7 @@
 package arena
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -21,13 +22,14 @@ type Region struct {
 	a *slab.Allocator
 
 	own    bool     // made by NewRegion, and closed by the region
-	chunks [][]byte // from the allocator, in the order of their use
+	chunks [][]byte // from the allocator, in the order of their use; see usable
 	at     int      // the chunk in use
 	used   int      // bytes of it
 	clean  int      // bytes of it from here on are zero
 	held   int      // bytes of all chunks
-	epoch  uint64   // of the allocator, to notice its Reset
 	closed bool
+
+	cancel func() // while there are chunks: the allocator's Reset is to forget them
 
 	rewinds uint64 // counts Rewind and Reset
 	lows    []low  // what they came down to, see Rewind
@@ -37,11 +39,17 @@ type Region struct {
 }
 
 // regionMin is the size of a region's first chunk. Each further one is as large
-// as all before it together, up to regionMax, or as large as it must be.
+// as all before it together, up to regionMax, or as large as it must be; or smaller,
+// if there is no more.
 const (
 	regionMin = 4 << 10
 	regionMax = 1 << 20
 )
+
+// usable is a chunk without its last byte. So nothing that a program has of a
+// region is an allocation, and to give it to the allocator's Free is a mistake that
+// is seen.
+func usable(c []byte) []byte { return c[:cap(c)-1] }
 
 // NewRegion returns a region on an allocator; nil makes one of its own. It
 // allocates nothing yet.
@@ -53,18 +61,18 @@ func NewRegion(a *slab.Allocator) (*Region, error) {
 			return nil, err
 		}
 	}
-	r.epoch = r.a.Epoch()
 	return r, nil
 }
 
 // Make returns a new T that is zero, in r. The error is a *typed.PointerError if
-// T holds a Go pointer, or that of slab.Allocator.Alloc.
+// T holds a Go pointer, or that of slab.Allocator.Alloc; of r it has changed
+// nothing, but that memory which a Rewind had left may have gone back.
 func Make[T typed.PointerFree](r *Region) (*T, error) {
 	var t T
 	if err := check[T](r); err != nil {
 		return nil, err
 	}
-	p, err := r.alloc(unsafe.Sizeof(t), unsafe.Alignof(t))
+	p, err := r.alloc(unsafe.Sizeof(t), alignOf[T]())
 	return (*T)(p), err
 }
 
@@ -83,11 +91,21 @@ func MakeSlice[T typed.PointerFree](r *Region, n int) ([]T, error) {
 	case size > 0 && uintptr(n) > math.MaxInt/size:
 		return nil, fmt.Errorf("%w: slice of %d times %d bytes", slab.ErrTooLarge, n, size)
 	}
-	p, err := r.alloc(uintptr(n)*size, unsafe.Alignof(t))
+	p, err := r.alloc(uintptr(n)*size, alignOf[T]())
 	if err != nil {
 		return nil, err
 	}
 	return unsafe.Slice((*T)(p), n), nil
+}
+
+// alignOf returns what T is aligned to: as Go aligns what it allocates, for 64 bits
+// that are accessed atomically have to be aligned to 8 on 32-bit systems as well.
+func alignOf[T any]() uintptr {
+	var t T
+	if unsafe.Sizeof(t) >= 8 {
+		return max(unsafe.Alignof(t), 8)
+	}
+	return unsafe.Alignof(t)
 }
 
 // check tells whether T may live in r, once for each type and region.
@@ -112,7 +130,6 @@ func (r *Region) alloc(size, align uintptr) (unsafe.Pointer, error) {
 	if r.closed {
 		return nil, slab.ErrClosed
 	}
-	r.sync()
 	if r.at < len(r.chunks) {
 		if p := r.bump(size, align); p != nil {
 			return p, nil
@@ -130,7 +147,7 @@ func (r *Region) bump(size, align uintptr) unsafe.Pointer {
 	base := unsafe.Pointer(unsafe.SliceData(c))
 	pad := -(uintptr(base) + uintptr(r.used)) & (align - 1)
 	room := uintptr(len(c) - r.used)
-	// A value of no size has an address of its own all the same, inside c.
+	// A value of no size has an address all the same, inside c.
 	if need := max(size, 1); room < pad || room-pad < need {
 		return nil
 	}
@@ -150,39 +167,69 @@ func (r *Region) next(size, align uintptr) error {
 	if at < len(r.chunks) {
 		at++
 	}
+	least := regionMin
 	if at < len(r.chunks) {
-		if c := r.chunks[at]; uintptr(len(c)) >= max(size, 1)+align {
+		c := r.chunks[at]
+		if uintptr(len(c)) >= max(size, 1)+align {
 			r.at, r.used, r.clean = at, 0, len(c)
 			return nil
 		}
+		least = cap(c) + cap(c)/4 // or what grows bit by bit would have a new one each time
 	}
-	if size > math.MaxInt-align {
+	if size > math.MaxInt-align-1 {
 		return fmt.Errorf("%w: %d bytes aligned to %d", slab.ErrTooLarge, size, align)
 	}
-	n := max(int(size+align), regionMin, min(r.held, regionMax))
-	c, err := r.a.Alloc(n, 1)
+	need := int(size+align) + 1
+	c, err := r.chunk(at, need, max(need, least, min(r.held, regionMax)))
 	if err != nil {
 		return err
 	}
-	c = c[:cap(c)]
-	r.chunks = append(r.chunks, nil)
-	copy(r.chunks[at+1:], r.chunks[at:])
-	r.chunks[at] = c
-	r.held += len(c)
+	if at < len(r.chunks) {
+		r.drop(at, at+1)
+		r.chunks[at] = usable(c)
+	} else {
+		r.chunks = append(r.chunks, usable(c))
+	}
+	r.held += cap(c)
+	if r.cancel == nil {
+		r.cancel = r.a.OnReset(r.forget)
+	}
 	r.at, r.used, r.clean = at, 0, 0
 	return nil
 }
 
-// sync notices that the allocator was Reset or closed under the region.
-func (r *Region) sync() {
-	if e := r.a.Epoch(); e != r.epoch {
-		r.epoch = e
-		r.forget()
+// chunk returns a chunk of n bytes or, if there is no room for so much, of fewer, but
+// not of less than need. Before that is refused, what a Rewind has left behind the
+// chunks in use, from at on, goes back.
+func (r *Region) chunk(at, need, n int) ([]byte, error) {
+	for {
+		c, err := r.a.Alloc(n, 1)
+		switch {
+		case err == nil || !errors.Is(err, slab.ErrExhausted):
+			return c, err
+		case n > need:
+			n = max(n/2, need)
+		case at < len(r.chunks):
+			r.drop(at, len(r.chunks))
+			r.chunks = r.chunks[:at]
+		default:
+			return nil, err
+		}
 	}
 }
 
+// drop gives chunks, which nothing is in, back to the allocator.
+func (r *Region) drop(from, to int) {
+	for i, c := range r.chunks[from:to] {
+		r.held -= cap(c)
+		r.a.Free(c)
+		r.chunks[from+i] = nil
+	}
+}
+
+// forget is for when the chunks are gone, all of them.
 func (r *Region) forget() {
-	r.chunks, r.at, r.used, r.clean, r.held, r.lows = nil, 0, 0, 0, 0, nil
+	r.chunks, r.at, r.used, r.clean, r.held, r.lows, r.cancel = nil, 0, 0, 0, 0, nil, nil
 }
 
 // Mark is a point in the life of a Region.
@@ -208,8 +255,7 @@ type low struct {
 
 // Mark returns the present point, for Rewind to come back to.
 func (r *Region) Mark() Mark {
-	r.sync()
-	return Mark{r: r, at: place{r.at, r.used}, rewinds: r.rewinds, epoch: r.epoch}
+	return Mark{r: r, at: place{r.at, r.used}, rewinds: r.rewinds, epoch: r.a.Epoch()}
 }
 
 // Rewind frees everything that was made since m; the memory stays with the
@@ -217,8 +263,7 @@ func (r *Region) Mark() Mark {
 // another region, from before the allocator was Reset, or of a time that was
 // rewound already.
 func (r *Region) Rewind(m Mark) {
-	r.sync()
-	if r.closed || m.r != r || m.epoch != r.epoch || !r.past(m) {
+	if r.closed || m.r != r || m.epoch != r.a.Epoch() || !r.past(m) {
 		e := &slab.MisuseError{Misuse: slab.BadMark, Op: "Region.Rewind"}
 		if r.closed {
 			e.Misuse = slab.UseAfterClose
@@ -255,23 +300,17 @@ func (r *Region) down(to place) {
 }
 
 // Reset frees everything that was made; the memory stays with the region.
-func (r *Region) Reset() {
-	r.sync()
-	r.down(place{})
-}
+func (r *Region) Reset() { r.down(place{}) }
 
 // Held returns the bytes that the region has from its allocator.
-func (r *Region) Held() int {
-	r.sync()
-	return r.held
-}
+func (r *Region) Held() int { return r.held }
 
 // Close gives the memory back. A second call does nothing, unless the first
 // returned an error; then it tries again.
 func (r *Region) Close() error {
-	r.sync()
-	for _, c := range r.chunks {
-		r.a.Free(c)
+	if r.cancel != nil {
+		r.cancel()
+		r.drop(0, len(r.chunks))
 	}
 	r.forget()
 	r.closed = true

@@ -32,7 +32,8 @@ type Allocator struct {
 	retired                  int    // slots of pools that were closed
 	failures                 uint64 // requests that were refused
 	epoch                    uint64 // counts Reset
-	dropping                 bool   // spares, see dropSpares
+	dependents               []*dependent
+	dropping                 bool // spares, see dropSpares
 	closed                   bool
 	unchecked                int // see invariants_on.go
 }

@@ -49,6 +49,7 @@ type heap struct {
 	failures uint64  // refusals by the source
 	refused  []block // not in use, but the source did not take them back
 
+	asking  bool   // the source is under way
 	onGrow  func() // called after held grew
 	keepAll bool   // empty blocks stay, whatever retain says
 }
@@ -200,7 +201,9 @@ func (h *heap) freeBlock(i uint32, c *chunk) {
 // acquire takes a block from the source and checks that it is what was asked
 // for: a source that lies is refused here, before anything is built on it.
 func (h *heap) acquire(size, align int) (uint32, error) {
+	h.asking = true
 	mem, err := h.src.Acquire(size, align)
+	h.asking = false
 	if err != nil {
 		h.failures++
 		return 0, fmt.Errorf("slab: acquiring a block of %d bytes: %w", size, err)

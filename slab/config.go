@@ -10,6 +10,8 @@ import (
 // Errors for what the world may do. What a program does wrong is a panic with a
 // *MisuseError instead.
 var (
+	// ErrExhausted is blocksrc.ErrExhausted: there is no memory for the request.
+	ErrExhausted = blocksrc.ErrExhausted
 	// ErrClosed is returned by everything that allocates, after Close.
 	ErrClosed = errors.New("slab: allocator is closed")
 	// ErrTooLarge is returned for a size that no block can hold: 64 GiB and
@@ -33,12 +35,14 @@ const maxInt = int(^uint(0) >> 1)
 // value is ready: the default source and defaults that suit a server and a game
 // alike. Sizes are in bytes.
 type Config struct {
-	// Source is where blocks come from; nil means blocksrc.Default().
+	// Source is where blocks come from; nil means blocksrc.Default(). It must not
+	// call the allocator, or what is on it, back: no books are in order then.
 	Source blocksrc.Source
 	// MetaSource is where the allocator's own records live; nil means Source.
 	// Set it when Source is memory that a CPU should not work in, such as
-	// uncached or device memory. Records take between 0.5 % (large chunks) and
-	// 7 % (64-byte slots with generations) of the memory they describe.
+	// uncached or device memory. Records take half a percent of the memory that they
+	// describe where chunks are large, and 4 bytes and a bit for each slot of a pool:
+	// 7 % of 64 bytes.
 	MetaSource blocksrc.Source
 
 	// BlockSize is the size of the first blocks; 0 means 64 KiB. They double as

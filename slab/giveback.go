@@ -35,7 +35,10 @@ func (h *heap) discardBlock(i uint32) error {
 // is gone with an error too if the source has no such block any more: somebody has
 // taken it away behind our back, and whose it is now nobody knows.
 func (h *heap) giveBack(mem []byte) (gone bool, err error) {
-	if err = h.src.Release(mem); err == nil {
+	h.asking = true
+	err = h.src.Release(mem)
+	h.asking = false
+	if err == nil {
 		return true, nil
 	}
 	h.failures++

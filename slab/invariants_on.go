@@ -14,6 +14,9 @@ var touches int
 func touch() { touches++ }
 
 func (a *Allocator) after() {
+	if a.user.asking || a.meta.asking {
+		panic("slab: a source has called the allocator that it works for")
+	}
 	if a.unchecked--; a.unchecked > 0 {
 		return
 	}

@@ -17,7 +17,8 @@ import (
 
 // Realloc returns b with size bytes. The first min(len(b), size) of them are as
 // they were, the others are zero, whether b moved or not. The alignment that b
-// was allocated with is kept. The old slice must not be used any more, unless
+// was allocated with is kept, and of up to 1 KiB that of its size class, which is the
+// largest power of two in its capacity. The old slice must not be used any more, unless
 // there is an error: then b is untouched. An empty b is allocated anew, size 0
 // frees b. Errors are those of Alloc; like Free, it panics with a *MisuseError
 // if b is not an allocation of a.

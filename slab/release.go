@@ -34,6 +34,31 @@ func (a *Allocator) startAnew(err error) bool {
 // epoch is gone.
 func (a *Allocator) Epoch() uint64 { return a.epoch }
 
+// dependent is who wants to know of the next Reset.
+type dependent struct {
+	forget func()
+	at     int // in the allocator's list
+}
+
+// OnReset arranges for f to be called at the next Reset or Close of a, before any
+// block goes back, and then no more. It is for those that keep memory of a's at
+// hand, as a Region does: a pointer into a block must not outlive it. f must not
+// call a. cancel ends the arrangement; after f was called it does nothing.
+func (a *Allocator) OnReset(f func()) (cancel func()) {
+	d := &dependent{f, len(a.dependents)}
+	a.dependents = append(a.dependents, d)
+	return func() {
+		n := len(a.dependents) - 1
+		if d.at > n || a.dependents[d.at] != d {
+			return
+		}
+		last := a.dependents[n]
+		a.dependents[d.at], last.at = last, d.at
+		a.dependents[n] = nil
+		a.dependents = a.dependents[:n]
+	}
+}
+
 // Reset frees everything that was allocated from a, also in pools, arenas and
 // regions on it, and keeps the blocks for what comes next. Handles from before
 // name nothing any more; pointers and slices from before must not be used. It
@@ -41,6 +66,11 @@ func (a *Allocator) Epoch() uint64 { return a.epoch }
 func (a *Allocator) Reset() {
 	if a.closed {
 		return
+	}
+	dependents := a.dependents
+	a.dependents = nil
+	for _, d := range dependents {
+		d.forget()
 	}
 	a.user.keepAll = true
 	for _, p := range a.pools {

@@ -281,6 +281,43 @@ func TestTrimDiscardsOthers(t *testing.T) {
 }
 
 // TestClose: everything goes back with all live; again is nothing.
+// TestOnReset: who asked is told once, before anything is gone, and not who has
+// taken it back.
+func TestOnReset(t *testing.T) {
+	src := newFaultySource(new(blocksrc.GoHeap), math.MaxInt)
+	m := newModel(t, slab.Config{}, src, newFaultySource(new(blocksrc.GoHeap), math.MaxInt))
+	var told []int
+	var cancels []func()
+	ask := func(i int) {
+		cancels = append(cancels, m.a.OnReset(func() {
+			require.NotZero(t, src.held())
+			told = append(told, i)
+		}))
+	}
+	for i := range 5 {
+		ask(i)
+	}
+	require.True(t, m.alloc(100, 0, true))
+	cancels[1]()
+	cancels[4]()
+	cancels[1]()
+	m.reset()
+	require.ElementsMatch(t, []int{0, 2, 3}, told)
+	for _, cancel := range cancels {
+		cancel()
+	}
+	m.reset()
+	require.Len(t, told, 3)
+	require.True(t, m.alloc(100, 0, true))
+	ask(5)
+	cancels[0]() // of another time
+	require.NoError(t, m.a.Close())
+	require.Equal(t, 5, told[3])
+	cancels[5]()
+	require.NoError(t, m.a.Close())
+	require.Len(t, told, 4)
+}
+
 // TestRetain: a program that works in levels asks for blocks in the first and, if
 // it may keep what it has, not again, for records neither.
 func TestRetain(t *testing.T) {
