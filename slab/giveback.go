@@ -62,8 +62,9 @@ func (h *heap) forget(i uint32) {
 }
 
 // shrink gives empty blocks back, smallest first, until no more than keep bytes
-// of them are left, or one block if one is set. Blocks that were refused before
-// are offered again.
+// of them are left, or the largest if one is set. Blocks that were refused before
+// are offered again. (Sorted they are only as far as it takes: keep is 0 but where
+// the source has refused a block.)
 func (h *heap) shrink(keep int, one bool) error {
 	err := h.offer()
 	if h.empty == 0 {
@@ -75,17 +76,27 @@ func (h *heap) shrink(keep int, one bool) error {
 			idle = append(idle, i)
 		}
 	}
-	slices.SortFunc(idle, func(x, y uint32) int { return len(h.blocks[x].mem) - len(h.blocks[y].mem) })
 	h.spare = 0
-	for n, i := range idle {
-		if one && n == len(idle)-1 {
-			h.spare = i + 1
-			break
+	if n := len(idle) - 1; one && n >= 0 {
+		for i := range idle[:n] {
+			if len(h.blocks[idle[i]].mem) > len(h.blocks[idle[n]].mem) {
+				idle[i], idle[n] = idle[n], idle[i]
+			}
 		}
+		h.spare, idle = idle[n]+1, idle[:n]
+	}
+	for n := range idle {
 		if !one && h.empty <= keep {
 			break
 		}
-		err = errors.Join(err, h.discardBlock(i))
+		if keep > 0 {
+			for i := n + 1; i < len(idle); i++ {
+				if len(h.blocks[idle[i]].mem) < len(h.blocks[idle[n]].mem) {
+					idle[i], idle[n] = idle[n], idle[i]
+				}
+			}
+		}
+		err = errors.Join(err, h.discardBlock(idle[n]))
 	}
 	return err
 }

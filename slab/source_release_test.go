@@ -112,6 +112,30 @@ func TestSourceReleaseFails(t *testing.T) {
 	m.closed()
 }
 
+// TestSourceTakesSmallestFirst: of the blocks that the source takes back later, the
+// smallest go first, and the largest stays.
+func TestSourceTakesSmallestFirst(t *testing.T) {
+	for _, retain := range []int{0, 330 << 10} {
+		for _, sizes := range [][]int{{100, 200, 300}, {300, 200, 100}, {200, 300, 100}, {100, 300, 200}} {
+			src := newFaultySource(new(blocksrc.GoHeap), math.MaxInt)
+			m := newModel(t, slab.Config{BlockSize: 16 << 10, LargeSize: 100 << 10, Retain: retain}, src, newFaultySource(new(blocksrc.GoHeap), math.MaxInt))
+			for _, size := range sizes {
+				require.True(t, m.alloc(size<<10, 0, true))
+			}
+			require.True(t, m.alloc(5000, 0, true))
+			arm(src.Failing, 1, true)
+			for range sizes {
+				m.free(0, false)
+			}
+			require.Equal(t, 600<<10, m.a.Stats().EmptyBlocks)
+			src.disarm()
+			m.free(0, false)
+			require.Equal(t, 300<<10, m.a.Stats().EmptyBlocks, "retain %d, %v", retain, sizes)
+			m.finish()
+		}
+	}
+}
+
 // TestSourceLostBlock: memory that the source has lost to somebody else is never
 // used again, and nothing waits for it.
 func TestSourceLostBlock(t *testing.T) {

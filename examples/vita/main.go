@@ -89,7 +89,6 @@ var errUsage = errors.New("wrong usage") // and it has been said what
 
 // play runs the game and says what it took. It is all that a port calls.
 func play(o options, stdout, stderr io.Writer) int {
-	out := &output{w: stdout}
 	fail := func(err error) int {
 		fmt.Fprintf(stderr, "vita: %v\n", err)
 		return statusFailed
@@ -98,14 +97,13 @@ func play(o options, stdout, stderr io.Writer) int {
 	if err != nil {
 		return fail(err)
 	}
-	err = g.play(o.frames, out)
+	err = g.play(o.frames, stdout)
 	// Whatever happened: in a port the program goes on, and needs the memory.
 	if err := errors.Join(err, g.close()); err != nil {
 		return fail(err)
 	}
-	fmt.Fprintln(out, "nothing failed, drifted or was lost")
-	if out.err != nil {
-		return fail(out.err)
+	if _, err := fmt.Fprintln(stdout, "nothing failed, drifted or was lost"); err != nil {
+		return fail(err)
 	}
 	return statusOK
 }
@@ -121,18 +119,4 @@ func (g *game) play(frames int, w io.Writer) error {
 	g.report(w, "end")
 	g.summary(w)
 	return errors.Join(g.verdict()...)
-}
-
-// output remembers the first error of what is written to it.
-type output struct {
-	w   io.Writer
-	err error
-}
-
-func (o *output) Write(b []byte) (int, error) {
-	n, err := o.w.Write(b)
-	if o.err == nil {
-		o.err = err
-	}
-	return n, err
 }
