@@ -26,6 +26,8 @@ type Allocator struct {
 	vacantSlabs []uint32
 	classes     [classMask + 1]*class // noClass until they are needed
 	pools       []*Pool               // by id - numClasses; nil if closed
+	vacantPools []uint32              // numbers of closed ones
+	spares      []*cache              // that keep an empty slab
 
 	live, peakLive, peakHeld int
 	allocs, frees            uint64 // of chunks, blocks of their own, and pools that were closed

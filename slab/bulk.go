@@ -153,6 +153,7 @@ func (p *Pool) Close() error {
 		p.a.frees += p.frees - p.gone
 		p.a.retired += p.retired
 		p.a.pools[p.id-numClasses] = nil
+		p.a.vacantPools = append(p.a.vacantPools, p.id-numClasses)
 		p.a.after()
 	}
 	p.group, p.aside, p.closed = Group{}, nil, true

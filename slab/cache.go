@@ -25,6 +25,7 @@ type cache struct {
 	head, tail uint32 // slabs with a free slot; empty ones last
 	first      *slab  // head's record
 	spare      uint32 // the empty slab that is kept, 0 = none
+	spareAt    int    // where c is among those that keep one, see setSpare
 	keepEmpty  bool   // all of them are kept for now
 	reserved   int    // slots that there must be
 	slabs      int
@@ -59,7 +60,7 @@ func (c *cache) takeWord() (s *slab, w uint32, free, fresh uint64) {
 	free, *s.word(w) = *s.word(w), 0
 	s.summary &= s.summary - 1
 	if s.used == 0 && c.spare == c.head {
-		c.spare = 0
+		c.setSpare(0)
 	}
 	n := bits.OnesCount64(free)
 	s.used += uint32(n)
@@ -161,8 +162,26 @@ func (c *cache) emptied(id uint32) {
 		}
 		c.discard(k)
 	}
-	c.spare = id
+	c.setSpare(id)
 	c.putLast(id, s)
+}
+
+// setSpare says which empty slab is kept for the next need; 0 is none. The allocator
+// lists the caches that keep one, for it may have thousands of pools.
+func (c *cache) setSpare(id uint32) {
+	list := &c.a.spares
+	switch {
+	case c.spare == 0 && id != 0:
+		c.spareAt = len(*list)
+		*list = append(*list, c)
+	case c.spare != 0 && id == 0:
+		n := len(*list) - 1
+		last := (*list)[n]
+		last.spareAt = c.spareAt
+		(*list)[c.spareAt], (*list)[n] = last, nil
+		*list = (*list)[:n]
+	}
+	c.spare = id
 }
 
 func (c *cache) putLast(id uint32, s *slab) {
@@ -173,10 +192,13 @@ func (c *cache) putLast(id uint32, s *slab) {
 	c.append(id, s)
 }
 
-// dropSpare gives the empty slab back that is kept for the next need.
+// dropSpare gives the empty slab back that is kept for the next need, unless it was
+// reserved since: then it is kept for that.
 func (c *cache) dropSpare() {
-	if c.spare != 0 && c.slots-int(c.a.slabs[c.spare].rec.slots) >= c.reserved {
+	if c.slots-int(c.a.slabs[c.spare].rec.slots) >= c.reserved {
 		c.discard(c.spare)
+	} else {
+		c.setSpare(0)
 	}
 }
 
@@ -339,7 +361,7 @@ func (c *cache) discard(id uint32) {
 		c.unlink(id, s)
 	}
 	if c.spare == id {
-		c.spare = 0
+		c.setSpare(0)
 	}
 	i, rec := s.chunk, s.record
 	size := int(a.table.at(i).size) << granuleShift

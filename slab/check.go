@@ -37,6 +37,7 @@ type checker struct {
 	errs    []error
 	seen    map[uint32]bool // chunks in use
 	live    int             // bytes
+	spares  int             // caches that keep a slab back
 	entries int             // address windows that must have an entry
 	idle    map[uint32]int  // by owner: slots in the group of a pool
 	ready   map[uint32]int  // by slab of a class: slots that its magazine is to have

@@ -98,11 +98,24 @@ func (k *checker) slabs() {
 			k.fail("slab %d: %d more used than are live or at hand", id, n)
 		}
 	}
-	for _, p := range a.pools {
+	closed := make(map[uint32]bool)
+	for _, i := range a.vacantPools {
+		closed[i] = true
+	}
+	for i, p := range a.pools {
+		if (p == nil) != closed[uint32(i)] {
+			k.fail("pool %d: closed %t, but its number is unused %t", i, p == nil, closed[uint32(i)])
+		}
 		if p != nil {
 			k.cache(&p.cache, sums[p.id])
 			k.pool(p)
 		}
+	}
+	if len(closed) != len(a.vacantPools) {
+		k.fail("a pool's number is unused twice")
+	}
+	if k.spares != len(a.spares) {
+		k.fail("%d caches keep a slab back, not %d", k.spares, len(a.spares))
 	}
 	if k.live != a.live || a.live > a.peakLive || a.user.held+a.meta.held > a.peakHeld {
 		k.fail("live %d (want %d, peak %d), held %d (peak %d)", a.live, k.live, a.peakLive, a.user.held+a.meta.held, a.peakHeld)
@@ -227,6 +240,9 @@ func (k *checker) cache(c *cache, m sum) {
 		k.fail("cache %d: %d slabs are listed, %d have free slots; the last is %d, not %d", c.id, n, m.listed, prev, c.tail)
 	}
 	if c.spare != 0 {
+		if k.spares++; c.spareAt >= len(k.a.spares) || k.a.spares[c.spareAt] != c {
+			k.fail("cache %d keeps a slab back, but is not among those that do", c.id)
+		}
 		if s := k.a.slabs[c.spare].rec; s == nil || s.owner != c.id || s.used != 0 {
 			k.fail("cache %d: slab %d is kept back but is not its own, empty", c.id, c.spare)
 		}

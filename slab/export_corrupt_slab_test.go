@@ -141,6 +141,26 @@ var slabCorruptions = map[string][]Corruption{
 			}
 			panic("no class keeps a slab back")
 		}},
+		{"cache that keeps a slab back is not listed", func(a *Allocator, _ *Pool) func() {
+			return setTo(&a.spares, a.spares[1:])
+		}},
+		{"cache that keeps none back is listed", func(a *Allocator, _ *Pool) func() {
+			c := a.spares[len(a.spares)-1]
+			return setTo(&c.spare, 0)
+		}},
+		{"cache listed elsewhere", func(a *Allocator, _ *Pool) func() {
+			return setTo(&a.spares[0].spareAt, len(a.spares))
+		}},
+		{"pool's number is unused", func(a *Allocator, _ *Pool) func() {
+			return setTo(&a.vacantPools, append(a.vacantPools[:len(a.vacantPools):len(a.vacantPools)], 0))
+		}},
+		{"closed pool's number lost", func(a *Allocator, _ *Pool) func() {
+			return setTo(&a.pools, append(a.pools[:len(a.pools):len(a.pools)], nil))
+		}},
+		{"closed pool's number twice", func(a *Allocator, _ *Pool) func() {
+			n := uint32(len(a.pools))
+			return both(setTo(&a.pools, append(a.pools[:n:n], nil)), setTo(&a.vacantPools, append(a.vacantPools[:len(a.vacantPools):len(a.vacantPools)], n, n)))
+		}},
 		{"unused slab number lost", func(a *Allocator, _ *Pool) func() {
 			return setTo(&a.vacantSlabs, a.vacantSlabs[1:])
 		}},

@@ -153,7 +153,7 @@ func (c *class) load() {
 		free &= free - 1
 	}
 	if s.used == 0 && c.spare == id {
-		c.spare = 0
+		c.setSpare(0)
 	}
 	s.used += uint32(n)
 	c.used += n

@@ -72,15 +72,10 @@ func (p *Pool) Init(a *Allocator, size, align int) error {
 	case uint64(max(size, 1))+uint64(align)+window > maxBlockBytes:
 		return fmt.Errorf("%w: slots of %d bytes aligned to %d", ErrTooLarge, size, align)
 	}
-	id := -1
-	for i, p := range a.pools {
-		if p == nil {
-			id = i
-			break
-		}
-	}
-	if id < 0 {
-		id = len(a.pools)
+	id := len(a.pools)
+	if n := len(a.vacantPools) - 1; n >= 0 {
+		id, a.vacantPools = int(a.vacantPools[n]), a.vacantPools[:n]
+	} else {
 		a.pools = append(a.pools, nil)
 	}
 	// Pools start at different generations, so that a handle of one means

@@ -144,8 +144,8 @@ func (a *Allocator) grown() bool { return a.user.held-a.user.empty > 16*a.cfg.Bl
 // back counts for more than having slabs at hand.
 func (a *Allocator) mostlyEmpty() bool { return a.grown() && a.live < (a.user.held-a.user.empty)/8 }
 
-// dropSpares gives the empty slabs back that classes and pools keep, and the slots
-// that classes have at hand.
+// dropSpares gives empty slabs back that classes and pools keep, some of them, for it
+// may be called again soon, and the slots that classes have at hand.
 func (a *Allocator) dropSpares() {
 	if a.dropping {
 		return
@@ -154,14 +154,14 @@ func (a *Allocator) dropSpares() {
 	defer func() { a.dropping = false }()
 	for i := range a.classes {
 		a.classes[i].empty()
-		a.classes[i].dropSpare()
 	}
-	for _, p := range a.pools {
-		if p != nil {
-			p.dropSpare()
-		}
+	for n := min(len(a.spares), spareDrops); n > 0; n-- {
+		a.spares[len(a.spares)-1].dropSpare() // which is then not there any more
 	}
 }
+
+// spareDrops is how many empty slabs go at once.
+const spareDrops = 8
 
 // dropEmpty gives all empty slabs back, but those that are reserved, and what
 // classes and pools have at hand.

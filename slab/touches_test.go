@@ -5,6 +5,7 @@ package slab_test
 import (
 	"math/rand/v2"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -178,6 +179,38 @@ func TestTouchesAfterReset(t *testing.T) {
 			assert.LessOrEqual(t, touches, 4)
 		}
 	}
+	require.NoError(t, a.Check())
+	require.NoError(t, a.Close())
+}
+
+// What a slab costs that has become empty does not depend on how many pools there
+// are that keep one.
+func TestTouchesOfManyPools(t *testing.T) {
+	a, _ := onCounting(t, slab.Config{})
+	a.PauseChecks()
+	var pools []*slab.Pool
+	var slots [][]unsafe.Pointer
+	for range 1000 {
+		p, err := slab.NewPool(a, 64, 8)
+		require.NoError(t, err)
+		pools, slots = append(pools, p), append(slots, nil)
+		for range 200 {
+			q, err := p.Alloc()
+			require.NoError(t, err)
+			slots[len(pools)-1] = append(slots[len(pools)-1], q)
+		}
+	}
+	most, all := 0, 0
+	for i, p := range pools {
+		for _, q := range slots[i] {
+			slab.Touches()
+			p.Free(q)
+			n := slab.Touches()
+			most, all = max(most, n), all+n
+		}
+	}
+	t.Logf("%d in all, %d at most", all, most)
+	assert.LessOrEqual(t, most, 64)
 	require.NoError(t, a.Check())
 	require.NoError(t, a.Close())
 }
