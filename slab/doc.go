@@ -42,6 +42,7 @@
 //   - up to 1 KiB goes to a size class (class.go), which has some slots at hand, the
 //     one freed last on top (magazine.go). When it has none left, it takes the
 //     lowest free ones of a slab (slab.go); a new slab is a chunk like any other.
+//     If there is no room for one, a hole of 1 KiB has to do for the request.
 //   - more goes to the holes of all blocks at once (hole.go): two-level segregated
 //     fit finds one that is large enough with two bit scans, after a look at a few
 //     in the request's own bin. What is left over stays a hole.
