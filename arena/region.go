@@ -130,6 +130,10 @@ func (r *Region) alloc(size, align uintptr) (unsafe.Pointer, error) {
 	if r.closed {
 		return nil, slab.ErrClosed
 	}
+	if size == 0 { // takes no place in a chunk, so that one that is not used is empty
+		b, err := r.a.Alloc(0, 1)
+		return unsafe.Pointer(unsafe.SliceData(b)), err
+	}
 	if r.at < len(r.chunks) {
 		if p := r.bump(size, align); p != nil {
 			return p, nil
@@ -147,8 +151,7 @@ func (r *Region) bump(size, align uintptr) unsafe.Pointer {
 	base := unsafe.Pointer(unsafe.SliceData(c))
 	pad := -(uintptr(base) + uintptr(r.used)) & (align - 1)
 	room := uintptr(len(c) - r.used)
-	// A value of no size has an address all the same, inside c.
-	if need := max(size, 1); room < pad || room-pad < need {
+	if room < pad || room-pad < size {
 		return nil
 	}
 	from := r.used + int(pad)
@@ -161,70 +164,58 @@ func (r *Region) bump(size, align uintptr) unsafe.Pointer {
 }
 
 // next goes on to a chunk with room for size bytes at a multiple of align: one
-// that a Rewind left, if it is large enough, or a new one in its place.
+// that a Rewind left, if one is large enough, or a new one in the place of the first
+// of those.
 func (r *Region) next(size, align uintptr) error {
 	at := r.at
-	if at < len(r.chunks) {
+	if at < len(r.chunks) && r.used > 0 {
 		at++
-	}
-	least := regionMin
-	if at < len(r.chunks) {
-		c := r.chunks[at]
-		if uintptr(len(c)) >= max(size, 1)+align {
-			r.at, r.used, r.clean = at, 0, len(c)
-			return nil
-		}
-		least = cap(c) + cap(c)/4 // or what grows bit by bit would have a new one each time
 	}
 	if size > math.MaxInt-align-1 {
 		return fmt.Errorf("%w: %d bytes aligned to %d", slab.ErrTooLarge, size, align)
 	}
 	need := int(size+align) + 1
-	c, err := r.chunk(at, need, max(need, least, min(r.held, regionMax)))
+	for i := at; i < len(r.chunks); i++ {
+		if c := r.chunks[i]; cap(c) >= need {
+			r.chunks[at], r.chunks[i] = c, r.chunks[at]
+			r.at, r.used, r.clean = at, 0, len(c)
+			return nil
+		}
+	}
+	most := max(regionMin, min(r.held, regionMax))
+	if at < len(r.chunks) {
+		// What grows bit by bit is not to have a new one each time.
+		most = max(most, min(need, math.MaxInt/2)/4*5)
+		r.drop(at, at+1)
+	}
+	c, err := r.a.AllocUpTo(most, need, 1)
+	if errors.Is(err, slab.ErrExhausted) && at < len(r.chunks) {
+		r.drop(at, len(r.chunks)) // all that is not in use
+		c, err = r.a.Alloc(need, 1)
+	}
 	if err != nil {
 		return err
 	}
-	if at < len(r.chunks) {
-		r.drop(at, at+1)
-		r.chunks[at] = usable(c)
-	} else {
-		r.chunks = append(r.chunks, usable(c))
-	}
-	r.held += cap(c)
 	if r.cancel == nil {
 		r.cancel = r.a.OnReset(r.forget)
 	}
+	r.chunks = append(r.chunks, nil)
+	copy(r.chunks[at+1:], r.chunks[at:])
+	r.chunks[at] = usable(c)
+	r.held += cap(c)
 	r.at, r.used, r.clean = at, 0, 0
 	return nil
 }
 
-// chunk returns a chunk of n bytes or, if there is no room for so much, of fewer, but
-// not of less than need. Before that is refused, what a Rewind has left behind the
-// chunks in use, from at on, goes back.
-func (r *Region) chunk(at, need, n int) ([]byte, error) {
-	for {
-		c, err := r.a.Alloc(n, 1)
-		switch {
-		case err == nil || !errors.Is(err, slab.ErrExhausted):
-			return c, err
-		case n > need:
-			n = max(n/2, need)
-		case at < len(r.chunks):
-			r.drop(at, len(r.chunks))
-			r.chunks = r.chunks[:at]
-		default:
-			return nil, err
-		}
-	}
-}
-
-// drop gives chunks, which nothing is in, back to the allocator.
+// drop gives chunks that nothing is in back to the allocator.
 func (r *Region) drop(from, to int) {
-	for i, c := range r.chunks[from:to] {
+	for _, c := range r.chunks[from:to] {
 		r.held -= cap(c)
 		r.a.Free(c)
-		r.chunks[from+i] = nil
 	}
+	n := from + copy(r.chunks[from:], r.chunks[to:])
+	clear(r.chunks[n:])
+	r.chunks = r.chunks[:n]
 }
 
 // forget is for when the chunks are gone, all of them.

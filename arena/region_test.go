@@ -259,6 +259,52 @@ func TestRegionTakesWhatThereIs(t *testing.T) {
 	assert.Zero(t, a.Stats().Live)
 }
 
+// What is not in use is in nobody's way, the first chunk neither, and a place for
+// much is found behind places for little.
+func TestRegionEmptyChunks(t *testing.T) {
+	a, _ := newAllocator(t, blocksrc.Limit(new(blocksrc.GoHeap), 1<<20))
+	r := newRegion(t, a)
+	arena.Must(arena.MakeSlice[byte](r, 600<<10))
+	r.Reset()
+	m := r.Mark()
+	arena.Must(arena.MakeSlice[empty](r, 3))
+	arena.Must(arena.MakeSlice[byte](r, 700<<10))
+	r.Rewind(m)
+	assert.Less(t, r.Held(), 900<<10)
+	require.NoError(t, r.Close())
+
+	a, src := newAllocator(t, new(blocksrc.GoHeap))
+	r = newRegion(t, a)
+	for range 10 {
+		arena.Must(arena.MakeSlice[byte](r, 3000))
+		arena.Must(arena.MakeSlice[byte](r, 4000))
+		m := r.Mark()
+		arena.Must(arena.MakeSlice[byte](r, 8<<20))
+		r.Rewind(m)
+		arena.Must(arena.MakeSlice[byte](r, 7<<20))
+		r.Reset()
+		arena.Must(arena.MakeSlice[byte](r, 6<<20))
+		r.Reset()
+	}
+	assert.Less(t, r.Held(), 24<<20)
+	assert.Less(t, src.Counts().Acquires, 10)
+	require.NoError(t, r.Close())
+}
+
+// A region that gets less than it would like has been refused nothing.
+func TestRegionProbesAreNoFailures(t *testing.T) {
+	a, _ := newAllocator(t, blocksrc.NewBuffer(make([]byte, 256<<10)))
+	r := newRegion(t, a)
+	for range 200 {
+		arena.Must(arena.MakeSlice[byte](r, 1000))
+	}
+	assert.Zero(t, a.Stats().Failures)
+	_, err := arena.MakeSlice[byte](r, 200<<10)
+	require.ErrorIs(t, err, slab.ErrExhausted)
+	assert.Equal(t, uint64(1), a.Stats().Failures)
+	require.NoError(t, r.Close())
+}
+
 // A region has no pointer any more to memory that went with a Reset or Close of
 // its allocator, though nobody has called it since.
 func TestRegionForgets(t *testing.T) {

@@ -16,8 +16,9 @@ import (
 // Only errors that wrap [ErrExhausted] or errors.ErrUnsupported lead on to the
 // next source. Any other, such as a permission denied, is a fault that somebody
 // must see and not a reason to fill the second-best memory: it is returned as it
-// is. If no source has room the error wraps what each of them said; without any
-// source it is always ErrExhausted.
+// is. If no source has room the error wraps what each of them said, but for those that
+// are beyond reach ([ErrInvalid]) if that is not so for all; without any source it is
+// always ErrExhausted.
 //
 // The granularity is the smallest of the sources', the only one that is true of
 // every block. Asking for the largest would make a buffer pay for the pages of
@@ -42,7 +43,7 @@ func (f *fallback) Acquire(size, align int) ([]byte, error) {
 	if len(f.srcs) == 0 {
 		return nil, fmt.Errorf("blocksrc: no sources to fall back on: %w", ErrExhausted)
 	}
-	var refusals error
+	var refusals []error
 	for _, src := range f.srcs {
 		block, err := src.Acquire(size, align)
 		switch {
@@ -51,13 +52,23 @@ func (f *fallback) Acquire(size, align int) ([]byte, error) {
 			return block, nil
 		case !errors.Is(err, ErrExhausted) && !errors.Is(err, errors.ErrUnsupported):
 			return nil, err
-		case refusals == nil:
-			refusals = err
-		default:
-			refusals = fmt.Errorf("%w; %w", refusals, err)
+		}
+		refusals = append(refusals, err)
+	}
+	// It is beyond all of them only if it is beyond each.
+	beyond := func(err error) bool { return errors.Is(err, ErrInvalid) }
+	if slices.ContainsFunc(refusals, func(err error) bool { return !beyond(err) }) {
+		for i, err := range refusals {
+			if beyond(err) {
+				refusals[i] = errors.New(err.Error())
+			}
 		}
 	}
-	return nil, fmt.Errorf("blocksrc: none of %d sources has room: %w", len(f.srcs), refusals)
+	all := refusals[0]
+	for _, err := range refusals[1:] {
+		all = fmt.Errorf("%w; %w", all, err)
+	}
+	return nil, fmt.Errorf("blocksrc: none of %d sources has room: %w", len(f.srcs), all)
 }
 
 func (f *fallback) Release(block []byte) error {

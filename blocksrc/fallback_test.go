@@ -51,6 +51,23 @@ func TestFallbackWhenNobodyHasRoom(t *testing.T) {
 	assert.ErrorContains(t, err, "; blocksrc: limit of 128 bytes")
 }
 
+// What is beyond one source and only not to be had now of another may be asked for
+// again.
+func TestFallbackBeyondOne(t *testing.T) {
+	src := blocksrc.Fallback(buffer(1024), blocksrc.Limit(heap(), 2048))
+	block, err := src.Acquire(1536, 0)
+	require.NoError(t, err)
+	_, err = src.Acquire(1536, 0)
+	require.ErrorIs(t, err, blocksrc.ErrExhausted)
+	require.NotErrorIs(t, err, blocksrc.ErrInvalid)
+	require.ErrorContains(t, err, "buffer of 1024 bytes")
+	_, err = src.Acquire(4096, 0)
+	require.ErrorIs(t, err, blocksrc.ErrInvalid, "beyond both")
+	require.NoError(t, src.Release(block))
+	_, err = src.Acquire(1536, 0)
+	require.NoError(t, err)
+}
+
 func TestFallbackOnlyForWantOfRoom(t *testing.T) {
 	failing := func(err error) blocksrc.Source {
 		return &blocksrctest.Failing{Source: heap(), At: 1, Err: err}

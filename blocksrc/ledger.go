@@ -44,7 +44,9 @@ func (l *ledger) add(block []byte, note any) {
 	}
 	run := slices.Insert(l.runs[i], j+1, loan{block, note})
 	if len(run) > maxRun {
-		l.runs = slices.Insert(l.runs, i+1, slices.Clone(run[maxRun/2:]))
+		l.runs = append(l.runs, nil) // slices.Insert would be 2 KiB of code
+		copy(l.runs[i+2:], l.runs[i+1:])
+		l.runs[i+1] = slices.Clone(run[maxRun/2:])
 		run = slices.Delete(run, maxRun/2, len(run))
 	}
 	l.runs[i] = run

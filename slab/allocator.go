@@ -123,6 +123,19 @@ func (a *Allocator) AllocUninitialized(size, align int) ([]byte, error) {
 	return b, err
 }
 
+// AllocUpTo is Alloc of most bytes or, where there is no room for so many, of half as
+// many, and so on, but not of less than least. The capacity tells how many they are.
+// It is one request: if it is refused, least was.
+func (a *Allocator) AllocUpTo(most, least, align int) ([]byte, error) {
+	for n := max(most, least); ; n = max(n/2, least) {
+		b, err := a.Alloc(n, align)
+		if err == nil || n == least || !errors.Is(err, blocksrc.ErrExhausted) {
+			return b, err
+		}
+		a.failures--
+	}
+}
+
 // classBits returns a request's size, rounded up to a multiple of align, less one;
 // much for a size that is 0 or less. It is what smallClass does, small enough to be
 // put in line: the two Allocs that use it are alike, and not one function that
