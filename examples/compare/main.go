@@ -1,7 +1,7 @@
 // Compare measures deblockator against what a program could use instead: every
 // workload with every candidate that can do it, each in a process of its own.
 //
-//	go run . -out results
+//	go run .
 //
 // README.md says what is measured and how, and what is not.
 package main

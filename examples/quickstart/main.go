@@ -54,7 +54,7 @@ type options struct {
 	queries int
 }
 
-// maxQueries keeps the list of times, of one query each, within reason.
+// maxQueries keeps it within an hour.
 const maxQueries = 100_000_000
 
 func parseFlags(args []string) (options, error) {

@@ -11,9 +11,14 @@ import (
 func newStdTrees() bench.Trees { return &stdTrees{} }
 
 func newStdHold() bench.Hold {
-	a := arena.NewArena()
+	var a *arena.Arena // made with the first object, for its first chunk is measured too
 	return &pointerHold{
-		alloc: func() (*held, error) { return arena.New[held](a), nil },
+		alloc: func() (*held, error) {
+			if a == nil {
+				a = arena.NewArena()
+			}
+			return arena.New[held](a), nil
+		},
 		close: func() error { a.Free(); return nil },
 	}
 }
