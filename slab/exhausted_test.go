@@ -69,6 +69,36 @@ func TestSmallInSmallHole(t *testing.T) {
 	}
 }
 
+// TestAllocUpTo: it is half as much until there is room, never less than the least,
+// and one request whatever comes of it.
+func TestAllocUpTo(t *testing.T) {
+	for _, room := range []int{0, 4 << 10, 60 << 10, 1 << 20} {
+		for _, least := range []int{1, 5000, 16 << 10, 100_000} {
+			src := newFaultySource(new(blocksrc.GoHeap), math.MaxInt)
+			a, err := slab.New(slab.Config{Source: blocksrc.Limit(src, room), MetaSource: new(blocksrc.GoHeap), BlockSize: 4 << 10})
+			require.NoError(t, err)
+			b, err := a.AllocUpTo(64<<10, least, 32)
+			if room < least {
+				require.ErrorIs(t, err, blocksrc.ErrExhausted)
+				require.Equal(t, uint64(1), a.Stats().Failures)
+				require.Zero(t, a.Stats().Live)
+			} else {
+				require.NoError(t, err)
+				require.Zero(t, address(b)&31)
+				require.GreaterOrEqual(t, len(b), max(least, min(64<<10, room)/2+1))
+				require.Zero(t, a.Stats().Failures)
+				require.Equal(t, uint64(1), a.Stats().Allocs)
+				a.Free(b)
+			}
+			_, err = a.AllocUpTo(10, 5, 3)
+			require.ErrorIs(t, err, slab.ErrInvalid)
+			require.NoError(t, a.Close())
+			_, err = a.AllocUpTo(10, 5, 1)
+			require.ErrorIs(t, err, slab.ErrClosed)
+		}
+	}
+}
+
 // TestSmallWhereNoSlabStarts: a small request is served from a hole of more than a
 // KiB in which no whole window lies, and that is an allocation like any other.
 func TestSmallWhereNoSlabStarts(t *testing.T) {
