@@ -28,3 +28,6 @@ func SetGeneration[T any](a *Arena[T], h Handle[T], gen uint32) Handle[T] {
 
 // Chunks returns what r has from its allocator.
 func (r *Region) Chunks() [][]byte { return r.chunks }
+
+// Lows returns how many places r remembers that it was rewound to.
+func (r *Region) Lows() int { return len(r.lows) }

@@ -351,3 +351,17 @@ func TestAllocHandle(t *testing.T) {
 	_, _, err := a.AllocHandle()
 	require.ErrorIs(t, err, slab.ErrClosed)
 }
+
+// AllocHandle's object is zero even if the source's memory is not, from the first.
+func TestAllocHandleIsZero(t *testing.T) {
+	a, _ := newAllocator(t, new(soiled))
+	small, large := newArena[enemy](t, a), newArena[page](t, a)
+	for range 200 {
+		p, _, err := small.AllocHandle()
+		require.NoError(t, err)
+		require.Equal(t, enemy{}, *p)
+		q, _, err := large.AllocHandle()
+		require.NoError(t, err)
+		require.Equal(t, page{}, *q)
+	}
+}

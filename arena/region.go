@@ -194,6 +194,9 @@ func (r *Region) next(size, align uintptr) error {
 		c, err = r.a.Alloc(need, 1)
 	}
 	if err != nil {
+		if at == r.at && at < len(r.chunks) {
+			r.clean = len(r.chunks[at]) // another chunk is in its place
+		}
 		return err
 	}
 	if r.cancel == nil {

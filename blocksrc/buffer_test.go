@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -254,5 +255,39 @@ func TestBufferSaysWhatIsLeft(t *testing.T) {
 	for _, r := range [][2]int{{math.MaxInt, 0}, {1, math.MaxInt/2 + 1}} {
 		_, err = src.Acquire(r[0], r[1])
 		assert.ErrorIs(t, err, blocksrc.ErrExhausted)
+	}
+}
+
+// The figures of a buffer may be asked for while others use it. (For the race
+// detector.)
+func TestBufferFiguresWhileInUse(t *testing.T) {
+	src := buffer(1 << 16)
+	var done sync.WaitGroup
+	for id := range 3 {
+		done.Add(1)
+		go func() {
+			defer done.Done()
+			for range 200 {
+				if id == 0 {
+					assert.LessOrEqual(t, src.Available(), 1<<16)
+					assert.LessOrEqual(t, src.Largest(), 1<<16)
+					continue
+				}
+				block, err := src.Acquire(1000, 0)
+				if assert.NoError(t, err) {
+					assert.NoError(t, src.Release(block))
+				}
+			}
+		}()
+	}
+	done.Wait()
+}
+
+// A size that no int can hold once it is rounded is beyond a buffer for ever.
+func TestBeyondABuffer(t *testing.T) {
+	for _, size := range []int{math.MaxInt, math.MaxInt - 14, math.MaxInt - 15} {
+		_, err := buffer(1024).Acquire(size, 0)
+		assert.ErrorIs(t, err, blocksrc.ErrExhausted, size)
+		assert.ErrorIs(t, err, blocksrc.ErrInvalid, size)
 	}
 }

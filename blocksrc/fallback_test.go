@@ -169,3 +169,16 @@ func TestFallbackIsSetUpOnce(t *testing.T) {
 	assert.NoError(t, err)
 	assert.PanicsWithValue(t, "blocksrc: Fallback: source 1 is nil", func() { blocksrc.Fallback(heap(), nil) })
 }
+
+// A block that could not be released is still its owner's, whichever source that is.
+func TestFallbackRemembersTheOwnerOfWhatIsStuck(t *testing.T) {
+	first := &blocksrctest.Counting{Source: buffer(64)}
+	second := &blocksrctest.Counting{Source: heap()}
+	src := blocksrc.Fallback(first, &blocksrctest.Failing{Source: second, On: blocksrctest.Releases, At: 1})
+	block, err := src.Acquire(1000, 0)
+	require.NoError(t, err)
+	require.ErrorIs(t, src.Release(block), blocksrctest.ErrInjected)
+	require.NoError(t, src.Release(block))
+	assert.NoError(t, first.Misuse())
+	assert.NoError(t, second.Leaks())
+}

@@ -211,3 +211,139 @@ func TestLimitHoldsAgainstManyAtOnce(t *testing.T) {
 	_, held := blocksrc.Stuck(src)
 	assert.Zero(t, held, "refusals: %d", refused.Load())
 }
+
+// losing counts the releases that reach it, and has lost every block by then.
+type losing struct {
+	blocksrc.Source
+	releases int
+}
+
+func (l *losing) Release(block []byte) error {
+	l.releases++
+	return fmt.Errorf("%d bytes: %w", len(block), blocksrc.ErrNotHeld)
+}
+
+// A block that its owner has lost is forgotten at once: the owner is not asked for
+// it again, for by then its address may be another's.
+func TestLostBlocksAreNotOfferedAgain(t *testing.T) {
+	for name, wrap := range map[string]func(blocksrc.Source) blocksrc.Source{
+		"Fallback": func(src blocksrc.Source) blocksrc.Source { return blocksrc.Fallback(src) },
+		"Limit":    func(src blocksrc.Source) blocksrc.Source { return blocksrc.Limit(src, 1000) },
+	} {
+		inner := &losing{Source: heap()}
+		src := wrap(inner)
+		block, err := src.Acquire(1, 0)
+		require.NoError(t, err, name)
+		for range 3 {
+			require.ErrorIs(t, src.Release(block), blocksrc.ErrNotHeld, name)
+		}
+		assert.Equal(t, 1, inner.releases, name)
+	}
+}
+
+// What is too much and stuck is offered again at a Release, too.
+func TestLimitGivesBackAtRelease(t *testing.T) {
+	counting := &blocksrctest.Counting{Source: heap()}
+	failing := &blocksrctest.Failing{Source: counting, On: blocksrctest.Releases, At: 1}
+	src := blocksrc.Limit(generous{failing}, 1000)
+	_, err := src.Acquire(512, 0)
+	require.ErrorIs(t, err, blocksrc.ErrExhausted)
+	require.Error(t, counting.Leaks())
+	require.ErrorIs(t, src.Release(nil), blocksrc.ErrNotHeld)
+	assert.NoError(t, counting.Leaks())
+	_, held := blocksrc.Stuck(src)
+	assert.Zero(t, held)
+}
+
+// A request for all of the budget could be served once, so it is not invalid.
+func TestLimitOfExactlyThat(t *testing.T) {
+	src := blocksrc.Limit(heap(), 128)
+	block, err := src.Acquire(64, 0)
+	require.NoError(t, err)
+	_, err = src.Acquire(128, 0)
+	require.ErrorIs(t, err, blocksrc.ErrExhausted)
+	assert.NotErrorIs(t, err, blocksrc.ErrInvalid)
+	_, err = src.Acquire(129, 0)
+	require.ErrorIs(t, err, blocksrc.ErrExhausted)
+	assert.ErrorIs(t, err, blocksrc.ErrInvalid)
+	require.NoError(t, src.Release(block))
+	_, err = src.Acquire(128, 0)
+	require.NoError(t, err)
+}
+
+// A size that cannot be rounded up does not reach the source.
+func TestLimitRefusesWhatCannotBeRounded(t *testing.T) {
+	counting := &blocksrctest.Counting{Source: heap()}
+	for _, limit := range []int{1000, math.MaxInt} {
+		_, err := blocksrc.Limit(counting, limit).Acquire(math.MaxInt, 0)
+		require.ErrorIs(t, err, blocksrc.ErrInvalid)
+		require.ErrorIs(t, err, blocksrc.ErrExhausted)
+	}
+	assert.Zero(t, counting.Counts())
+}
+
+// A block that is shorter than was asked for counts for what it has.
+func TestLimitOfAMiser(t *testing.T) {
+	src := blocksrc.Limit(&blocksrctest.Lying{Source: heap(), Lie: blocksrctest.TooShort}, 1000)
+	block, err := src.Acquire(100, 0)
+	require.NoError(t, err)
+	require.Len(t, block, 99)
+	_, held := blocksrc.Stuck(src)
+	assert.Equal(t, 99, held)
+	require.NoError(t, src.Release(block))
+	_, held = blocksrc.Stuck(src)
+	assert.Zero(t, held)
+}
+
+// meanwhile does something in the middle of its first Acquire.
+type meanwhile struct {
+	blocksrc.Source
+	do func()
+}
+
+func (m *meanwhile) Acquire(size, align int) ([]byte, error) {
+	if do := m.do; do != nil {
+		m.do = nil
+		do()
+	}
+	return m.Source.Acquire(size, align)
+}
+
+func (m *meanwhile) Granularity() int { return blocksrc.Granularity(m.Source) }
+
+// What was reserved is granted, though another's block that is too large and stuck
+// has meanwhile taken more than the budget.
+func TestLimitKeepsWhatItReserved(t *testing.T) {
+	failing := &blocksrctest.Failing{Source: heap(), On: blocksrctest.Releases, At: 1}
+	inner := &meanwhile{Source: failing}
+	doubling := false
+	src := blocksrc.Limit(sometimes{inner, &doubling}, 1000)
+	inner.do = func() {
+		doubling = true
+		_, err := src.Acquire(832, 0)
+		require.ErrorIs(t, err, blocksrc.ErrExhausted)
+		doubling = false
+		_, held := blocksrc.Stuck(src)
+		require.Equal(t, 128+1664, held)
+	}
+	block, err := src.Acquire(128, 0)
+	require.NoError(t, err)
+	require.NoError(t, src.Release(block))
+	_, held := blocksrc.Stuck(src)
+	assert.Zero(t, held)
+}
+
+// sometimes is generous.
+type sometimes struct {
+	blocksrc.Source
+	now *bool
+}
+
+func (s sometimes) Acquire(size, align int) ([]byte, error) {
+	if *s.now {
+		size *= 2
+	}
+	return s.Source.Acquire(size, align)
+}
+
+func (s sometimes) Granularity() int { return blocksrc.Granularity(s.Source) }

@@ -159,3 +159,29 @@ func TestKernelName(t *testing.T) {
 		assert.Equal(t, want, blocksrc.KernelName(name))
 	}
 }
+
+// A part that is exactly one page, or that holds exactly one, is given back.
+func TestMmapDiscardsASinglePage(t *testing.T) {
+	src, page := blocksrc.Mmap{}, blocksrc.Page()
+	block, err := src.Acquire(3*page, 0)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, src.Release(block)) }()
+	for what, part := range map[string][2]int{
+		"one page":                   {page, 2 * page},
+		"one page and what is about": {page - 1, 2*page + 1},
+		"one page and what precedes": {1, 2 * page},
+	} {
+		for i := range block {
+			block[i] = 7
+		}
+		require.NoError(t, src.Discard(block[part[0]:part[1]]))
+		for i := range block {
+			want := byte(7)
+			if i >= page && i < 2*page {
+				want = 0
+			}
+			require.Equal(t, want, block[i], "%s, byte %d", what, i)
+		}
+	}
+	assert.Equal(t, "~tilde!", blocksrc.KernelName("~tilde!"))
+}

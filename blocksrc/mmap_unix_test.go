@@ -46,3 +46,31 @@ func TestMmapThatCannotTrim(t *testing.T) {
 		restore()
 	}
 }
+
+// An end that could not be unmapped stays with its block, also when the block itself
+// could not be unmapped at first. Every byte mapped is unmapped once.
+func TestMmapThatCannotTrimAndThenCannotUnmap(t *testing.T) {
+	var src blocksrc.Mmap
+	page := src.Granularity()
+	const align = 1 << 20
+	refusing, gone := true, 0
+	restore := blocksrc.SetUnmap(func(whole []byte, system func([]byte) error) error {
+		if refusing {
+			return errRefused
+		}
+		gone += len(whole)
+		return system(whole)
+	})
+	defer restore()
+	block, err := src.Acquire(page, align)
+	require.NoError(t, err)
+	for range 2 {
+		require.ErrorIs(t, src.Release(block), errRefused)
+	}
+	whole, err := blocksrc.MappedWhole(block)
+	require.NoError(t, err)
+	assert.Len(t, whole, align)
+	refusing = false
+	require.NoError(t, src.Release(block))
+	assert.Equal(t, align, gone)
+}

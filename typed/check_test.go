@@ -273,3 +273,15 @@ func TestWalkIsShort(t *testing.T) {
 		assert.Equal(t, c.steps, steps, "%v", c.typ)
 	}
 }
+
+// A struct has as many fields as it likes, and the last one counts.
+func TestLastOfManyFields(t *testing.T) {
+	type many struct {
+		A, B, C, D, E, F, G, H, I, J, K, L, M, N, O, P, Q, R, S int
+		Last                                                    string
+	}
+	var got *typed.PointerError
+	require.ErrorAs(t, typed.Check[many](), &got)
+	assert.Equal(t, []string{"many.Last"}, got.Paths)
+	assert.Equal(t, reflect.TypeFor[string](), got.Offending)
+}

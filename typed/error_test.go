@@ -5,6 +5,8 @@ import (
 	"unsafe"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/vita-go/deblockator/typed"
 )
 
 func TestPointerErrorMessage(t *testing.T) {
@@ -50,4 +52,8 @@ func TestPointerErrorMessage(t *testing.T) {
 	} {
 		assert.EqualError(t, c.check(), "typed: "+c.want)
 	}
+}
+
+func TestOneMore(t *testing.T) {
+	assert.ErrorContains(t, typed.Check[struct{ A, B, C, D, E, F string }](), "A is string (also B, C, D, E and 1 more)")
 }

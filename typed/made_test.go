@@ -12,6 +12,7 @@ import (
 	"slices"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 
@@ -199,4 +200,10 @@ func FuzzCheckType(f *testing.F) {
 		}
 		verify(t, makeType(next, 5))
 	})
+}
+
+type Raw unsafe.Pointer
+
+func TestNamedUnsafePointer(t *testing.T) {
+	assert.ErrorContains(t, check[Pair[int, Raw]]().check(), "Second is typed_test.Raw, an unsafe.Pointer")
 }

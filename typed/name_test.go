@@ -45,3 +45,9 @@ func TestReadable(t *testing.T) {
 		assert.Equal(t, c.want, typed.Readable(c.name), c.name)
 	}
 }
+
+// A package whose name is all of its path, however much it looks like a version.
+func TestReadableOfAVersion(t *testing.T) {
+	assert.Equal(t, "Pair[v2.Node,b.C]", typed.Readable("Pair[v2.Node,a/b.C]"))
+	assert.Equal(t, "Pair[b.Node,b.C]", typed.Readable("Pair[a/b/v2.Node,a/b.C]"))
+}

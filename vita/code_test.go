@@ -69,3 +69,39 @@ func TestMemType(t *testing.T) {
 	assert.Equal(t, "CDRAM", vita.CDRAMPool.String())
 	assert.Equal(t, "pool 9", vita.Pool(9).String())
 }
+
+// Which pool a type is taken from.
+func TestMemTypePools(t *testing.T) {
+	for mt, want := range map[vita.MemType]vita.Pool{
+		0x0C20D060: vita.UserPool, 0x0C208060: vita.UserPool, 0x0C20D040: vita.UserPool, 0x0C200860: vita.UserPool,
+		0x0C50D060: vita.UserPool, 0x0C80D060: vita.PhycontPool, 0x0D808060: vita.PhycontPool,
+		0x09408060: vita.CDRAMPool, 0x09408040: vita.CDRAMPool, 0x09404060: vita.CDRAMPool,
+		0x0CA0D060: vita.CDialogPool, 0x0CA08060: vita.CDialogPool, 0x0E20D060: vita.CDialogPool,
+		0x0E20D040: vita.CDialogPool, 0x0E208060: vita.CDialogPool, 0x0E208040: vita.CDialogPool,
+		0x0CF0D060: vita.ToolPool, 0x0CF08060: vita.ToolPool, 0xBEEF: vita.UserPool,
+	} {
+		assert.Equal(t, want, mt.Pool(), mt)
+	}
+	for _, mt := range types {
+		s := vita.NewSim(testConsole(vita.Hardware))
+		mustAlloc(t, s, mt, uint32(mt.Granule()))
+		for _, b := range s.Budgets() {
+			assert.Equal(t, b.Pool == mt.Pool(), b.Blocks == 1, "%v of %v", mt, b.Pool)
+		}
+	}
+}
+
+// The names of all codes, as the SDK has them.
+func TestCodeNames(t *testing.T) {
+	for n, want := range map[uint32]string{
+		0x80020005: "INVALID_ARGUMENT", 0x80020006: "ILLEGAL_ADDR", 0x80020007: "ILLEGAL_ALIGNMENT",
+		0x80020009: "INVALID_ARGUMENT_SIZE", 0x8002000B: "ILLEGAL_SIZE", 0x80024002: "UID_NAME_TOO_LONG",
+		0x80024302: "NO_FREE_PHYSICAL_PAGE", 0x80024303: "NO_FREE_PHYSICAL_PAGE_UNIT", 0x80024309: "NO_FREE_PHYSICAL_PAGE_CDRAM",
+		0x80024501: "INVALID_UID", 0x8002450A: "UID_CANNOT_FIND_BY_NAME", 0x8002450C: "UID_MAX_OPEN",
+		0x80024700: "BLOCK_ERROR", 0x80024701: "ILLEGAL_BLOCK_ID", 0x80024703: "BLOCK_IN_USE",
+		0x80024A00: "SYSMEM_ADDRESS_SPACE_ERROR", 0x80024B01: "ILLEGAL_MEMBLOCK_TYPE", 0x80024B05: "ILLEGAL_MEMBLOCK_SIZE",
+		0x80024B09: "MEMBLOCK_RANGE_ERROR", 0x80024B0B: "MEMBLOCK_OVERFLOW", 0x8002710B: "NO_MEMORY", 0x80028001: "UNKNOWN_UID",
+	} {
+		assert.Equal(t, want, vita.Code(n).Name())
+	}
+}

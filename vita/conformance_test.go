@@ -336,3 +336,32 @@ func syncVM(off int, size uint32) func(*calls) vita.Code {
 		return c.k.SyncVM(uid, c.base(uid)+uintptr(off), size)
 	}
 }
+
+// Ranges to be made visible lie in the block to the last byte.
+func TestConformanceOfSync(t *testing.T) {
+	for _, r := range []row{
+		same("sync the last page", 0, syncVM(mib-4*kib, 4*kib)),
+		{"sync far behind", syncVM(2*mib, 1), 0x80024B09, 0},
+		{"sync over the end", syncVM(mib-4*kib, 8*kib), 0x80024B09, 0},
+		{"sync as much as there is, from the middle", syncVM(4*kib, mib), 0x80024B09, 0},
+		{"sync nearly 4 GiB", syncVM(4*kib, 0xFFFFF000), 0x80024B09, 0},
+		same("a name of 31 bytes for code", 0, allocVMNamed(31)),
+		{"a name of 32 bytes for code", allocVMNamed(32), 0x80024002, 0},
+	} {
+		t.Run(r.what, func(t *testing.T) {
+			eachKernel(t, func(t *testing.T, k testKernel) {
+				c := &calls{t: t, k: k}
+				defer c.drop()
+				want := r.hardware
+				if k.profile == vita.Vita3K {
+					want = r.vita3k
+				}
+				assert.Equal(t, vita.Code(want).Error(), r.do(c).Error())
+			})
+		})
+	}
+}
+
+func allocVMNamed(n int) func(*calls) vita.Code {
+	return func(c *calls) vita.Code { return c.keep(c.k.AllocVM(strings.Repeat("n", n), mib)) }
+}

@@ -316,3 +316,52 @@ func TestSimVMDomain(t *testing.T) {
 	assert.Equal(t, uint32(5), info.Access)
 	assert.Equal(t, int64(2*mib), budget(s, vita.VMPool).Held)
 }
+
+// Counters stay numbers of 32 bits, at either end.
+func TestSimClampsFreeSizes(t *testing.T) {
+	s := vita.NewSim(vita.Console{User: math.MaxInt, CDRAM: math.MaxInt, Heap: -1})
+	sizes, _ := s.FreeSizes()
+	assert.Equal(t, vita.FreeSizes{User: math.MaxInt32, CDRAM: math.MaxInt32, Phycont: 26 * mib}, sizes)
+	s = vita.NewSim(vita.Console{User: -1, Skew: math.MaxInt})
+	sizes, _ = s.FreeSizes()
+	assert.Equal(t, int32(max(math.MinInt32, -math.MaxInt)), sizes.User)
+}
+
+// Of several numbers that are free the one freed last comes first.
+func TestSimReusesTheLastUID(t *testing.T) {
+	s := vita.NewSim(vita.Console{ReuseUID: true})
+	a, b, c := mustAlloc(t, s, vita.UserRW, 4*kib), mustAlloc(t, s, vita.UserRW, 4*kib), mustAlloc(t, s, vita.UserRW, 4*kib)
+	for _, uid := range []vita.UID{a, c, b} {
+		require.Equal(t, vita.OK, s.Free(uid))
+	}
+	for _, want := range []vita.UID{b, c, a} {
+		assert.Equal(t, want, mustAlloc(t, s, vita.UserRW, 4*kib))
+	}
+	assert.NotContains(t, []vita.UID{a, b, c}, mustAlloc(t, s, vita.UserRW, 4*kib))
+}
+
+// The kernel sees a name up to its zero byte.
+func TestSimNamesEndAtZero(t *testing.T) {
+	s := vita.NewSim(vita.Console{})
+	long := "name\x00 and what is behind it, more than 31 bytes"
+	_, code := s.Alloc(long, vita.UserRW, 4*kib, 0)
+	require.Equal(t, vita.OK, code)
+	_, code = s.AllocVM(long, mib)
+	require.Equal(t, vita.OK, code)
+	for _, b := range s.Blocks() {
+		assert.Equal(t, "name", b.Name)
+	}
+}
+
+// Orders are withdrawn for the kind that is named and for no other.
+func TestSimFailWithdrawn(t *testing.T) {
+	s := vita.NewSim(vita.Console{})
+	s.Fail(vita.CallOpenVM, 1, -7)
+	s.Fail(vita.AnyCall, 3, -8)
+	s.Fail(vita.CallCloseVM, 1, -9)
+	s.Fail(vita.CallCloseVM, 0, -9)
+	assert.Equal(t, vita.OK, s.CloseVM())
+	s.Fail(vita.AnyCall, 0, -1)
+	assert.Equal(t, vita.Code(-7), s.OpenVM(), "the order for that kind stands")
+	assert.Equal(t, vita.OK, s.OpenVM(), "the one for any kind does not")
+}

@@ -260,6 +260,8 @@ func (s *Source) lend(block []byte, l lease) {
 	if s.out == nil {
 		s.out = make(map[uintptr]lease)
 	}
+	// What was there has been freed behind our back, if anything was.
+	s.stats.Held -= s.out[address(block)].whole
 	s.out[address(block)] = l
 	s.stats.Acquired++
 	s.stats.Held += l.whole

@@ -3,6 +3,7 @@ package blocksrctest_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -271,4 +272,114 @@ func TestLying(t *testing.T) {
 
 	assert.Equal(t, "Overlapping", blocksrctest.Overlapping.String())
 	assert.Equal(t, "Lie(9)", blocksrctest.Lie(9).String())
+}
+
+// What Counting says of releases that are none, and that a peak stays.
+func TestCountingTellsMisusesApart(t *testing.T) {
+	src := &blocksrctest.Counting{Source: blocksrc.NewBuffer(make([]byte, 1000))}
+	a, err := src.Acquire(512, 0)
+	require.NoError(t, err)
+	require.NoError(t, src.Release(a))
+	b, err := src.Acquire(16, 0)
+	require.NoError(t, err)
+	assert.Equal(t, 512, src.Counts().Peak)
+	require.NoError(t, src.Release(b))
+	for _, tt := range []struct {
+		mem  []byte
+		want string
+	}{
+		{b, ": released before"},
+		{b[:10], ": foreign"}, // it had 16
+		{nil, "0 bytes at 0x0: foreign"},
+	} {
+		was := src.Misuse()
+		require.ErrorIs(t, src.Release(tt.mem), blocksrc.ErrNotHeld)
+		said := src.Misuse().Error()
+		if was != nil {
+			said = strings.TrimPrefix(said, was.Error())
+		}
+		assert.Contains(t, said, tt.want)
+	}
+}
+
+// A release that Source says it knows nothing of, though the block was out, is a
+// misuse of somebody's behind Counting, and the block is gone.
+func TestCountingBehindItsBack(t *testing.T) {
+	inner := heap()
+	src := &blocksrctest.Counting{Source: inner}
+	block, err := src.Acquire(1, 0)
+	require.NoError(t, err)
+	require.NoError(t, inner.Release(block))
+	require.ErrorIs(t, src.Release(block), blocksrc.ErrNotHeld)
+	assert.Error(t, src.Misuse())
+	assert.NoError(t, src.Leaks())
+	assert.Equal(t, blocksrctest.Counts{Acquires: 1, Peak: 64}, src.Counts())
+}
+
+// At 0 fails none, whatever else is set.
+func TestFailingNone(t *testing.T) {
+	for _, at := range []int{0, -1} {
+		src := &blocksrctest.Failing{Source: heap(), At: at, Persist: true}
+		for range 3 {
+			block, err := src.Acquire(1, 0)
+			require.NoError(t, err)
+			require.NoError(t, src.Release(block))
+		}
+		assert.Zero(t, src.Failed())
+		src.Arm(1)
+		_, err := src.Acquire(1, 0)
+		require.ErrorIs(t, err, blocksrctest.ErrInjected)
+		src.Arm(0)
+		_, err = src.Acquire(1, 0)
+		require.NoError(t, err)
+	}
+}
+
+// Lies begin with the call that they are told to begin with.
+func TestLyingFrom(t *testing.T) {
+	for from := range 4 {
+		src := &blocksrctest.Lying{Source: heap(), Lie: blocksrctest.TooShort, From: from}
+		for call := 1; call <= 4; call++ {
+			block, err := src.Acquire(100, 0)
+			require.NoError(t, err)
+			assert.Equal(t, call >= from, len(block) < 100, "call %d, from %d", call, from)
+			assert.Equal(t, len(block), cap(block))
+			require.NoError(t, src.Release(block))
+		}
+	}
+}
+
+// Beyond its lie a Lying is sound: it refuses what makes no sense and what is
+// enormous as its source does, keeps what it cannot release, and lies about a block
+// only where that fits.
+func TestLyingIsSoundOtherwise(t *testing.T) {
+	for lie := blocksrctest.TooShort; lie <= blocksrctest.Dirty; lie++ {
+		failing := &blocksrctest.Failing{Source: heap(), On: blocksrctest.Releases}
+		src := &blocksrctest.Lying{Source: failing, Lie: lie}
+		a, err := src.Acquire(100, 0)
+		require.NoError(t, err)
+		for _, bad := range [][2]int{{0, 0}, {-1, 0}, {1, 3}, {1, -8}} {
+			block, err := src.Acquire(bad[0], bad[1])
+			require.ErrorIs(t, err, blocksrc.ErrInvalid, "%v %v", lie, bad)
+			require.Nil(t, block)
+		}
+		for _, align := range []int{0, 64, 1 << 20} {
+			_, err := src.Acquire(math.MaxInt, align)
+			require.ErrorIs(t, err, blocksrc.ErrExhausted, "%v %d", lie, align)
+		}
+		b, err := src.Acquire(10_000, 0) // has no room where the first one is
+		require.NoError(t, err)
+		if lie != blocksrctest.TooShort {
+			require.GreaterOrEqual(t, len(b), 10_000, lie)
+		}
+
+		failing.Arm(1)
+		require.ErrorIs(t, src.Release(a), blocksrctest.ErrInjected, lie)
+		require.NoError(t, src.Release(b), lie)
+		require.NoError(t, src.Release(a), lie)
+		require.ErrorIs(t, src.Release(a), blocksrc.ErrNotHeld, lie)
+		require.ErrorIs(t, src.Release(b), blocksrc.ErrNotHeld, lie)
+	}
+	assert.True(t, (&blocksrctest.Lying{Source: buffer(), Lie: blocksrctest.Dirty}).Zeroed())
+	assert.False(t, (&blocksrctest.Lying{Source: buffer()}).Zeroed())
 }

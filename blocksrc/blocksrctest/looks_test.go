@@ -1,0 +1,209 @@
+package blocksrctest_test
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/blocksrc"
+	"github.com/vita-go/deblockator/blocksrc/blocksrctest"
+)
+
+// Each look of Test's, alone.
+
+// More ways to be wrong, each found by one look of Test's alone.
+var brokeOtherwise = []struct {
+	name string
+	src  func() blocksrc.Source
+	want string
+}{
+	{"writes to a block's first byte", func() blocksrc.Source { return spoiler(0) }, "sizes: byte 0 of 4160 at"},
+	{"writes to a block's last byte", func() blocksrc.Source { return spoiler(4159) }, "sizes: byte 4159 of 4160 at"},
+	{"writes to a block when others go", func() blocksrc.Source {
+		var pairs [][]byte // of two granules, which only one check acquires
+		return &broken{src: heap(), acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
+			block, err := src.Acquire(size, align)
+			if err == nil && size == 128 && align == 0 {
+				pairs = append(pairs, block)
+			}
+			return block, err
+		}, release: func(src blocksrc.Source, block []byte) error {
+			if len(pairs) == 11 {
+				pairs[10][0] = 0
+				pairs = nil
+			}
+			return src.Release(block)
+		}}
+	}, "second releases: byte 0 of 128 at"},
+	{"overlaps from below", func() blocksrc.Source { return overlapping(16<<10, 8<<10) }, "sizes: Acquire(10007, 0): 10048 bytes at"},
+	{"overlaps from above", func() blocksrc.Source { return overlapping(0, 4<<10) }, "sizes: Acquire(10007, 0): 10048 bytes at"},
+	{"dirty in the middle", func() blocksrc.Source {
+		return &broken{src: heap(), acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
+			block, err := src.Acquire(size, align)
+			if err == nil && size == 10_007 {
+				block[5000] = 7
+			}
+			return block, err
+		}}
+	}, "byte 5000 is 0x7 in a block that should be zeroed"},
+	{"dirty when used again", func() blocksrc.Source {
+		return &broken{src: buffer(), zeroed: func() bool { return true }}
+	}, "reuse: Acquire("},
+	{"ignores large alignments", func() blocksrc.Source {
+		lying := &blocksrctest.Lying{Source: heap(), Lie: blocksrctest.Misaligned}
+		return &broken{src: heap(), acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
+			if align > 1<<16 && align <= 4<<20 {
+				return lying.Acquire(size, align)
+			}
+			return src.Acquire(size, align)
+		}, release: func(src blocksrc.Source, block []byte) error {
+			if err := lying.Release(block); err == nil {
+				return nil
+			}
+			return src.Release(block)
+		}}
+	}, "alignments: Acquire(1, 131072): address"},
+	{"block and error for bad requests", func() blocksrc.Source {
+		return &broken{src: heap(), acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
+			if err := blocksrc.CheckRequest(size, align); err != nil {
+				return []byte{0}, err
+			}
+			return src.Acquire(size, align)
+		}}
+	}, "bad requests: Acquire(0, 0) returned both a block and an error"},
+	{"block and error when full", func() blocksrc.Source {
+		return &broken{src: heap(), acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
+			block, err := src.Acquire(size, align)
+			if errors.Is(err, blocksrc.ErrExhausted) {
+				return []byte{0}, err
+			}
+			return block, err
+		}}
+	}, "0) returned both a block and an error"},
+	{"the least granularity of all", func() blocksrc.Source {
+		return &broken{src: heap(), granularity: func() int { return math.MinInt }}
+	}, "which is no power of two"},
+	{"releases no more than one", func() blocksrc.Source {
+		var n atomic.Int32
+		return &broken{src: heap(), release: func(src blocksrc.Source, block []byte) error {
+			if n.Add(1) > 1 {
+				return errors.New("no")
+			}
+			return src.Release(block)
+		}}
+	}, "neither of two goroutines could release a block: no"},
+	{"nameless error for second releases", func() blocksrc.Source {
+		return &broken{src: heap(), release: func(src blocksrc.Source, block []byte) error {
+			if src.Release(block) != nil {
+				return errors.New("no")
+			}
+			return nil
+		}}
+	}, "releases at once: the second release's error does not wrap ErrNotHeld: no"},
+	{"panics under goroutines", func() blocksrc.Source {
+		return &broken{src: heap(), acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
+			if align == 32 && size > 1000 {
+				panic("not this one")
+			}
+			return src.Acquire(size, align)
+		}}
+	}, "goroutines: panic: not this one"},
+	{"discards what it says it does not", func() blocksrc.Source {
+		return &broken{src: heap(), discard: func(_ blocksrc.Source, part []byte) error {
+			clear(part)
+			return errors.ErrUnsupported
+		}}
+	}, "discarding: byte"},
+	{"discards anything", func() blocksrc.Source {
+		return &broken{src: heap(), discard: func(blocksrc.Source, []byte) error { return nil }}
+	}, "Discard of a released block returned no error"},
+}
+
+func TestTestFindsSourcesBrokenOtherwise(t *testing.T) {
+	for _, tt := range brokeOtherwise {
+		t.Run(tt.name, func(t *testing.T) {
+			assert.ErrorContains(t, blocksrctest.Test(tt.src()), tt.want)
+		})
+	}
+}
+
+// spoiler writes to a block of 4097 bytes, which stays out for a while, as soon as
+// it is asked for another.
+func spoiler(at int) blocksrc.Source {
+	var victim []byte
+	return &broken{src: heap(), acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
+		if victim != nil {
+			victim[at] = 0
+			victim = nil
+		}
+		block, err := src.Acquire(size, align)
+		if err == nil && size == 4097 {
+			victim = block
+		}
+		return block, err
+	}}
+}
+
+// overlapping puts blocks of 4097 and 10007 bytes at these offsets of the same
+// memory.
+func overlapping(small, large int) blocksrc.Source {
+	mem, err := new(blocksrc.GoHeap).Acquire(32<<10, 4096)
+	if err != nil {
+		panic(err)
+	}
+	lo := blocksrctest.Address(mem)
+	return &broken{src: heap(), acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
+		switch {
+		case size == 4097 && align == 0:
+			return mem[small : small+4160 : small+4160], nil
+		case size == 10_007 && align == 0:
+			return mem[large : large+10_048 : large+10_048], nil
+		}
+		return src.Acquire(size, align)
+	}, release: func(src blocksrc.Source, block []byte) error {
+		if at := blocksrctest.Address(block); len(block) > 4096 && at >= lo && at < lo+32<<10 {
+			return nil
+		}
+		return src.Release(block)
+	}, zeroed: func() bool { return false }}
+}
+
+// A block that overlaps another is not looked into: what it holds is the other's.
+func TestTestDoesNotTouchWhatOverlaps(t *testing.T) {
+	err := blocksrctest.Test(&blocksrctest.Lying{Source: heap(), Lie: blocksrctest.Overlapping})
+	require.ErrorContains(t, err, "overlap")
+	for line := range strings.Lines(err.Error()) {
+		if !strings.HasPrefix(line, "goroutines: ") { // there it may overlap what has gone meanwhile
+			assert.NotContains(t, line, "should be zeroed")
+			assert.NotContains(t, line, "changed by itself")
+		}
+	}
+}
+
+// Each piece of a block that Release must not take, by its place: the block has
+// 192 bytes at a multiple of 64.
+func TestTestFindsEachBadRelease(t *testing.T) {
+	for what, accepts := range map[string]func(at uintptr, length, capacity int) bool{
+		"the start of a block":                        func(at uintptr, n, c int) bool { return at == 0 && n == 96 && c == 192 },
+		"a block less its last byte":                  func(at uintptr, n, c int) bool { return at == 0 && n == 191 && c == 192 },
+		"a block less its last byte and its capacity": func(at uintptr, n, c int) bool { return at == 0 && n == 191 && c == 191 },
+		"a block less its first byte":                 func(at uintptr, n, c int) bool { return at == 1 && n == 191 },
+		"the end of a block":                          func(at uintptr, n, c int) bool { return at == 32 && n == 96 },
+		"nothing of a block":                          func(at uintptr, n, c int) bool { return at == 0 && n == 0 && c == 192 },
+	} {
+		t.Run(what, func(t *testing.T) {
+			src := &broken{src: heap(), release: func(src blocksrc.Source, block []byte) error {
+				if accepts(blocksrctest.Address(block)%64, len(block), cap(block)) {
+					return nil
+				}
+				return src.Release(block)
+			}}
+			assert.ErrorContains(t, blocksrctest.Test(src), "bad releases: Release of "+what+" returned no error")
+		})
+	}
+}

@@ -1,0 +1,51 @@
+//go:build !tinygo && !wasm
+
+// These take hundreds of MiB, which TinyGo and wasm have not.
+
+package vita_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/vita-go/deblockator/vita"
+)
+
+// What the simulation takes of Go's memory has an end, for all blocks together.
+func TestSimMemoryHasAnEnd(t *testing.T) {
+	s := vita.NewSim(vita.Console{Profile: vita.Vita3K})
+	mustAlloc(t, s, vita.UserRW, 321*mib) // zeroed, so the system has not given it yet
+	_, code := s.Alloc("more", vita.UserRW, 320*mib, 0)
+	assert.Equal(t, vita.NoMemory, code)
+	assert.Len(t, s.Blocks(), 1)
+}
+
+// Vita3K aligns a block to the lowest bit of its size, and takes that once more.
+func TestSimVita3KAddresses(t *testing.T) {
+	s := vita.NewSim(vita.Console{Profile: vita.Vita3K, Heap: -1})
+	for _, size := range []uint32{2 * mib, 4 * kib, 12 * kib, 4 * kib} {
+		mustAlloc(t, s, vita.UserRW, size)
+	}
+	mustAlloc(t, s, vita.UserNCRW, 4*kib)
+	mustAlloc(t, s, vita.CDRAMRW, 256*kib)
+	var at []uint32
+	for _, b := range s.Blocks() {
+		at = append(at, b.Addr)
+	}
+	assert.Equal(t, []uint32{
+		0x60000000, 0x70000000,
+		0x80000000, 0x80000000 + 4*mib, 0x80000000 + 4*mib + 8*kib, 0x80000000 + 4*mib + 24*kib,
+	}, at)
+
+	// One code for all exhaustion, also of addresses.
+	const heap = 2040 * mib
+	s = vita.NewSim(vita.Console{Profile: vita.Vita3K, User: heap, Heap: heap, Addresses: heap})
+	_, code := s.Alloc("large", vita.UserRW, 8*mib, 0)
+	assert.Equal(t, vita.NoMemory, code)
+
+	// A block may reach from one window into the next.
+	s = vita.NewSim(vita.Console{Profile: vita.Vita3K, Heap: -1})
+	mustAlloc(t, s, vita.UserNCRW, 257*mib)
+	assert.Equal(t, int64((2<<30)-2*mib), budget(s, vita.UserPool).Largest)
+}
