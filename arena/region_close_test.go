@@ -1,9 +1,7 @@
 package arena_test
 
 import (
-	"runtime"
 	"testing"
-	"weak"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -135,24 +133,4 @@ func TestRegionOfItsOwn(t *testing.T) {
 	assert.Zero(t, r.Held())
 	_, err = arena.Make[uint64](r)
 	assert.ErrorIs(t, err, slab.ErrClosed)
-}
-
-// The allocator has no pointer any more to a region that was closed.
-func TestAllocatorForgetsAClosedRegion(t *testing.T) {
-	a, _ := newAllocator(t, new(blocksrc.GoHeap))
-	closed := func() weak.Pointer[arena.Region] {
-		r, err := arena.NewRegion(a)
-		require.NoError(t, err)
-		for range 3 { // several chunks
-			arena.Must(arena.MakeSlice[byte](r, 100_000))
-		}
-		require.NoError(t, r.Close())
-		return weak.Make(r)
-	}()
-	for range 10 {
-		runtime.GC()
-	}
-	assert.Nil(t, closed.Value())
-	arena.Must(a.Alloc(1, 1))
-	runtime.KeepAlive(a)
 }

@@ -210,7 +210,7 @@ func TestTouchesOfManyPools(t *testing.T) {
 		}
 	}
 	t.Logf("%d in all, %d at most", all, most)
-	assert.LessOrEqual(t, most, 64)
+	assert.LessOrEqual(t, most, 128, "of a few slabs at once")
 	require.NoError(t, a.Check())
 	require.NoError(t, a.Close())
 }
