@@ -125,14 +125,20 @@ func check[T typed.PointerFree](r *Region) error {
 	return err
 }
 
+// nowhere is where values of no size are, aligned for all of them.
+var nowhere uint64
+
 // alloc returns size bytes, all zero, at a multiple of align.
 func (r *Region) alloc(size, align uintptr) (unsafe.Pointer, error) {
 	if r.closed {
 		return nil, slab.ErrClosed
 	}
 	if size == 0 { // takes no place in a chunk, so that one that is not used is empty
-		b, err := r.a.Alloc(0, 1)
-		return unsafe.Pointer(unsafe.SliceData(b)), err
+		_, err := r.a.Alloc(0, 1) // closed?
+		if err != nil {
+			return nil, err
+		}
+		return unsafe.Pointer(&nowhere), nil
 	}
 	if r.at < len(r.chunks) {
 		if p := r.bump(size, align); p != nil {
