@@ -200,9 +200,6 @@ func (r *Region) next(size, align uintptr) error {
 		c, err = r.a.Alloc(need, 1)
 	}
 	if err != nil {
-		if at == r.at && at < len(r.chunks) {
-			r.clean = len(r.chunks[at]) // another chunk is in its place
-		}
 		return err
 	}
 	if r.cancel == nil {
@@ -216,7 +213,8 @@ func (r *Region) next(size, align uintptr) error {
 	return nil
 }
 
-// drop gives chunks that nothing is in back to the allocator.
+// drop gives chunks that nothing is in back to the allocator. If the one in use is
+// among them, another may be in its place then, which counts as dirty.
 func (r *Region) drop(from, to int) {
 	for _, c := range r.chunks[from:to] {
 		r.held -= cap(c)
@@ -225,6 +223,9 @@ func (r *Region) drop(from, to int) {
 	n := from + copy(r.chunks[from:], r.chunks[to:])
 	clear(r.chunks[n:])
 	r.chunks = r.chunks[:n]
+	if r.at < n {
+		r.clean = len(r.chunks[r.at])
+	}
 }
 
 // forget is for when the chunks are gone, all of them.
