@@ -49,6 +49,23 @@ func (k *checker) fail(format string, args ...any) {
 	}
 }
 
+// unused checks that a list has the numbers below n that free says are in no use, each
+// of them once.
+func (k *checker) unused(what string, list []uint32, n int, free func(i uint32) bool) {
+	listed := make(map[uint32]bool)
+	for _, i := range list {
+		if listed[i] || int64(i) >= int64(n) || !free(i) {
+			k.fail("%s %d counts as unused", what, i)
+		}
+		listed[i] = true
+	}
+	for i := range uint32(n) {
+		if free(i) && !listed[i] {
+			k.fail("%s %d is in no use, and lost", what, i)
+		}
+	}
+}
+
 func (k *checker) heap(name string, h *heap) {
 	t := h.table
 	held, empty, idle, spare, stuck := 0, 0, 0, false, 0
@@ -104,13 +121,7 @@ func (k *checker) heap(name string, h *heap) {
 			k.fail("%s: the chunks of block %d end at %d of %d", name, bi, off, b.size)
 		}
 	}
-	vacant := make(map[uint32]bool)
-	for _, i := range h.vacant {
-		if int(i) >= len(h.blocks) || vacant[i] || h.blocks[i].mem != nil {
-			k.fail("%s: block number %d counts as unused", name, i)
-		}
-		vacant[i] = true
-	}
+	k.unused(name+": block", h.vacant, len(h.blocks), func(i uint32) bool { return h.blocks[i].mem == nil })
 	for _, b := range h.refused {
 		held += len(b.mem)
 	}

@@ -10,11 +10,9 @@ import (
 func (k *checker) slabs() {
 	a := k.a
 	sums := make(map[uint32]sum)
-	vacant := 0
 	for id := 1; id < len(a.slabs); id++ {
 		s := a.slabs[id].rec
 		if s == nil {
-			vacant++
 			continue
 		}
 		if s.owner >= numClasses && (int(s.owner) >= numClasses+len(a.pools) || a.pool(s.owner) == nil) {
@@ -77,16 +75,7 @@ func (k *checker) slabs() {
 			k.liveBits(uint32(id), s)
 		}
 	}
-	if vacant != len(a.vacantSlabs) {
-		k.fail("%d slab numbers are vacant, %d are on the list", vacant, len(a.vacantSlabs))
-	}
-	listed := make(map[uint32]bool)
-	for _, id := range a.vacantSlabs {
-		if listed[id] || int(id) >= len(a.slabs) || a.slabs[id].rec != nil {
-			k.fail("slab %d counts as vacant", id)
-		}
-		listed[id] = true
-	}
+	k.unused("slab", a.vacantSlabs, len(a.slabs), func(i uint32) bool { return i != 0 && a.slabs[i].rec == nil })
 	for i, c := range a.classes[:numClasses] {
 		if c != &noClass || c.count != 0 || c.limit != 0 || sums[uint32(i)] != (sum{}) {
 			k.magazine(c)
@@ -98,21 +87,12 @@ func (k *checker) slabs() {
 			k.fail("slab %d: %d more used than are live or at hand", id, n)
 		}
 	}
-	closed := make(map[uint32]bool)
-	for _, i := range a.vacantPools {
-		closed[i] = true
-	}
-	for i, p := range a.pools {
-		if (p == nil) != closed[uint32(i)] {
-			k.fail("pool %d: closed %t, but its number is unused %t", i, p == nil, closed[uint32(i)])
-		}
+	k.unused("pool", a.vacantPools, len(a.pools), func(i uint32) bool { return a.pools[i] == nil })
+	for _, p := range a.pools {
 		if p != nil {
 			k.cache(&p.cache, sums[p.id])
 			k.pool(p)
 		}
-	}
-	if len(closed) != len(a.vacantPools) {
-		k.fail("a pool's number is unused twice")
 	}
 	if k.spares != len(a.spares) {
 		k.fail("%d caches keep a slab back, not %d", k.spares, len(a.spares))
@@ -268,18 +248,7 @@ func (k *checker) pool(p *Pool) {
 	if n != p.slabs {
 		k.fail("pool %d: %d places have slabs, of %d", p.id, n, p.slabs)
 	}
-	vacant := make(map[uint32]bool)
-	for _, i := range p.vacantSeqs {
-		if vacant[i] || p.dir[i].base != nil {
-			k.fail("pool %d: place %d counts as vacant", p.id, i)
-		}
-		vacant[i] = true
-	}
-	for i := range p.dir {
-		if e := &p.dir[i]; e.base == nil && e.floor < deadGen && !vacant[uint32(i)] {
-			k.fail("pool %d: place %d is lost", p.id, i)
-		}
-	}
+	k.unused("place", p.vacantSeqs, len(p.dir), func(i uint32) bool { return p.dir[i].base == nil && p.dir[i].floor < deadGen })
 	for i, e := range p.aside {
 		if e != nil && (uintptr(unsafe.Pointer(e))-uintptr(unsafe.Pointer(unsafe.SliceData(p.dir))))/unsafe.Sizeof(*e) >= uintptr(len(p.dir)) {
 			k.fail("pool %d: what is set aside as %d is no place", p.id, i)

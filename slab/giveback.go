@@ -63,8 +63,8 @@ func (h *heap) forget(i uint32) {
 
 // shrink gives empty blocks back, smallest first, until no more than keep bytes
 // of them are left, or the largest if one is set. Blocks that were refused before
-// are offered again. (Sorted they are only as far as it takes: keep is 0 but where
-// the source has refused a block.)
+// are offered again. (Sorted they are only as far as it takes: one is not set, and
+// keep is 0, but where the source has refused a block.)
 func (h *heap) shrink(keep int, one bool) error {
 	err := h.offer()
 	if h.empty == 0 {
@@ -77,24 +77,20 @@ func (h *heap) shrink(keep int, one bool) error {
 		}
 	}
 	h.spare = 0
-	if n := len(idle) - 1; one && n >= 0 {
-		for i := range idle[:n] {
-			if len(h.blocks[idle[i]].mem) > len(h.blocks[idle[n]].mem) {
-				idle[i], idle[n] = idle[n], idle[i]
-			}
-		}
-		h.spare, idle = idle[n]+1, idle[:n]
-	}
 	for n := range idle {
 		if !one && h.empty <= keep {
 			break
 		}
-		if keep > 0 {
+		if one || keep > 0 { // the smallest of those that are left is next
 			for i := n + 1; i < len(idle); i++ {
 				if len(h.blocks[idle[i]].mem) < len(h.blocks[idle[n]].mem) {
 					idle[i], idle[n] = idle[n], idle[i]
 				}
 			}
+		}
+		if one && n == len(idle)-1 {
+			h.spare = idle[n] + 1
+			break
 		}
 		err = errors.Join(err, h.discardBlock(idle[n]))
 	}

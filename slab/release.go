@@ -136,33 +136,6 @@ func (a *Allocator) trimmed() (released int) {
 	return held - a.user.held - a.meta.held
 }
 
-// grown tells whether there are many blocks. Those that are kept although they are
-// empty, as after a Reset, do not count.
-func (a *Allocator) grown() bool { return a.user.held-a.user.empty > 16*a.cfg.BlockSize }
-
-// mostlyEmpty tells whether so little of many blocks is live that giving blocks
-// back counts for more than having slabs at hand.
-func (a *Allocator) mostlyEmpty() bool { return a.grown() && a.live < (a.user.held-a.user.empty)/8 }
-
-// dropSpares gives empty slabs back that classes and pools keep, some of them, for it
-// may be called again soon, and the slots that classes have at hand.
-func (a *Allocator) dropSpares() {
-	if a.dropping {
-		return
-	}
-	a.dropping = true
-	defer func() { a.dropping = false }()
-	for i := range a.classes {
-		a.classes[i].empty()
-	}
-	for n := min(len(a.spares), spareDrops); n > 0; n-- {
-		a.spares[len(a.spares)-1].dropSpare() // which is then not there any more
-	}
-}
-
-// spareDrops is how many empty slabs go at once.
-const spareDrops = 8
-
 // dropEmpty gives all empty slabs back, but those that are reserved, and what
 // classes and pools have at hand.
 func (a *Allocator) dropEmpty() {

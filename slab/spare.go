@@ -1,0 +1,89 @@
+package slab
+
+// The empty slab that a cache keeps for its next need, and when it goes after all: a
+// slab can keep a block of 2 MiB from going back to the source.
+
+// emptied keeps one empty slab for the next need and gives others back. The one
+// kept goes to the end of the list, so that slabs in part use fill up first.
+func (c *cache) emptied(id uint32) {
+	s := c.a.slabs[id].rec
+	if c.keepEmpty {
+		return
+	}
+	if s.summary == 0 { // every slot is retired
+		c.discard(id)
+		return
+	}
+	if c.slots-int(s.slots) < c.reserved {
+		c.putLast(id, s)
+		return
+	}
+	if c.a.mostlyEmpty() {
+		// A slab can keep a block of 2 MiB from going back: this one will do.
+		c.a.dropSpares()
+	}
+	if k := c.spare; k != 0 {
+		if c.a.slabs[k].rec.slots >= s.slots {
+			c.discard(id)
+			return
+		}
+		c.discard(k)
+	}
+	c.setSpare(id)
+	c.putLast(id, s)
+}
+
+// setSpare says which empty slab is kept for the next need; 0 is none. The allocator
+// lists the caches that keep one, for it may have thousands of pools.
+func (c *cache) setSpare(id uint32) {
+	list := &c.a.spares
+	switch {
+	case c.spare == 0 && id != 0:
+		c.spareAt = len(*list)
+		*list = append(*list, c)
+	case c.spare != 0 && id == 0:
+		n := len(*list) - 1
+		last := (*list)[n]
+		last.spareAt = c.spareAt
+		(*list)[c.spareAt], (*list)[n] = last, nil
+		*list = (*list)[:n]
+	}
+	c.spare = id
+}
+
+// dropSpare gives the empty slab back that is kept for the next need, unless it was
+// reserved since: then it is kept for that.
+func (c *cache) dropSpare() {
+	if c.slots-int(c.a.slabs[c.spare].rec.slots) >= c.reserved {
+		c.discard(c.spare)
+	} else {
+		c.setSpare(0)
+	}
+}
+
+// grown tells whether there are many blocks. Those that are kept although they are
+// empty, as after a Reset, do not count.
+func (a *Allocator) grown() bool { return a.user.held-a.user.empty > 16*a.cfg.BlockSize }
+
+// mostlyEmpty tells whether so little of many blocks is live that giving blocks
+// back counts for more than having slabs at hand.
+func (a *Allocator) mostlyEmpty() bool { return a.grown() && a.live < (a.user.held-a.user.empty)/8 }
+
+// dropSpares gives empty slabs back that classes and pools keep, some of them, for it
+// may be called again soon, and the slots that classes have at hand.
+func (a *Allocator) dropSpares() {
+	if a.dropping {
+		return
+	}
+	a.dropping = true
+	defer func() { a.dropping = false }()
+	for i := range a.classes {
+		a.classes[i].empty()
+	}
+	for n := min(len(a.spares), spareDrops); n > 0; n-- {
+		a.spares[len(a.spares)-1].dropSpare() // which is then not there any more
+	}
+}
+
+// spareDrops is how many empty slabs go at once.
+const spareDrops = 8
