@@ -32,6 +32,14 @@ func roundUp(n, unit int) (int, bool) {
 // errNever is for a request that no state of the source could serve.
 var errNever = fmt.Errorf("%w: %w", ErrInvalid, ErrExhausted)
 
+// exhausted is the error for a request that there is no room for now, or never.
+func exhausted(never bool) error {
+	if never {
+		return errNever
+	}
+	return ErrExhausted
+}
+
 func errBeyond(size, align int) error {
 	return fmt.Errorf("blocksrc: %d bytes at a multiple of %d are beyond this source: %w", size, align, errNever)
 }

@@ -83,12 +83,9 @@ func (b *Buffer) carve(size, align int) (off, n int, err error) {
 	}
 	if best < 0 {
 		free, largest := b.room()
-		why := ErrExhausted
-		if !ok || n > len(b.mem) || padding(b.mem, align) > len(b.mem)-n {
-			why = errNever
-		}
+		never := !ok || n > len(b.mem) || padding(b.mem, align) > len(b.mem)-n
 		return 0, 0, fmt.Errorf("blocksrc: buffer of %d bytes, %d free, largest hole %d, asked for %d at a multiple of %d: %w",
-			len(b.mem), free, largest, size, align, why)
+			len(b.mem), free, largest, size, align, exhausted(never))
 	}
 	h := b.holes[best]
 	off = h.off + front

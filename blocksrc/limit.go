@@ -98,11 +98,7 @@ func (l *limit) reserve(n, asked int) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if n > 0 && n > l.max-l.held {
-		why := ErrExhausted
-		if n > l.max {
-			why = errNever
-		}
-		return fmt.Errorf("blocksrc: limit of %d bytes, %d held, asked for %d: %w", l.max, l.held, asked, why)
+		return fmt.Errorf("blocksrc: limit of %d bytes, %d held, asked for %d: %w", l.max, l.held, asked, exhausted(n > l.max))
 	}
 	l.held += n
 	return nil

@@ -109,17 +109,21 @@ func TestLimitKeepsWhatCannotBeReleased(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// forgetful has lost every block by the time it comes back.
-type forgetful struct{ blocksrc.Source }
+// forgetful has lost every block by the time it comes back, and counts how often.
+type forgetful struct {
+	blocksrc.Source
+	releases int
+}
 
-func (f forgetful) Release(block []byte) error {
+func (f *forgetful) Release(block []byte) error {
+	f.releases++
 	return fmt.Errorf("%d bytes: %w", len(block), blocksrc.ErrNotHeld)
 }
 
 // What the source has lost is held no more, by whoever is in front, and is not
 // offered to it again.
 func TestLostBlocksAreForgotten(t *testing.T) {
-	counting := &blocksrctest.Counting{Source: forgetful{heap()}}
+	counting := &blocksrctest.Counting{Source: &forgetful{Source: heap()}}
 	limit := blocksrc.Limit(blocksrc.Fallback(blocksrc.Limit(counting, 128), buffer(0)), 128)
 	for range 3 {
 		a, err := limit.Acquire(128, 0)
@@ -132,7 +136,7 @@ func TestLostBlocksAreForgotten(t *testing.T) {
 	assert.Equal(t, blocksrctest.Counts{Acquires: 3, Peak: 128}, counting.Counts())
 	require.ErrorContains(t, counting.Misuse(), "128 bytes: ")
 
-	limit = blocksrc.Limit(generous{forgetful{heap()}}, 200)
+	limit = blocksrc.Limit(generous{&forgetful{Source: heap()}}, 200)
 	_, err := limit.Acquire(128, 0)
 	require.ErrorIs(t, err, blocksrc.ErrExhausted)
 	stuck, held := blocksrc.Stuck(limit)
@@ -212,17 +216,6 @@ func TestLimitHoldsAgainstManyAtOnce(t *testing.T) {
 	assert.Zero(t, held, "refusals: %d", refused.Load())
 }
 
-// losing counts the releases that reach it, and has lost every block by then.
-type losing struct {
-	blocksrc.Source
-	releases int
-}
-
-func (l *losing) Release(block []byte) error {
-	l.releases++
-	return fmt.Errorf("%d bytes: %w", len(block), blocksrc.ErrNotHeld)
-}
-
 // A block that its owner has lost is forgotten at once: the owner is not asked for
 // it again, for by then its address may be another's.
 func TestLostBlocksAreNotOfferedAgain(t *testing.T) {
@@ -230,7 +223,7 @@ func TestLostBlocksAreNotOfferedAgain(t *testing.T) {
 		"Fallback": func(src blocksrc.Source) blocksrc.Source { return blocksrc.Fallback(src) },
 		"Limit":    func(src blocksrc.Source) blocksrc.Source { return blocksrc.Limit(src, 1000) },
 	} {
-		inner := &losing{Source: heap()}
+		inner := &forgetful{Source: heap()}
 		src := wrap(inner)
 		block, err := src.Acquire(1, 0)
 		require.NoError(t, err, name)
