@@ -130,11 +130,18 @@ var conformance = []row{
 	same("16 MiB for code", 0, allocVM(16*mib)),
 	{"17 MiB for code", allocVM(17 * mib), 0x80024B0B, 0},
 	{"16 MiB for code in all", func(c *calls) vita.Code { allocVM(10 * mib)(c); return allocVM(7 * mib)(c) }, 0x80024B0B, 0},
+	same("a name of 31 bytes for code", 0, allocVMNamed(31)),
+	{"a name of 32 bytes for code", allocVMNamed(32), 0x80024002, 0},
 	same("open", 0, func(c *calls) vita.Code { return c.k.OpenVM() }),
 	same("close", 0, func(c *calls) vita.Code { return c.k.CloseVM() }),
 	same("sync", 0, syncVM(0, mib)),
 	{"sync behind", syncVM(0, mib+1), 0x80024B09, 0},
 	{"sync before", syncVM(-1, 1), 0x80024B09, 0},
+	same("sync the last page", 0, syncVM(mib-4*kib, 4*kib)),
+	{"sync far behind", syncVM(2*mib, 1), 0x80024B09, 0},
+	{"sync over the end", syncVM(mib-4*kib, 8*kib), 0x80024B09, 0},
+	{"sync as much as there is, from the middle", syncVM(4*kib, mib), 0x80024B09, 0},
+	{"sync nearly 4 GiB", syncVM(4*kib, 0xFFFFF000), 0x80024B09, 0},
 	same("sync main memory", 0x80024701, func(c *calls) vita.Code {
 		uid := c.new(0x0C20D060, 4*kib)
 		return c.k.SyncVM(uid, c.base(uid), 1)
@@ -334,31 +341,6 @@ func syncVM(off int, size uint32) func(*calls) vita.Code {
 		allocVM(mib)(c)
 		uid := c.out[0]
 		return c.k.SyncVM(uid, c.base(uid)+uintptr(off), size)
-	}
-}
-
-// Ranges to be made visible lie in the block to the last byte.
-func TestConformanceOfSync(t *testing.T) {
-	for _, r := range []row{
-		same("sync the last page", 0, syncVM(mib-4*kib, 4*kib)),
-		{"sync far behind", syncVM(2*mib, 1), 0x80024B09, 0},
-		{"sync over the end", syncVM(mib-4*kib, 8*kib), 0x80024B09, 0},
-		{"sync as much as there is, from the middle", syncVM(4*kib, mib), 0x80024B09, 0},
-		{"sync nearly 4 GiB", syncVM(4*kib, 0xFFFFF000), 0x80024B09, 0},
-		same("a name of 31 bytes for code", 0, allocVMNamed(31)),
-		{"a name of 32 bytes for code", allocVMNamed(32), 0x80024002, 0},
-	} {
-		t.Run(r.what, func(t *testing.T) {
-			eachKernel(t, func(t *testing.T, k testKernel) {
-				c := &calls{t: t, k: k}
-				defer c.drop()
-				want := r.hardware
-				if k.profile == vita.Vita3K {
-					want = r.vita3k
-				}
-				assert.Equal(t, vita.Code(want).Error(), r.do(c).Error())
-			})
-		})
 	}
 }
 
