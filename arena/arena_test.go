@@ -121,9 +121,6 @@ type enemy struct {
 }
 
 func TestArenaZeroValue(t *testing.T) {
-	if _, err := blocksrc.Default().Acquire(1, 0); errors.Is(err, errors.ErrUnsupported) {
-		t.Skip("no default source")
-	}
 	var a arena.Arena[enemy]
 	assert.Zero(t, a.Len())
 	assert.Nil(t, a.Allocator())
@@ -162,9 +159,6 @@ func TestArenaZeroValue(t *testing.T) {
 
 // Each way of first use makes the allocator.
 func TestArenaFirstUse(t *testing.T) {
-	if _, err := blocksrc.Default().Acquire(1, 0); errors.Is(err, errors.ErrUnsupported) {
-		t.Skip("no default source")
-	}
 	for name, use := range map[string]func(a *arena.Arena[[9]uint64]) error{
 		"Alloc":   func(a *arena.Arena[[9]uint64]) error { _, err := a.Alloc(); return err },
 		"Insert":  func(a *arena.Arena[[9]uint64]) error { _, err := a.Insert([9]uint64{1}); return err },
