@@ -4,29 +4,34 @@ package blocksrctest
 
 import (
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/vita-go/deblockator/blocksrc"
 )
 
-// goroutines: several at once get blocks of their own. A block that overlaps
-// another is reported by its address and not written to, so that it is found
-// without a data race.
+// goroutines: several at once get blocks of their own. They start each round
+// together: left to themselves they may run one after another, and never meet. A
+// block that overlaps another is reported by its address and not written to, so
+// that it is found without a data race.
 func (s *suite) goroutines() {
 	const workers, rounds, each = 4, 60, 3
-	s.together(workers, func(id int) {
-		var mine []*block
-		for i := range rounds {
+	var all [workers][]*block
+	for i := range rounds {
+		s.together(workers, func(id int) {
 			size := 1 + (i*7+id*13)%5*s.unit + i%4*1000
 			if b := s.acquire(size, 16<<(i%4)); b != nil {
-				mine = append(mine, b)
+				all[id] = append(all[id], b)
 			}
-			if len(mine) == each {
-				s.release(mine[i%each])
-				mine = append(mine[:i%each], mine[i%each+1:]...)
+			if mine := all[id]; len(mine) == each {
+				b := mine[i%each]
+				all[id] = slices.Delete(mine, i%each, i%each+1)
+				s.release(b)
 			}
-		}
-		for _, b := range mine {
+		})
+	}
+	s.together(workers, func(id int) {
+		for _, b := range all[id] {
 			s.release(b)
 		}
 	})
