@@ -1,6 +1,9 @@
 package slab
 
-import "unsafe"
+import (
+	"math/bits"
+	"unsafe"
+)
 
 // The address map answers, for any address at all, what of ours starts or lies
 // there. It is what makes every bad free certain to be seen: it never looks at
@@ -54,7 +57,7 @@ const (
 )
 
 type addrMap struct {
-	table  []region       // a power of two, at most a quarter full; linear probing
+	table  []region       // a power of two, at most a quarter full; see second
 	first  unsafe.Pointer // of table, for place
 	mask   uintptr        // len(table) - 1
 	leaves int
@@ -81,18 +84,26 @@ func (m *addrMap) place(key uintptr) *region {
 	return (*region)(unsafe.Add(m.first, (key&m.mask)*unsafe.Sizeof(region{})))
 }
 
+// second returns where to look after the first place; the next is the one behind it,
+// and so on. Blocks that lie whole GiB apart all have the same first place; the
+// second is by a product (Knuth's multiplicative hash), which spreads those too.
+func second(key uintptr) uintptr { return key * golden >> (bits.UintSize / 2) }
+
+const golden uintptr = 0x9e37_79b9_7f4a_7c15 >> (64 - bits.UintSize) // of the golden ratio
+
 // find returns the region of addr, nil if it has none.
 func (m *addrMap) find(addr uintptr) *region {
 	key := keyOf(addr)
-	for i := key; ; i++ {
-		touch()
-		switch r := m.place(i); r.key {
-		case key:
-			return r
-		case noRegion:
+	r := m.place(key)
+	touch()
+	for i := second(key); r.key != key; i++ {
+		if r.key == noRegion {
 			return nil
 		}
+		r = m.place(i)
+		touch()
 	}
+	return r
 }
 
 func (r *region) entry(addr uintptr) *entry {
@@ -159,11 +170,11 @@ func (m *addrMap) insert(r region) {
 }
 
 func (m *addrMap) add(r region) {
-	i := r.key
-	for m.place(i).key != noRegion {
-		i++
+	to := m.place(r.key)
+	for i := second(r.key); to.key != noRegion; i++ {
+		to = m.place(i)
 	}
-	*m.place(i) = r
+	*to = r
 }
 
 // mostlyIdle tells whether it pays to prune. Where blocks come at new addresses all

@@ -3,6 +3,7 @@
 package slab_test
 
 import (
+	"math/bits"
 	"math/rand/v2"
 	"testing"
 	"unsafe"
@@ -213,4 +214,19 @@ func TestTouchesOfManyPools(t *testing.T) {
 	assert.LessOrEqual(t, most, 128, "of a few slabs at once")
 	require.NoError(t, a.Check())
 	require.NoError(t, a.Close())
+}
+
+// Blocks may lie at any distance from each other: those of a source that aligns to
+// 1 GiB lie whole GiB apart.
+func TestTouchesOfDistantRegions(t *testing.T) {
+	for shift := 20; shift < 26 || bits.UintSize == 64 && shift < 36; shift++ {
+		addrs := make([]uintptr, 60)
+		if bits.UintSize == 64 {
+			addrs = make([]uintptr, 2000)
+		}
+		for i := range addrs {
+			addrs[i] = uintptr(i+1) << shift
+		}
+		assert.LessOrEqual(t, slab.RegionTouches(addrs), 12, "%d bytes apart", uint64(1)<<shift)
+	}
 }
