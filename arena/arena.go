@@ -253,6 +253,17 @@ func zero[T any](p *T) {
 	}
 }
 
+// unchecked is unsafe.Slice for a number that need not be checked. The three branches
+// of the check cost more than all else where few slots are live: with one in ten of a
+// million, Chunks took two and a half times as long.
+func unchecked[T any](p unsafe.Pointer, n int) []T {
+	s := struct {
+		at       unsafe.Pointer
+		len, cap int
+	}{p, n, n}
+	return *(*[]T)(unsafe.Pointer(&s))
+}
+
 // stride is the distance of neighbours: the size of T, but for a T of no size,
 // which has addresses of its own all the same.
 func stride[T any]() uintptr {
@@ -264,16 +275,29 @@ func stride[T any]() uintptr {
 }
 
 // Chunks visits the live objects as slices of neighbours, in slot order: the
-// fastest way over all of them. A slice is cut off by a slot that is not live
-// and by the end of a slab. It shows the objects as they were when it was made:
+// fastest way over all of them, unless few slots are live; then it is All. A slice is
+// cut off by a slot that is not live and by the end of a slab. It shows the objects as they were when it was made:
 // what the loop frees or makes stays in it or out of it.
 func (a *Arena[T]) Chunks() iter.Seq[[]T] {
 	return func(yield func([]T) bool) {
+		size := stride[T]()
 		s := a.pool.Scan()
-		for {
-			p, n := s.NextRun()
-			if n == 0 || !yield(unsafe.Slice((*T)(p), n)) {
-				return
+		for s.Next() {
+			for m := s.Live; m != 0; {
+				carry := m + m&-m // the first bit behind the first run
+				i := bits.TrailingZeros64(m)
+				n := bits.TrailingZeros64(carry) - i
+				first := unsafe.Add(s.Base, uintptr(i)*size)
+				if m &= carry; carry == 0 {
+					n += s.Extend()
+					m = s.Live
+				}
+				if !yield(unchecked[T](first, n)) {
+					return
+				}
+				if *s.Frees != s.Seen {
+					m &= s.Refresh()
+				}
 			}
 		}
 	}

@@ -312,12 +312,27 @@ func BenchmarkIterate(b *testing.B) {
 		var a arena.Arena[record]
 		hs := arena.Must(a.InsertN(items, nil))
 		r := random(1)
-		for _, h := range hs {
-			if r.below(100) >= percent {
+		var order []uint32 // of those that stay
+		for k, h := range hs {
+			if r.below(100) < percent {
+				order = append(order, uint32(k))
+			} else {
 				a.Remove(h)
 			}
 		}
 		live := a.Len()
+		if percent < 100 { // as fast as memory is read with gaps
+			b.Run(fmt.Sprintf("impl=limit/slots=%d/live=%d%%", slots, percent), func(b *testing.B) {
+				for range b.N {
+					sum := uint64(0)
+					for _, k := range order {
+						sum += items[k].id
+					}
+					sink = sum
+				}
+				perLive(b, live)
+			})
+		}
 		b.Run(fmt.Sprintf("impl=all/slots=%d/live=%d%%", slots, percent), func(b *testing.B) {
 			for range b.N {
 				sum := uint64(0)

@@ -244,7 +244,7 @@ func TestScanOutlivesItsSlab(t *testing.T) {
 			slots := m.a.Stats().Slabs
 			m.give(p, 3, true) // a gap, so that the first run is a short one
 			s := p.Scan()
-			_, n := s.NextRun()
+			_, n := nextRun(&s, p.stride)
 			require.Equal(t, 3, n)
 			for len(p.live) > 0 {
 				m.give(p, 0, true)
@@ -260,7 +260,7 @@ func TestScanOutlivesItsSlab(t *testing.T) {
 			for range 150 { // its record is another's now
 				require.True(t, m.take(other, 0))
 			}
-			_, n = s.NextRun()
+			_, n = nextRun(&s, p.stride)
 			require.Zero(t, n)
 			m.finish()
 		})

@@ -213,7 +213,7 @@ func (m *model) scan(p *modelPool) {
 	m.t.Helper()
 	found := make(map[uintptr]bool)
 	for s := p.Scan(); ; {
-		first, n := s.NextRun()
+		first, n := nextRun(&s, p.stride)
 		if n == 0 {
 			break
 		}

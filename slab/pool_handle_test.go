@@ -220,7 +220,7 @@ func TestPoolRetires(t *testing.T) {
 			})
 			assert.Equal(t, p.Len(), n)
 			for s := p.Scan(); ; {
-				first, n := s.NextRun()
+				first, n := nextRun(&s, 64)
 				if n == 0 {
 					break
 				}

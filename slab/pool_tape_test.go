@@ -275,7 +275,7 @@ func (m *poolModel) check() {
 	var end uintptr
 	n = 0
 	for s := m.p.Scan(); ; {
-		first, k := s.NextRun()
+		first, k := nextRun(&s, int(stride))
 		if k == 0 {
 			break
 		}

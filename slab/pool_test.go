@@ -119,6 +119,24 @@ func visit(p *slab.Pool, yield func(slab.Handle, unsafe.Pointer) bool) {
 	}
 }
 
+// nextRun goes on to the next run of live slots, as the loop of arena.Chunks does.
+func nextRun(s *slab.Scan, stride int) (first unsafe.Pointer, n int) {
+	if s.Live != 0 && *s.Frees != s.Seen {
+		s.Live &= s.Refresh()
+	}
+	if s.Live == 0 && !s.Next() {
+		return nil, 0
+	}
+	carry := s.Live + s.Live&-s.Live
+	i := bits.TrailingZeros64(s.Live)
+	n = bits.TrailingZeros64(carry) - i
+	first = unsafe.Add(s.Base, i*stride)
+	if s.Live &= carry; carry == 0 {
+		n += s.Extend()
+	}
+	return first, n
+}
+
 func TestPoolShapes(t *testing.T) {
 	for _, src := range poolSources {
 		for _, size := range []int{0, 1, 3, 8, 64, 1000, 4096, 100_000} {
@@ -438,7 +456,7 @@ func TestPoolAfterClose(t *testing.T) {
 				p.Reset()
 				assert.False(t, s.Next())
 				fresh := p.Scan()
-				_, n := fresh.NextRun()
+				_, n := nextRun(&fresh, 64)
 				assert.Zero(t, n)
 				assert.Zero(t, p.Stats().Slabs)
 				assert.NoError(t, p.Close())

@@ -162,29 +162,16 @@ func (c *Scan) leave() {
 	c.seq++
 }
 
-// NextRun goes on to the next run of live slots, one behind the other, and
-// returns the first and how many they are; 0 if there are none. It is for use
-// without Next.
-func (c *Scan) NextRun() (first unsafe.Pointer, n int) {
-	p := c.pool
-	if c.Live != 0 && c.stale() {
-		c.Live &= c.Refresh()
-	}
-	if c.Live == 0 && !c.Next() {
-		return nil, 0
-	}
-	i := bits.TrailingZeros64(c.Live)
-	n = bits.TrailingZeros64(^(c.Live >> i))
-	first = unsafe.Add(c.Base, uintptr(i)*p.stride)
-	if i+n < 64 {
-		c.Live = c.Live >> (i + n) << (i + n)
-		return first, n
-	}
+// Extend goes on behind the 64 slots at hand, of which the last is live, as far as
+// all are, and returns how many those are. Then the last 64 that it has looked at are
+// at hand, and Live tells which of them are live behind the first that is not.
+// Nothing may have been freed since Next or Refresh.
+func (c *Scan) Extend() (n int) {
 	c.Live = 0
 	for c.w < c.words {
 		m := ^*c.s.word(c.w)
 		if c.w >= c.plain {
-			m = p.liveWord(c.s, c.w)
+			m = c.pool.liveWord(c.s, c.w)
 		}
 		k := bits.TrailingZeros64(^m)
 		c.w++
@@ -194,5 +181,5 @@ func (c *Scan) NextRun() (first unsafe.Pointer, n int) {
 			break
 		}
 	}
-	return first, n
+	return n
 }
