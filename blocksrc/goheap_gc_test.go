@@ -1,5 +1,7 @@
 //go:build gc && !tinygo
 
+// How the heap of gc rounds sizes; TinyGo has one of its own.
+
 package blocksrc_test
 
 import (

@@ -70,6 +70,40 @@ func TestMemType(t *testing.T) {
 	assert.Equal(t, "pool 9", vita.Pool(9).String())
 }
 
+// The types, as the SDK has them.
+func TestMemTypeValues(t *testing.T) {
+	const name, pages, large, huge = "USER_", 4 * kib, 256 * kib, mib
+	for _, want := range []struct {
+		t       vita.MemType
+		value   uint32
+		name    string
+		granule int
+	}{
+		{vita.UserRW, 0x0C20D060, "RW", pages},
+		{vita.UserNCRW, 0x0C208060, "RW_UNCACHE", pages},
+		{vita.UserR, 0x0C20D040, "MAIN_R", pages},
+		{vita.UserDeviceRW, 0x0C200860, "MAIN_DEVICE_RW", pages},
+		{vita.GameRW, 0x0C50D060, "MAIN_GAME_RW", pages},
+		{vita.PhycontRW, 0x0C80D060, "MAIN_PHYCONT_RW", huge},
+		{vita.PhycontNCRW, 0x0D808060, "MAIN_PHYCONT_NC_RW", huge},
+		{vita.CDRAMRW, 0x09408060, "CDRAM_RW", large},
+		{vita.CDRAMR, 0x09408040, "CDRAM_R", large},
+		{vita.CDRAML1RW, 0x09404060, "CDRAM_L1WBWA_RW", large},
+		{vita.MainCDialogRW, 0x0CA0D060, "MAIN_CDIALOG_RW", pages},
+		{vita.MainCDialogNCRW, 0x0CA08060, "MAIN_CDIALOG_NC_RW", pages},
+		{vita.CDialogRW, 0x0E20D060, "CDIALOG_RW", pages},
+		{vita.CDialogR, 0x0E20D040, "CDIALOG_R", pages},
+		{vita.CDialogNCRW, 0x0E208060, "CDIALOG_NC_RW", pages},
+		{vita.CDialogNCR, 0x0E208040, "CDIALOG_NC_R", pages},
+		{vita.ToolRW, 0x0CF0D060, "MAIN_TOOL_RW", pages},
+		{vita.ToolNCRW, 0x0CF08060, "MAIN_TOOL_NC_RW", pages},
+	} {
+		assert.Equal(t, want.value, uint32(want.t), want.name)
+		assert.Equal(t, name+want.name, want.t.String())
+		assert.Equal(t, want.granule, want.t.Granule(), want.name)
+	}
+}
+
 // Which pool a type is taken from.
 func TestMemTypePools(t *testing.T) {
 	for mt, want := range map[vita.MemType]vita.Pool{

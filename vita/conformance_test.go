@@ -255,6 +255,9 @@ func TestConformanceOfFreeSizes(t *testing.T) {
 		c.new(vita.PhycontRW, mib)
 		sizes, _ = k.FreeSizes()
 		assert.Equal(t, vita.FreeSizes{User: testUser - 4*kib, CDRAM: testCDRAM - 512*kib, Phycont: testPhycont - mib}, sizes)
+		c.drop()
+		sizes, _ = k.FreeSizes()
+		assert.Equal(t, vita.FreeSizes{User: testUser, CDRAM: testCDRAM, Phycont: testPhycont}, sizes, "and rises with what goes back")
 	})
 }
 

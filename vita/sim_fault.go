@@ -8,8 +8,9 @@ import "slices"
 const AnyCall Call = ""
 
 // Fail makes the n-th call of a kind from now, counting from 1, fail with code and
-// change nothing. Several orders may stand at once; n below 1 withdraws those for
-// the kind. It panics if code is no failure.
+// change nothing. Several orders may stand at once, and of those for the same call the
+// first says the code; n below 1 withdraws those for the kind. It panics if code is no
+// failure.
 func (s *Sim) Fail(call Call, n int, code Code) {
 	if code >= 0 {
 		panic("vita: Sim.Fail with " + code.Error() + ", which is no failure")
@@ -49,11 +50,13 @@ func (f *faults) hit(call Call) (Code, bool) {
 	}
 	f.count[call]++
 	f.count[AnyCall]++
-	for i, o := range f.orders {
-		if (o.call == call || o.call == AnyCall) && f.count[o.call] == o.at {
-			f.orders = slices.Delete(f.orders, i, i+1)
-			return o.code, true
+	code, due := OK, false
+	f.orders = slices.DeleteFunc(f.orders, func(o order) bool {
+		now := (o.call == call || o.call == AnyCall) && f.count[o.call] == o.at
+		if now && !due {
+			code, due = o.code, true
 		}
-	}
-	return OK, false
+		return now
+	})
+	return code, due
 }

@@ -4,6 +4,7 @@
 package vita
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -68,7 +69,8 @@ const (
 var number atomic.Uint32
 
 // Acquire implements [blocksrc.Source]. It costs two system calls. What blocks
-// hold is unspecified.
+// hold is unspecified. If the kernel does not say where a block is, the block goes
+// back; if that fails as well, the error is both.
 //
 // An alignment above the granule is asked of the kernel, except of PHYCONT, where
 // consoles have refused that: there up to align bytes more are taken.
@@ -109,15 +111,13 @@ func (s *Source) Acquire(size, align int) ([]byte, error) {
 	}
 	base, code := k.Base(uid)
 	if code < 0 {
-		s.refuse()
-		s.abandon(k, uid)
-		return fail(CallBase, code, nil)
+		_, err := fail(CallBase, code, nil)
+		return nil, s.abandon(k, uid, sh.whole, err)
 	}
 	skip := int(-uintptr(base) & uintptr(sh.align-1))
 	if base == nil || skip > sh.whole-sh.len {
-		s.refuse()
-		s.abandon(k, uid)
-		return fail(CallBase, OK, errBase)
+		_, err := fail(CallBase, OK, errBase)
+		return nil, s.abandon(k, uid, sh.whole, err)
 	}
 	block := unsafe.Slice((*byte)(base), sh.whole)[skip : skip+sh.len : skip+sh.len]
 	s.lend(block, lease{uid, sh.len, sh.whole})
@@ -230,24 +230,37 @@ func shapeOf(t MemType, size, align int) (shape, Code) {
 	return sh, OK
 }
 
-// abandon frees a block that will not be handed out.
-func (s *Source) abandon(k Kernel, uid UID) {
-	if code := k.Free(uid); code >= 0 || code.unknown() {
-		return
+// abandon frees a block of size bytes that will not be handed out because of err, and
+// returns that with what the kernel says of it.
+func (s *Source) abandon(k Kernel, uid UID, size int, err error) error {
+	s.refuse()
+	code := s.drop(k, uid)
+	if code >= 0 {
+		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.orphans = append(s.orphans, uid)
+	return errors.Join(err, &Error{Call: CallFree, Type: s.memType(), Size: size, Code: code})
 }
 
-// dropOrphans offers the kernel again what it has not taken back.
+// drop frees a block that nobody has. If the kernel does not take it, it is an orphan.
+func (s *Source) drop(k Kernel, uid UID) Code {
+	code := k.Free(uid)
+	if code < 0 && !code.unknown() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.orphans = append(s.orphans, uid)
+	}
+	return code
+}
+
+// dropOrphans offers the kernel again what it has not taken back; what it said was
+// returned the first time.
 func (s *Source) dropOrphans(k Kernel) {
 	s.mu.Lock()
 	orphans := s.orphans
 	s.orphans = nil
 	s.mu.Unlock()
 	for _, uid := range orphans {
-		s.abandon(k, uid)
+		s.drop(k, uid)
 	}
 }
 

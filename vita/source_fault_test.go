@@ -90,12 +90,28 @@ func TestSourceFreesAfterFailedBase(t *testing.T) {
 		s.Fail(vita.CallFree, 1, vita.BlockInUse)
 		_, err = src.Acquire(1, 0)
 		require.ErrorIs(t, err, vita.InvalidArgument, name)
+		require.ErrorIs(t, err, vita.BlockInUse, name)
 		require.Error(t, s.Leaks(), name)
 		assert.Equal(t, 1, src.Stats().Orphans, name)
 		occasion()
 		require.NoError(t, s.Leaks(), name)
 		assert.Zero(t, src.Stats().Orphans, name)
 	}
+}
+
+// What the kernel says when a block that was not found is to go back is told, too,
+// when it has no such block any more.
+func TestSourceTellsEveryStatus(t *testing.T) {
+	s := vita.NewSim(testConsole(vita.Hardware))
+	src := &vita.Source{Kernel: s, Type: vita.CDRAMRW}
+	s.Fail(vita.CallBase, 1, vita.IllegalBlockID)
+	s.Fail(vita.CallFree, 1, vita.IllegalBlockID)
+	_, err := src.Acquire(1, 0)
+	require.ErrorContains(t, err, string(vita.CallBase))
+	require.ErrorContains(t, err, string(vita.CallFree))
+	require.ErrorContains(t, err, "262144 bytes of USER_CDRAM_RW", "what was to go back")
+	assert.Zero(t, src.Stats().Orphans)
+	assert.Equal(t, 1, src.Stats().Refused)
 }
 
 // A kernel that puts a block where it must not be gets it back.

@@ -1,5 +1,7 @@
 //go:build !tinygo
 
+// TinyGo starts no programs.
+
 package vita_test
 
 import (
