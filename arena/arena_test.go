@@ -59,11 +59,11 @@ var sources = []struct {
 }
 
 // newAllocator returns an allocator of which the test's end asserts that it
-// leaves nothing behind, and the source that tells. A nil src is a GoHeap.
+// leaves nothing behind, and the source that tells. A nil src is plain.
 func newAllocator(t testing.TB, src blocksrc.Source) (*slab.Allocator, *blocksrctest.Counting) {
 	t.Helper()
 	if src == nil {
-		src = new(blocksrc.GoHeap)
+		src = plain()
 	}
 	counting := &blocksrctest.Counting{Source: src}
 	a, err := slab.New(slab.Config{Source: counting, Name: t.Name()})

@@ -82,7 +82,7 @@ func newGround(t testing.TB, b []byte) *ground {
 		fill(fuzzMemory, 0xA5)
 		src = blocksrc.NewBuffer(fuzzMemory[mode>>4:])
 	} else {
-		src = blocksrc.Limit(new(blocksrc.GoHeap), len(fuzzMemory))
+		src = blocksrc.Limit(plain(), len(fuzzMemory))
 	}
 	g.count = &blocksrctest.Counting{Source: src}
 	g.src = &flaky{Source: g.count}

@@ -127,7 +127,8 @@ func TestArenaMisuse(t *testing.T) {
 	t.Run("stack", func(t *testing.T) {
 		a, _ := setup(t)
 		var e enemy
-		each(t, a, slab.Foreign, &e)
+		at := uintptr(unsafe.Pointer(&e)) // hidden from the compiler, so that it stays on the stack
+		each(t, a, slab.Foreign, *(**enemy)(unsafe.Pointer(&at)))
 	})
 	t.Run("nil", func(t *testing.T) {
 		a, _ := setup(t)

@@ -17,9 +17,9 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// heapModel returns a model on the Go heap.
+// heapModel returns a model whose blocks have no end.
 func heapModel(t testing.TB, cfg slab.Config) *model {
-	src := newFaultySource(new(blocksrc.GoHeap), math.MaxInt)
+	src := newFaultySource(plain(), math.MaxInt)
 	return newModel(t, cfg, src, src)
 }
 

@@ -139,6 +139,42 @@ func TestConfigBlockSizes(t *testing.T) {
 	m.finish()
 }
 
+// asking is a source that notes what it is asked for.
+type asking struct {
+	blocksrc.Source
+	sizes []int
+}
+
+func (s *asking) Acquire(size, align int) ([]byte, error) {
+	s.sizes = append(s.sizes, size)
+	return s.Source.Acquire(size, align)
+}
+
+// Where the source has no room for a block of full size, halves of it are tried, down
+// to what is needed and no further.
+func TestConfigBlockSizesRetreat(t *testing.T) {
+	const block = 1 << 20
+	src := &asking{Source: blocksrc.Limit(new(blocksrc.GoHeap), block*11/8)} // room for one and three eighths
+	a, err := slab.New(slab.Config{
+		Source: src, MetaSource: new(blocksrc.GoHeap), BlockSize: block, MaxBlockSize: block, LargeSize: block,
+	})
+	require.NoError(t, err)
+	alloc := func(size int) error {
+		src.sizes = nil
+		_, err := a.AllocUninitialized(size, 0)
+		return err
+	}
+	require.NoError(t, alloc(block-1))
+	assert.Equal(t, []int{block}, src.sizes)
+	require.NoError(t, alloc(2000))
+	assert.Equal(t, []int{block, block / 2, block / 4}, src.sizes)
+	require.ErrorIs(t, alloc(block*3/8), blocksrc.ErrExhausted)
+	assert.Equal(t, []int{block, block / 2, block * 3 / 8}, src.sizes[:3])
+	require.NoError(t, alloc(block/8))
+	require.NoError(t, a.Check())
+	require.NoError(t, a.Close())
+}
+
 // TestConfigLarge: from LargeSize on a request has a block of its own, at a
 // multiple of LargeAlign, that goes back with it; below it has not.
 func TestConfigLarge(t *testing.T) {

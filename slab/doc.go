@@ -140,10 +140,11 @@
 // # Checks
 //
 // Check verifies all records, Blocks shows them, Stats sums them up. With the
-// build tag slabcheck, every operation ends with a Check, and freed memory is
-// filled with 0xDF. The race detector does not see memory that is mapped; for
-// tests under it use blocksrc.GoHeap, which blocksrc.Default does. GOEXPERIMENT=
-// cgocheck2 stops a program that stores a Go pointer into mapped memory.
+// build tag slabcheck operations end with a Check, every one while there is little
+// to check and the more seldom the more there is, and freed memory is filled with
+// 0xDF. The race detector does not see memory that is mapped; for tests under it use
+// blocksrc.GoHeap, which blocksrc.Default does. GOEXPERIMENT=cgocheck2 stops a
+// program that stores a Go pointer into mapped memory.
 //
 // # Pedigree
 //

@@ -264,12 +264,12 @@ func (m *model) arm(t *opTape) {
 
 // foreign frees what is not the allocator's.
 func (m *model) foreign(t *opTape) {
-	var stack [256]byte
+	var local [256]byte
 	heap := make([]byte, 256)
 	i, n := t.below(128), 1+t.below(128)
 	m.badFree(heap[i:i+n], "a free of Go memory")
-	m.badFree(stack[i:i+n], "a free of the stack")
-	m.badFree(stack[i:i:i], "a free of nothing on the stack")
+	m.badFree(local[i:i+n], "a free of a variable")
+	m.badFree(local[i:i:i], "a free of nothing in a variable")
 	m.badFree(nil, "a free of nil")
 	m.badFree([]byte{}, "a free of nothing")
 	if m.src.beside != nil {

@@ -2,7 +2,7 @@
 
 package slab
 
-// invariants says that every operation ends with a full Check.
+// invariants says that operations end with a Check, see invariants_on.go.
 const invariants = false
 
 // touch counts a visit of a record; see invariants_on.go.

@@ -269,6 +269,9 @@ func TestPoolRetiresSlabs(t *testing.T) {
 		assert.Equal(t, slots, p.Stats().Retired)
 		p.Reset()
 		assert.Equal(t, slots, p.Stats().Retired)
+		a := p.Allocator()
+		require.NoError(t, p.Close())
+		assert.Equal(t, slots, a.Stats().Retired, "also of pools that are gone")
 	}
 }
 

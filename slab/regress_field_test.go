@@ -195,7 +195,7 @@ func TestB07_ExactFit(t *testing.T) {
 	for _, size := range []int{1025, 1040, 2064, 4112, 5008, 8208, 12_345, 20_016, 65_000} {
 		const pin = 1040
 		unit := (size+slab.Granule-1)&-slab.Granule + pin
-		cfg := slab.Config{BlockSize: 4 * unit, MaxBlockSize: 8 * unit, LargeSize: 8 * unit}
+		cfg := slab.Config{Source: new(blocksrc.GoHeap), BlockSize: 4 * unit, MaxBlockSize: 8 * unit, LargeSize: 8 * unit}
 		fixed := room(t, 4*unit, cfg)
 		growing, _ := onCounting(t, cfg) // could ask the source, and should not
 		for _, a := range []*slab.Allocator{fixed, growing} {

@@ -28,7 +28,6 @@ import (
 //	B14 debug margins between chunks there are none
 //	B15 defragmentation              nothing moves
 //	B19 pointers made of integers    none are; the tests run with checkptr
-//	B21 O(n) insertion of paddings   counted in touches_test.go
 //	B23 memory poisoned twice        no sanitizer is called
 //	B24-B26 B35 threads              an allocator has one goroutine at a time
 //	B38 headers inside the memory    there are none; unaligned blocks are B33
@@ -38,7 +37,7 @@ import (
 func onCounting(t testing.TB, cfg slab.Config) (*slab.Allocator, *blocksrctest.Counting) {
 	t.Helper()
 	if cfg.Source == nil {
-		cfg.Source = &blocksrc.GoHeap{}
+		cfg.Source = plain()
 	}
 	src := &blocksrctest.Counting{Source: cfg.Source}
 	cfg.Source = src

@@ -82,7 +82,7 @@ func freeEach(x *slab.Index, chunks []uint32) {
 	}
 }
 
-func TestW20_StepsDoNotDependOnTheNumberOfChunks(t *testing.T) {
+func TestB21_StepsDoNotDependOnTheNumberOfChunks(t *testing.T) {
 	for _, tt := range indexCases {
 		var seen []int
 		for _, n := range chunkCounts() {
