@@ -19,7 +19,8 @@ import (
 // accessed atomically have to be an atomic.Uint64, or at a multiple of 8 bytes in a T
 // whose size is one.
 //
-// An Arena must not be copied, and is not goroutine-safe.
+// An Arena must not be copied, and is not goroutine-safe. One that is dropped without
+// Close keeps its memory: the collector does not see it.
 type Arena[T typed.PointerFree] struct {
 	_    noCopy
 	pool slab.Pool
@@ -303,7 +304,8 @@ func (a *Arena[T]) Chunks() iter.Seq[[]T] {
 	}
 }
 
-// Reset frees all objects and keeps their slots for new ones.
+// Reset frees all objects and keeps their slots for new ones. It takes time in
+// proportion to the number of live objects, and a little for each slab.
 func (a *Arena[T]) Reset() { a.pool.Reset() }
 
 // Stats returns what the arena holds and what it did.

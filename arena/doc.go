@@ -18,9 +18,10 @@
 // speak of pointers: they are the fastest way to an object, and like a pointer
 // into C memory they are yours to not use after Free. Insert, Get and Remove
 // speak of handles: 8 bytes, comparable, without a pointer in them, so that they
-// may be stored in the objects themselves, in maps and in files. Get says false,
-// never garbage, once the object is gone, even if its slot has a new owner.
-// Handle turns a pointer into a handle.
+// may be stored in the objects themselves and in maps. Get says false, never garbage,
+// once the object is gone, even if its slot has a new owner. Handle turns a pointer
+// into a handle. A handle is good in the program that made it: written to a file and
+// read back in another run, it names nothing.
 //
 // A [Region] gives out memory for values of any types that are freed together:
 // the scratch memory of a frame or a request.
@@ -39,7 +40,7 @@
 //	Free twice, at once or later             panic: double free
 //	Free of an address inside an object      panic: address inside an allocation
 //	Free of memory from elsewhere            panic: not memory of this allocator
-//	Free or Remove after Close               panic; Remove, Get: false
+//	Free or Handle after Close               panic; Remove, Get: false
 //	Get, Remove with a stale handle          false, for certain
 //	… with a handle from a reused slot       false, for certain: a slot whose generation
 //	                                         would wrap is retired (and counted in Stats)
@@ -57,6 +58,7 @@
 //
 // Every operation on one object takes constant time; only when an arena grows is
 // the source asked. An object takes its size, 4 bytes for its generation, a bit,
-// and 0.4 % for finding it by its address. Nothing here is goroutine-safe: an
+// and 0.4 % for finding it by its address; that is outside the Go heap, but for up to
+// 0.8 % more once objects are freed by pointer. Nothing here is goroutine-safe: an
 // arena, and all arenas on one allocator, belong to one goroutine at a time.
 package arena

@@ -16,7 +16,8 @@ import (
 // Rewind. It is for values that die at the same time: the scratch memory of a
 // frame, the tree of a parse. Making a value costs an addition and its clearing.
 //
-// A Region is made by NewRegion, must not be copied, and is not goroutine-safe.
+// A Region is made by NewRegion, must not be copied, and is not goroutine-safe. One
+// that is dropped without Close keeps its memory: the collector does not see it.
 type Region struct {
 	_ noCopy
 	a *slab.Allocator
@@ -52,8 +53,14 @@ const (
 func usable(c []byte) []byte { return c[:cap(c)-1] }
 
 // NewRegion returns a region on an allocator; nil makes one of its own. It
-// allocates nothing yet.
+// allocates nothing yet. The error is that of slab.New, or slab.ErrClosed or
+// slab.ErrInvalid for an allocator that is closed or was never made.
 func NewRegion(a *slab.Allocator) (*Region, error) {
+	if a != nil {
+		if _, err := a.Alloc(0, 1); err != nil { // takes nothing
+			return nil, err
+		}
+	}
 	r := &Region{a: a, own: a == nil, known: make(map[reflect.Type]error)}
 	if r.own {
 		var err error
@@ -65,8 +72,8 @@ func NewRegion(a *slab.Allocator) (*Region, error) {
 }
 
 // Make returns a new T that is zero, in r. The error is a *typed.PointerError if
-// T holds a Go pointer, or that of slab.Allocator.Alloc; of r it has changed
-// nothing, but that memory which a Rewind had left may have gone back.
+// T holds a Go pointer, or that of slab.Allocator.Alloc. An error changes nothing
+// that can be seen; chunks that a Rewind had left unused may have gone back.
 func Make[T typed.PointerFree](r *Region) (*T, error) {
 	var t T
 	if err := check[T](r); err != nil {
@@ -113,6 +120,9 @@ func check[T typed.PointerFree](r *Region) error {
 	t := reflect.TypeFor[T]()
 	if t == r.last {
 		return nil
+	}
+	if r.a == nil {
+		return fmt.Errorf("%w: region that NewRegion has not made", slab.ErrInvalid)
 	}
 	err, ok := r.known[t]
 	if !ok {

@@ -119,6 +119,26 @@ func TestRegionAfterClose(t *testing.T) {
 }
 
 // A region that was given no allocator closes the one it made.
+// What is no allocator, or none any more, is said at once.
+func TestRegionNeedsAnAllocator(t *testing.T) {
+	a, err := slab.New(slab.Config{Source: plain()})
+	require.NoError(t, err)
+	require.NoError(t, a.Close())
+	for _, c := range []struct {
+		on   *slab.Allocator
+		want error
+	}{{a, slab.ErrClosed}, {new(slab.Allocator), slab.ErrInvalid}} {
+		_, err := arena.NewRegion(c.on)
+		assert.ErrorIs(t, err, c.want)
+		_, err = arena.New[int](c.on)
+		assert.ErrorIs(t, err, c.want)
+	}
+	_, err = arena.Make[int](new(arena.Region))
+	assert.ErrorIs(t, err, slab.ErrInvalid)
+	_, err = arena.MakeSlice[int](new(arena.Region), 0)
+	assert.ErrorIs(t, err, slab.ErrInvalid)
+}
+
 func TestRegionOfItsOwn(t *testing.T) {
 	r, err := arena.NewRegion(nil)
 	require.NoError(t, err)

@@ -14,8 +14,9 @@ import (
 type Source interface {
 	// Acquire returns a block of at least size bytes whose address is a
 	// multiple of align, a power of two; 0 stands for the source's own
-	// granularity. The caller may use all len(block) bytes. Contents are
-	// unspecified unless the source is a [Zeroer] that says otherwise.
+	// granularity. The caller may use all len(block) bytes, and the capacity is no
+	// more than that, so that no append reaches beyond. Contents are unspecified
+	// unless the source is a [Zeroer] that says otherwise.
 	//
 	// A size below 1, or an alignment that is negative or no power of two, is
 	// an error wrapping [ErrInvalid]; want of room is one wrapping

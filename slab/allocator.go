@@ -124,7 +124,7 @@ func (a *Allocator) AllocUninitialized(size, align int) ([]byte, error) {
 }
 
 // AllocUpTo is Alloc of most bytes or, where there is no room for so many, of half as
-// many, and so on, but not of less than least. The capacity tells how many they are.
+// many, and so on, but not of less than least (not even if most is). The capacity tells how many they are.
 // It is one request: if it is refused, least was.
 func (a *Allocator) AllocUpTo(most, least, align int) ([]byte, error) {
 	for n := max(most, least); ; n = max(n/2, least) {
@@ -154,14 +154,26 @@ func (a *Allocator) revive(c *class, h *atHand) unsafe.Pointer {
 	return h.at
 }
 
+// state returns why nothing can be allocated from a.
+func (a *Allocator) state() error {
+	switch {
+	case a.closed:
+		return ErrClosed
+	case a.cfg.Source == nil:
+		return fmt.Errorf("%w: allocator that New has not made", ErrInvalid)
+	}
+	return nil
+}
+
 // alloc returns how many bytes from the start may not be zero as well.
 func (a *Allocator) alloc(size, align int) (b []byte, dirty uintptr, err error) {
 	if align == 0 {
 		align = 1
 	}
+	if err := a.state(); err != nil {
+		return nil, 0, err
+	}
 	switch {
-	case a.closed:
-		return nil, 0, ErrClosed
 	case size < 0 || align < 0 || align&(align-1) != 0:
 		return nil, 0, fmt.Errorf("%w: size %d, align %d", ErrInvalid, size, align)
 	case size == 0:

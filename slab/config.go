@@ -13,7 +13,7 @@ var (
 	// ErrExhausted is blocksrc.ErrExhausted: there is no memory for the request.
 	ErrExhausted = blocksrc.ErrExhausted
 	// ErrClosed is returned by everything that allocates, after Close.
-	ErrClosed = errors.New("slab: allocator is closed")
+	ErrClosed = errors.New("slab: closed")
 	// ErrTooLarge is returned for a size that no block can hold: 64 GiB and
 	// more, or on 32-bit systems 2 GiB and more.
 	ErrTooLarge = errors.New("slab: request is too large")
@@ -36,7 +36,8 @@ const maxInt = int(^uint(0) >> 1)
 // alike. Sizes are in bytes.
 type Config struct {
 	// Source is where blocks come from; nil means blocksrc.Default(). It must not
-	// call the allocator, or what is on it, back: no books are in order then.
+	// call the allocator, or what is on it: that is in the middle of something when it
+	// calls the source.
 	Source blocksrc.Source
 	// MetaSource is where the allocator's own records live; nil means Source.
 	// Set it when Source is memory that a CPU should not work in, such as
@@ -45,12 +46,14 @@ type Config struct {
 	// 7 % of 64 bytes.
 	MetaSource blocksrc.Source
 
-	// BlockSize is the size of the first blocks; 0 means 64 KiB. They double as
-	// that comes to be less than a tenth of what is held, up to MaxBlockSize,
-	// and are smaller where the source has no room for that.
+	// BlockSize is the size of the first blocks, 4 KiB or more; 0 means 64 KiB.
+	// Later ones have the largest power of two that is no more than a tenth of what
+	// is held, up to MaxBlockSize, and are smaller where the source has no room for
+	// that. Records start with a block of up to 32 KiB: a fixed buffer should have
+	// 256 KiB at least, for of 64 KiB they take half.
 	BlockSize int
-	// MaxBlockSize bounds that growth; 0 means 2 MiB, or BlockSize or
-	// 4*LargeSize if one of those is larger.
+	// MaxBlockSize bounds that growth and is no less than BlockSize; 0 means 2 MiB,
+	// or BlockSize or 4*LargeSize if one of those is larger.
 	MaxBlockSize int
 	// BlockAlign is the alignment of blocks, a power of two; 0 means the
 	// source's own granularity.
@@ -58,18 +61,19 @@ type Config struct {
 
 	// LargeSize is the size from which a request gets a block for itself, so
 	// that it can be given back to the source when it is freed, and so that it
-	// pins nothing else. 0 means a quarter of MaxBlockSize.
+	// pins nothing else: more than 1 KiB and up to MaxBlockSize. 0 means a quarter
+	// of MaxBlockSize.
 	LargeSize int
 	// LargeAlign is the least alignment of such a block, a power of two; 0
 	// means the source's own granularity.
 	LargeAlign int
 
-	// Retain is how many bytes of empty blocks are kept back rather than given
-	// to the source, and as many of blocks that had records: 0 means one block of
-	// each, less than 0 none but one that had records.
+	// Retain is how many bytes of empty blocks are kept for the next need; others go
+	// back to the source at once. 0 means one block, less than 0 none. Of blocks of
+	// records as many bytes are kept, and always one block. Trim gives all back.
 	Retain int
 
-	// Name appears in Stats and in errors.
+	// Name appears in Stats and in a MisuseError.
 	Name string
 }
 

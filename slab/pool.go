@@ -65,8 +65,8 @@ func (p *Pool) Init(a *Allocator, size, align int) error {
 		return fmt.Errorf("%w: pool is in use", ErrInvalid)
 	case a == nil:
 		return fmt.Errorf("%w: no allocator", ErrInvalid)
-	case a.closed:
-		return ErrClosed
+	case a.state() != nil:
+		return a.state()
 	case size < 0 || align < 0 || align&(align-1) != 0:
 		return fmt.Errorf("%w: size %d, align %d", ErrInvalid, size, align)
 	case uint64(max(size, 1))+uint64(align)+window > maxBlockBytes:

@@ -121,6 +121,23 @@ func TestReallocInPlace(t *testing.T) {
 
 // TestReallocKeepsTheRest: what lies between the length and the capacity is not
 // part of the contents (B36): it does not come back when the slice grows again.
+// What would get another slot of the class it has stays where it is.
+func TestReallocStaysInItsClass(t *testing.T) {
+	a, _ := onCounting(t, slab.Config{})
+	for _, c := range []struct{ from, to, room int }{
+		{1000, 100, 1024}, {1024, 1, 1024}, {500, 10, 512}, {4, 1, 4},
+		{72, 40, 72}, {72, 9, 16}, {1000, 1024, 1024}, // the second is smaller
+	} {
+		b := granted(t, a, c.from, 0)
+		at, room := startOf(b), cap(b)
+		b, err := a.Realloc(b, c.to)
+		require.NoError(t, err)
+		require.Equal(t, c.room, cap(b), "%d to %d", c.from, c.to)
+		require.Equal(t, c.room == room, startOf(b) == at, "%d to %d", c.from, c.to)
+		a.Free(b)
+	}
+}
+
 func TestReallocKeepsTheRest(t *testing.T) {
 	m := heapModel(t, slab.Config{})
 	for _, size := range []int{90, 1000, 3000, 600_000} {

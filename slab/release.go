@@ -45,6 +45,9 @@ type dependent struct {
 // hand, as a Region does: a pointer into a block must not outlive it. f must not
 // call a. cancel ends the arrangement; after f was called it does nothing.
 func (a *Allocator) OnReset(f func()) (cancel func()) {
+	if f == nil {
+		panic("slab: OnReset of nil")
+	}
 	d := &dependent{f, len(a.dependents)}
 	a.dependents = append(a.dependents, d)
 	return func() {

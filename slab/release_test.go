@@ -284,6 +284,8 @@ func TestTrimDiscardsOthers(t *testing.T) {
 // TestOnReset: who asked is told once, before anything is gone, and not who has
 // taken it back.
 func TestOnReset(t *testing.T) {
+	nobody, _ := onCounting(t, slab.Config{})
+	require.Panics(t, func() { nobody.OnReset(nil) }, "at once, not at the next Reset")
 	src := newFaultySource(new(blocksrc.GoHeap), math.MaxInt)
 	m := newModel(t, slab.Config{}, src, newFaultySource(new(blocksrc.GoHeap), math.MaxInt))
 	var told []int

@@ -152,6 +152,6 @@ func (e *Error) Unwrap() []error {
 var (
 	errBeyond   = fmt.Errorf("%w: %w", blocksrc.ErrInvalid, blocksrc.ErrExhausted)
 	errReadOnly = fmt.Errorf("%w: the type is read only", blocksrc.ErrInvalid)
-	errName     = fmt.Errorf("%w: the name has more than %d bytes, or a zero byte", blocksrc.ErrInvalid, maxName)
+	errName     = fmt.Errorf("%w: Source.Name has more than %d bytes, or a zero byte", blocksrc.ErrInvalid, maxName-suffix)
 	errBase     = errors.New("the block is not where its type and alignment allow")
 )
