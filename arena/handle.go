@@ -1,6 +1,10 @@
 package arena
 
-import "github.com/vita-go/deblockator/slab"
+import (
+	"strconv"
+
+	"github.com/vita-go/deblockator/slab"
+)
 
 // Handle names an object of an Arena[T] for as long as the object lives. It has
 // 8 bytes and no pointer, can be compared and used as a map key, and may be part
@@ -18,6 +22,23 @@ func (h Handle[T]) Bits() uint64 { return h.h.Bits() }
 // object: like any handle, it never names memory that is not a live T.
 func HandleFromBits[T any](bits uint64) Handle[T] {
 	return Handle[T]{h: fromBits(bits)}
+}
+
+// String returns the bits of h in hexadecimal.
+func (h Handle[T]) String() string { return "0x" + strconv.FormatUint(h.Bits(), 16) }
+
+// MarshalText returns what String does, so that a handle in a message or as the key of
+// a JSON object is one again in the program that made it.
+func (h Handle[T]) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
+
+// UnmarshalText sets h to the handle with these bits, as HandleFromBits makes it. The
+// error is that of strconv.ParseUint; h is as before then.
+func (h *Handle[T]) UnmarshalText(text []byte) error {
+	bits, err := strconv.ParseUint(string(text), 0, 64)
+	if err == nil {
+		*h = HandleFromBits[T](bits)
+	}
+	return err
 }
 
 // IsZero tells whether h is the zero Handle.

@@ -115,18 +115,19 @@ func alignOf[T any]() uintptr {
 	return unsafe.Alignof(t)
 }
 
+var errRegion = fmt.Errorf("%w: region that NewRegion has not made", slab.ErrInvalid)
+
 // check tells whether T may live in r, once for each type and region.
 func check[T typed.PointerFree](r *Region) error {
 	t := reflect.TypeFor[T]()
 	if t == r.last {
 		return nil
 	}
-	if r.a == nil {
-		return fmt.Errorf("%w: region that NewRegion has not made", slab.ErrInvalid)
-	}
 	err, ok := r.known[t]
 	if !ok {
-		err = typed.Check[T]()
+		if err = typed.Check[T](); r.known == nil {
+			return errRegion
+		}
 		r.known[t] = err
 	}
 	if err == nil {

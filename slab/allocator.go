@@ -154,13 +154,15 @@ func (a *Allocator) revive(c *class, h *atHand) unsafe.Pointer {
 	return h.at
 }
 
+var errNotMade = fmt.Errorf("%w: allocator that New has not made", ErrInvalid)
+
 // state returns why nothing can be allocated from a.
 func (a *Allocator) state() error {
 	switch {
 	case a.closed:
 		return ErrClosed
 	case a.cfg.Source == nil:
-		return fmt.Errorf("%w: allocator that New has not made", ErrInvalid)
+		return errNotMade
 	}
 	return nil
 }

@@ -27,30 +27,25 @@ const shownPaths = 4
 //
 //	typed: Enemy cannot live outside the Go heap: Enemy.Sprite is *ebiten.Image (also Enemy.Name)
 func (e *PointerError) Error() string {
-	var s strings.Builder
-	s.WriteString("typed: ")
-	if name := rootName(e.Type); name != "" {
-		s.WriteString(name)
-	} else {
-		s.WriteString(readable(e.Type.String()))
+	name := rootName(e.Type)
+	if name == "" {
+		name = readable(e.Type.String())
 	}
-	s.WriteString(" cannot live outside the Go heap: ")
-
+	s := "typed: " + name + " cannot live outside the Go heap: "
 	if e.Path == "" {
-		s.WriteString(holds(e.Offending.Kind()))
-		return s.String()
+		return s + holds(e.Offending.Kind())
 	}
-	s.WriteString(e.Path + " is " + describe(e.Offending))
+	s += e.Path + " is " + describe(e.Offending)
 	if len(e.Paths) > 1 {
 		others := e.Paths[1:]
 		shown := others[:min(len(others), shownPaths)]
-		s.WriteString(" (also " + strings.Join(shown, ", "))
+		s += " (also " + strings.Join(shown, ", ")
 		if more := len(others) - len(shown); more > 0 {
-			s.WriteString(" and " + strconv.Itoa(more) + " more")
+			s += " and " + strconv.Itoa(more) + " more"
 		}
-		s.WriteString(")")
+		s += ")"
 	}
-	return s.String()
+	return s
 }
 
 // holds says why a value of kind k is refused.

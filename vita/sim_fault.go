@@ -51,12 +51,15 @@ func (f *faults) hit(call Call) (Code, bool) {
 	f.count[call]++
 	f.count[AnyCall]++
 	code, due := OK, false
-	f.orders = slices.DeleteFunc(f.orders, func(o order) bool {
-		now := (o.call == call || o.call == AnyCall) && f.count[o.call] == o.at
-		if now && !due {
+	left := f.orders[:0]
+	for _, o := range f.orders {
+		switch {
+		case o.call != call && o.call != AnyCall || f.count[o.call] != o.at:
+			left = append(left, o)
+		case !due:
 			code, due = o.code, true
 		}
-		return now
-	})
+	}
+	f.orders = left
 	return code, due
 }

@@ -234,11 +234,10 @@ func shapeOf(t MemType, size, align int) (shape, Code) {
 // returns that with what the kernel says of it.
 func (s *Source) abandon(k Kernel, uid UID, size int, err error) error {
 	s.refuse()
-	code := s.drop(k, uid)
-	if code >= 0 {
-		return err
+	if code := s.drop(k, uid); code < 0 {
+		err = errors.Join(err, &Error{Call: CallFree, Type: s.memType(), Size: size, Code: code})
 	}
-	return errors.Join(err, &Error{Call: CallFree, Type: s.memType(), Size: size, Code: code})
+	return err
 }
 
 // drop frees a block that nobody has. If the kernel does not take it, it is an orphan.
@@ -246,8 +245,8 @@ func (s *Source) drop(k Kernel, uid UID) Code {
 	code := k.Free(uid)
 	if code < 0 && !code.unknown() {
 		s.mu.Lock()
-		defer s.mu.Unlock()
 		s.orphans = append(s.orphans, uid)
+		s.mu.Unlock()
 	}
 	return code
 }
