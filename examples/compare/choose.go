@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
-
-	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
 // choose returns those of all that list names, in the order of all: an item of
@@ -56,15 +54,15 @@ func choose[T any](all []T, list string, name func(T) string) (chosen []T, err e
 	return chosen, nil
 }
 
-// listAll prints what there is.
-func listAll(w io.Writer) {
+// listAll prints what there is, or what was chosen of it.
+func listAll(w io.Writer, o options) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "workloads:")
-	for _, x := range bench.Workloads() {
+	for _, x := range o.workloads {
 		fmt.Fprintf(tw, "  %s\t%s\n", x.Name, x.About)
 	}
 	fmt.Fprintln(tw, "\ncandidates:")
-	for _, c := range bench.Candidates() {
+	for _, c := range o.candidates {
 		about := c.About
 		if c.Missing != nil {
 			if reason := c.Missing(); reason != "" {
@@ -73,5 +71,5 @@ func listAll(w io.Writer) {
 		}
 		fmt.Fprintf(tw, "  %s\t%s\n", c.Name, about)
 	}
-	_ = tw.Flush()
+	return tw.Flush() // that has written nothing before
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -14,14 +15,21 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/report"
 )
 
-// errOut is wrapped by all that is wrong with the folder for the results.
-var errOut = errors.New("cannot write results")
+var (
+	// errOut is wrapped by all that is wrong with the folder for the results.
+	errOut = errors.New("cannot write results")
+	// errNothing: none of the candidates can do any of the workloads here.
+	errNothing = errors.New("nothing to run")
+)
 
 // long is from when a cell is not repeated: in so much time, what else the machine
 // does averages out, and there are other cells to do.
 const long = 10 * time.Second
 
-// compare runs all cells and writes the results, also if it is interrupted.
+// compare runs all cells and writes the results: the tables whenever a cell is
+// finished, so that nothing of half an hour's work is lost to an interrupt, or to what
+// gives no warning, and in the end the plots. Until a cell is finished, what an
+// earlier run has left stays as it is.
 func compare(ctx context.Context, o options, stderr io.Writer) error {
 	if err := checkOut(o.out); err != nil {
 		return fmt.Errorf("%w: %w", errOut, err)
@@ -35,6 +43,15 @@ func compare(ctx context.Context, o options, stderr io.Writer) error {
 	defer func() { _ = os.RemoveAll(programs) }()
 
 	plan := newPlan(o, res, programs, stderr)
+	if len(plan.cells) == 0 {
+		err := errNothing
+		for _, c := range res.Cells {
+			err = fmt.Errorf("%w\n  %s, %s: %s", err, c.Workload, c.Candidate, c.Reason)
+		}
+		return err
+	}
+	res.Partial = true
+	finished := 0
 	show := newProgress(stderr, plan.cells, o.reps)
 	for rep := range o.reps {
 		for _, c := range plan.cells {
@@ -56,10 +73,18 @@ func compare(ctx context.Context, o options, stderr io.Writer) error {
 			c.add(a, took)
 			res.Found(c.Candidate, a.Version)
 			show.end(c.Cell, took)
+			finished++
+			res.Seconds = time.Since(begin).Seconds()
+			if err := report.WriteTables(res, o.out); err != nil {
+				return err
+			}
 		}
 	}
 	show.finish()
 
+	if finished == 0 {
+		return errors.New("interrupted before a cell was finished; nothing is written")
+	}
 	res.Partial = ctx.Err() != nil
 	res.Seconds = time.Since(begin).Seconds()
 	res.CheckSums()
@@ -81,8 +106,8 @@ func compare(ctx context.Context, o options, stderr io.Writer) error {
 	return nil
 }
 
-// checkOut makes the folder for the results and sees whether a file can be
-// written there.
+// checkOut makes the folder for the results and sees whether files can be written
+// there, also where an earlier run has left some.
 func checkOut(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -91,7 +116,22 @@ func checkOut(dir string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.Close(), os.Remove(f.Name()))
+	if err := errors.Join(f.Close(), os.Remove(f.Name())); err != nil {
+		return err
+	}
+	for _, pattern := range []string{"results.json", "results.md", "*.svg"} {
+		there, _ := filepath.Glob(filepath.Join(dir, pattern)) // the pattern is a good one
+		for _, name := range there {
+			f, err := os.OpenFile(name, os.O_WRONLY, 0)
+			if err != nil {
+				return err
+			}
+			if err := f.Close(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // plan has the cells that can be tried.

@@ -50,8 +50,9 @@ type options struct {
 }
 
 var (
-	errUsage = errors.New("wrong usage") // and it has been said what
-	errDone  = errors.New("nothing more to do")
+	errUsage  = errors.New("wrong usage") // and it has been said what
+	errDone   = errors.New("nothing more to do")
+	errOutput = errors.New("cannot write the list")
 )
 
 func run(args []string, stdout, stderr io.Writer) (status int) {
@@ -59,6 +60,9 @@ func run(args []string, stdout, stderr io.Writer) (status int) {
 	switch {
 	case errors.Is(err, flag.ErrHelp), errors.Is(err, errDone):
 		return statusOK
+	case errors.Is(err, errOutput):
+		fmt.Fprintf(stderr, "compare: %v\n", err)
+		return statusFailed
 	case err != nil:
 		return statusUsage
 	}
@@ -69,7 +73,7 @@ func run(args []string, stdout, stderr io.Writer) (status int) {
 		switch {
 		case ctx.Err() != nil:
 			return statusInterrupted
-		case errors.Is(err, errOut):
+		case errors.Is(err, errOut), errors.Is(err, errNothing):
 			return statusUsage
 		}
 		return statusFailed
@@ -90,22 +94,15 @@ func parseFlags(args []string, stdout, stderr io.Writer) (o options, err error) 
 	fs.StringVar(&o.out, "out", "out", "write to this `folder`")
 	fs.BoolVar(&o.short, "short", false, "do little of everything: checksums are compared, times mean nothing")
 	fs.StringVar(&workloads, "workload", "", "only these `workloads`: names or how they begin, with commas between")
-	fs.StringVar(&candidates, "candidate", "", "only these `candidates`: likewise")
+	fs.StringVar(&candidates, "candidate", "", "only these `candidates`: names or how they begin, with commas between")
 	fs.IntVar(&o.reps, "reps", 3, "repeat each cell `n` times; 1 if short")
 	fs.DurationVar(&o.timeout, "timeout", 3*time.Minute, "the `time` after which a cell is given up")
 	fs.BoolVar(&o.profile, "profile", false, "write a CPU profile of each cell to the folder, for go tool pprof")
-	fs.BoolVar(&list, "list", false, "list workloads and candidates")
+	fs.BoolVar(&list, "list", false, "list workloads and candidates, and do nothing else")
 	if err := fs.Parse(args); err != nil {
 		return o, err
 	}
 	o.args = args
-	if list {
-		listAll(stdout)
-		return o, errDone
-	}
-	if o.short {
-		o.reps = 1
-	}
 	complain := func(format string, a ...any) (options, error) {
 		fmt.Fprintf(stderr, "compare: "+format+"\n", a...)
 		return o, errUsage
@@ -125,6 +122,15 @@ func parseFlags(args []string, stdout, stderr io.Writer) (o options, err error) 
 	}
 	if o.candidates, err = choose(bench.Candidates(), candidates, func(c *bench.Candidate) string { return c.Name }); err != nil {
 		return complain("no candidate %v", err)
+	}
+	if list {
+		if err := listAll(stdout, o); err != nil {
+			return o, fmt.Errorf("%w: %w", errOutput, err)
+		}
+		return o, errDone
+	}
+	if o.short {
+		o.reps = 1
 	}
 	return o, nil
 }

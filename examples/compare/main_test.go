@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -69,7 +70,21 @@ func registerBad() {
 		}
 		bench.Register(c)
 	}
+	bench.Register(&bench.Candidate{
+		Name: "bad-frame", About: "for tests", Family: bench.Entity, Rank: 100, Colour: "#000000",
+		Frame: func() bench.Frame { return &idleFrame{} },
+		Lacks: bench.LacksAll("for tests", bench.KindFixed, bench.KindMixed, bench.KindFit, bench.KindTreesFree, bench.KindTreesBulk,
+			bench.KindHold, bench.KindECS),
+	})
 }
+
+// idleFrame has its particles stay where they are.
+type idleFrame struct{ n int }
+
+func (f *idleFrame) Open(first []bench.Particle) error          { f.n = len(first); return nil }
+func (f *idleFrame) Step(born []bench.Particle) (uint64, error) { return 1, nil }
+func (f *idleFrame) Len() int                                   { return f.n }
+func (f *idleFrame) Close() error                               { return nil }
 
 type bad struct {
 	open    error
@@ -225,6 +240,8 @@ func TestRepetitions(t *testing.T) {
 func TestWrongUsage(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	folder := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(folder, "results.md"), 0o700))
 	for _, test := range []struct {
 		args []string
 		says []string
@@ -239,6 +256,11 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"-out", ""}, []string{"-out"}},
 		{[]string{"-nonsense"}, []string{"-nonsense"}},
 		{[]string{"results"}, []string{`unexpected argument "results"`}},
+		{[]string{"-list", "results"}, []string{`unexpected argument "results"`}},
+		{[]string{"-short", "-reps", "0"}, []string{"-reps"}},
+		{[]string{"-out", folder}, []string{"cannot write results", "results.md"}},
+		{[]string{"-out", t.TempDir(), "-workload", "churn-16-1k", "-candidate", "bad-missing"},
+			[]string{"nothing to run", "churn-16-1k, bad-missing: it is not installed"}},
 		{[]string{"-out", file}, []string{"cannot write results", file}},
 		{[]string{"-out", filepath.Join(file, "below")}, []string{"cannot write results"}},
 	} {
@@ -275,6 +297,34 @@ func TestHelpAndList(t *testing.T) {
 	for _, c := range bench.Candidates() {
 		assert.Contains(t, stdout, c.Name)
 	}
+}
+
+// A list of what was chosen, and none where it cannot be written.
+func TestListOfSome(t *testing.T) {
+	status, stdout, _ := invoke(t, "-list", "-workload", "frame", "-candidate", "gc 400")
+	assert.Zero(t, status)
+	assert.Contains(t, stdout, "gc 400")
+	assert.NotContains(t, stdout, "churn")
+	assert.NotContains(t, stdout, "sync.Pool")
+	var stderr bytes.Buffer
+	assert.Equal(t, statusFailed, run([]string{"-list"}, full{}, &stderr))
+	assert.Contains(t, stderr.String(), "no room")
+}
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no room") }
+
+// Who does other work than the rest is found out by the sum of it, also where the
+// workload sees nothing wrong.
+func TestOtherWorkIsFound(t *testing.T) {
+	dir := t.TempDir()
+	status, _, stderr := invoke(t, "-short", "-out", dir, "-workload", "frame", "-candidate", "bad-frame,free list,swap-remove")
+	assert.Equal(t, statusFailed, status)
+	assert.Contains(t, stderr, "frame, bad-frame: wrong checksum")
+	r := results(t, dir)
+	assert.Equal(t, report.OK, r.Cell("frame", "free list").State)
+	assert.Equal(t, report.Failed, r.Cell("frame", "bad-frame").State)
 }
 
 func TestChoose(t *testing.T) {
@@ -324,10 +374,40 @@ func TestInterrupt(t *testing.T) {
 	r := results(t, dir)
 	assert.True(t, r.Partial)
 	assert.Equal(t, report.OK, r.Cell("churn-16-1k", "free list").State)
+	assert.Positive(t, r.Seconds)
 	assert.Equal(t, report.NotRun, r.Cell("churn-16-1k", "bad-hang").State)
 	md, err := os.ReadFile(filepath.Join(dir, "results.md"))
 	require.NoError(t, err)
 	assert.Contains(t, string(md), "Interrupted")
+}
+
+// What was finished is there although the program itself is killed, and what an
+// earlier run has left is there until something is.
+func TestKilled(t *testing.T) {
+	dir := t.TempDir()
+	args := "-short -timeout 1m -workload churn-16-1k -candidate free-list,bad-hang -out " + dir
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), argsEnv+"="+args)
+	require.NoError(t, cmd.Start())
+	require.Eventually(t, func() bool {
+		_, err := os.Stat(filepath.Join(dir, "results.md")) // the second that is written
+		return err == nil
+	}, time.Minute, 10*time.Millisecond)
+	require.NoError(t, cmd.Process.Kill())
+	require.Error(t, cmd.Wait())
+	check := func() {
+		r := results(t, dir)
+		assert.True(t, r.Partial)
+		assert.Equal(t, report.OK, r.Cell("churn-16-1k", "free list").State)
+	}
+	check()
+
+	interrupted, cancel := context.WithCancel(t.Context())
+	cancel()
+	o, err := parseFlags(strings.Fields(args), io.Discard, io.Discard)
+	require.NoError(t, err)
+	assert.ErrorContains(t, compare(interrupted, o, io.Discard), "nothing is written")
+	check()
 }
 
 // The process of a cell ends when the one that wanted it is gone.

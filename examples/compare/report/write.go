@@ -6,8 +6,16 @@ import (
 	"path/filepath"
 )
 
-// Write writes results.json, results.md and the plots.
+// Write writes results.json, results.md and, if the figures mean something, the plots.
 func Write(r *Results, dir string) error {
+	if err := WriteTables(r, dir); err != nil || r.Short {
+		return err
+	}
+	return r.WritePlots(dir)
+}
+
+// WriteTables writes results.json and results.md.
+func WriteTables(r *Results, dir string) error {
 	if err := r.WriteJSON(dir); err != nil {
 		return err
 	}
@@ -15,11 +23,5 @@ func Write(r *Results, dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(r.WriteMarkdown(f), f.Close()); err != nil {
-		return err
-	}
-	if r.Short {
-		return nil // the figures mean nothing
-	}
-	return r.WritePlots(dir)
+	return errors.Join(r.WriteMarkdown(f), f.Close())
 }
