@@ -37,9 +37,9 @@ type result struct {
 	GCCPU    time.Duration
 
 	Default  served
-	Tuned    *served // by the arena only
-	Limit    int64   // on memory, for Tuned
-	OnGoHeap bool    // the arena's blocks are Go slices in this build
+	Tuned    served
+	Limit    int64 // on memory, for Tuned
+	OnGoHeap bool  // the arena's blocks are Go slices in this build
 }
 
 // child builds one index, measures, and writes messages to out.
@@ -89,13 +89,13 @@ func child(which string, o options, out io.Writer) (err error) {
 
 	r.Default = serve(ix, t, queries, o.queries, func(done int) { say("serving queries", done, o.queries) })
 	r.Content.Answers = r.Default.Sum
+	tune()
+	r.Limit = debug.SetMemoryLimit(-1)
+	r.Tuned = serve(ix, t, queries, o.queries, func(done int) { say("serving queries, GC tuned", done, o.queries) })
+	if r.Tuned.Sum != r.Default.Sum {
+		return errors.New("the second time, the same queries had other answers")
+	}
 	if which == withArena {
-		r.Limit = tune()
-		s := serve(ix, t, queries, o.queries, func(done int) { say("serving queries, GC tuned", done, o.queries) })
-		if s.Sum != r.Default.Sum {
-			return errors.New("the second time, the same queries had other answers")
-		}
-		r.Tuned = &s
 		_, mapped := blocksrc.Default().(blocksrc.Mmap)
 		r.OnGoHeap = !mapped
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -86,11 +87,11 @@ func TestTable(t *testing.T) {
 		`\n  resident memory +([\d.]+ MiB|n/a) +([\d.]+ MiB|n/a)\n`,
 		`\n  one GC cycle +[\d.]+ m?s +[\d.]+ m?s\n`,
 		`\n  one GC cycle, CPU time +[\d.]+ m?s +[\d.]+ m?s\n`,
-		`\n2,000 queries +Go pointers +arena +arena \+ tuned GC\n`,
-		`\n  GC cycles +\d+ +\d+ +\d+\n`,
-		`\n  worst GC pause( +[\d.]+ m?s){3}\n`,
-		`\n  slowest query( +[\d.]+ m?s){3}\n`,
-		`\n  resident memory afterwards( +([\d.]+ MiB|n/a)){3}\n`,
+		`\n2,000 queries +Go pointers +GC tuned +arena +GC tuned\n`,
+		`\n  GC cycles( +\d+){4}\n`,
+		`\n  worst GC pause( +[\d.]+ m?s){4}\n`,
+		`\n  slowest query( +[\d.]+ m?s){4}\n`,
+		`\n  resident memory afterwards( +([\d.]+ MiB|n/a)){4}\n`,
 		`\nSo small an index`,
 	} {
 		assert.Regexp(t, regexp.MustCompile(want), stdout)
@@ -101,8 +102,23 @@ func TestTable(t *testing.T) {
 		}
 	}
 	assert.Equal(t, "pointers: indexing files\npointers: checking the index\npointers: measuring GC cycles\n"+
-		"pointers: serving queries\narena: indexing files\narena: checking the index\narena: measuring GC cycles\n"+
+		"pointers: serving queries\npointers: serving queries, GC tuned\narena: indexing files\narena: checking the index\narena: measuring GC cycles\n"+
 		"arena: serving queries\narena: serving queries, GC tuned\n", stderr)
+}
+
+// The last queries are served under a limit, and not with GOGC.
+func TestTuned(t *testing.T) {
+	t.Setenv(asProgram, "1")
+	for _, which := range []string{withPointers, withArena} {
+		r, err := runChild(t.Context(), which, folder(t, map[string]string{"add.go": addGo}), 10)
+		require.NoError(t, err)
+		assert.Greater(t, r.Limit, int64(headroom), which)
+		assert.Less(t, r.Limit, int64(1<<40), which)
+		assert.Equal(t, r.Default.Sum, r.Tuned.Sum, which)
+	}
+	tune()
+	defer untune()
+	assert.Equal(t, -1, debug.SetGCPercent(100))
 }
 
 func TestOddFiles(t *testing.T) {

@@ -95,14 +95,12 @@ func readBytes(name string) int64 {
 const headroom = 64 << 20
 
 // tune makes the collector run when garbage has used up a fixed amount of memory
-// rather than when the heap has doubled, and returns the limit. It wants what
-// else the program keeps in the Go heap to be known: a limit below that makes
-// the collector run without end.
-func tune() (limit int64) {
-	limit = goMemory() + headroom
+// rather than when the heap has doubled. It wants what else the program keeps in the
+// Go heap to be known: a limit below that makes the collector run without end.
+func tune() {
+	limit := goMemory() + headroom
 	debug.SetGCPercent(-1) // GOGC=off
 	debug.SetMemoryLimit(limit)
-	return limit
 }
 
 // untune sets what a Go program has if nobody says otherwise, whatever GOGC and

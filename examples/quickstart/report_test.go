@@ -21,9 +21,10 @@ func samples() (pointers, arena result) {
 		Places: 4_776_069, Checksum: "812a971b4d592f24", Most: []top{{"err", 103_226, "archive/tar/common.go:344:77"}}}
 	s := served{Time: 1234 * time.Second, CPU: 999 * time.Second, GC: gcCost{Cycles: 1_234_567, WorstPause: 99 * time.Millisecond},
 		Rare: 123 * time.Microsecond, Slowest: 1500 * time.Millisecond, RSS: 99_999 << 20}
-	r := result{Content: c, Build: 100 * time.Second, BuildGCs: 12345, Heap: 12 << 30, RSS: -1, GCWall: 304 * time.Millisecond, GCCPU: 603 * time.Millisecond, Default: s}
+	r := result{Content: c, Build: 100 * time.Second, BuildGCs: 12345, Heap: 12 << 30, RSS: -1, GCWall: 304 * time.Millisecond, GCCPU: 603 * time.Millisecond,
+		Default: s, Tuned: s, Limit: 99_999 << 20}
 	a := r
-	a.Tuned, a.Limit, a.OnGoHeap = &s, 99_999<<20, true
+	a.OnGoHeap = true
 	return r, a
 }
 
