@@ -54,6 +54,9 @@ func (l *loan) mapping() []byte {
 	return l.block
 }
 
+// addressSpace is more than any of today's processors have.
+const addressSpace = 1 << 60
+
 // Acquire implements [Source]. It costs a system call, two more on Unix for an
 // alignment beyond the granularity, three in all on Windows. Physical memory
 // comes with the first touch.
@@ -64,7 +67,7 @@ func (m Mmap) Acquire(size, align int) ([]byte, error) {
 	unit := m.Granularity()
 	align = max(align, unit)
 	n, ok := roundUp(size, unit)
-	if !ok || n > math.MaxInt-align {
+	if !ok || n > math.MaxInt-align || uint64(n+align) > addressSpace {
 		return nil, errBeyond(size, align)
 	}
 	block, whole, err := sysMap(n, align)

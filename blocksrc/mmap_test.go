@@ -37,6 +37,9 @@ func TestMmapBeyondTheAddressSpace(t *testing.T) {
 			continue
 		}
 		assert.ErrorIs(t, err, blocksrc.ErrExhausted, "%v", r)
+		if bits.UintSize == 64 {
+			assert.ErrorIs(t, err, blocksrc.ErrInvalid, "%v: now and for ever", r)
+		}
 	}
 }
 

@@ -144,8 +144,9 @@ func (p *Pool) resetSlab(e *place, s *slab) {
 	}
 }
 
-// Close frees every slot and gives the slabs back to the allocator. Handles name
-// nothing from then on. A second call does nothing.
+// Close frees every slot and gives the slabs back to the allocator, in time that is
+// proportional to their number and size. Handles name nothing from then on. A second
+// call does nothing.
 func (p *Pool) Close() error {
 	if p.state() == nil {
 		p.evict()

@@ -8,6 +8,7 @@
 //	block    a contiguous range from a source
 //	chunk    a live or free range of a block; chunks tile it
 //	hole     a free chunk
+//	granule  16 bytes, the unit of chunks
 //	slab     a chunk that is a run of equal slots
 //	slot     room for one object
 //	magazine free slots that a size class has at hand, see magazine.go

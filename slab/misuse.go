@@ -50,7 +50,7 @@ func (m Misuse) String() string {
 // reported. Handles have a generation and do not have that gap.
 type MisuseError struct {
 	Misuse Misuse
-	Op     string // what was called, such as "Allocator.Free"
+	Op     string // what was called of package slab: "Pool.Free" for Arena.Free
 	Name   string // of the allocator, from Config
 	Addr   uintptr
 	Size   int // what the caller passed: the capacity of its slice, a pool's slot size

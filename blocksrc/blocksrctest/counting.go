@@ -14,8 +14,8 @@ import (
 // Counting wraps a source and counts what passes. Set Source before use; it is
 // goroutine-safe and must not be copied.
 //
-// A block that Counting has not out, or not in this shape, it does not pass on to
-// Source but returns an error for and remembers: see Misuse.
+// A Release of what is not out, or not in this shape, is an error, is not passed on to
+// Source, and is remembered: see Misuse.
 type Counting struct {
 	Source blocksrc.Source
 

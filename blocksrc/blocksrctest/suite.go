@@ -15,7 +15,8 @@ import (
 
 // Test checks that src keeps the contract of [blocksrc.Source], and of the
 // optional interfaces that it implements, and returns an error that lists every
-// breach it found, or nil. It needs no testing.T, so a program can ask too.
+// breach it found, or nil; a source that does not even give a first block as it should
+// is asked for no more. It needs no testing.T, so a program can ask too.
 //
 // It takes well under a second, holds some 20 MiB, writes to every block it
 // gets, and gives all of them back. Nobody else may use src meanwhile. A source
