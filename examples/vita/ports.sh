@@ -45,7 +45,7 @@ gotest() {
 	local list
 	list=$(packages)
 	# shellcheck disable=SC2086 # one word a package
-	count go test -vet=off -count=1 -timeout 10m -short -v "$@" $list
+	count go test -vet=off -count=1 -timeout 15m -short -v "$@" $list
 }
 
 # count COMMAND... runs a command that runs tests and tells each of them, and shows
