@@ -276,9 +276,9 @@ func stride[T any]() uintptr {
 }
 
 // Chunks visits the live objects as slices of neighbours, in slot order: the
-// fastest way over all of them, unless few slots are live; then it is All. A slice is
-// cut off by a slot that is not live and by the end of a slab. It shows the objects as they were when it was made:
-// what the loop frees or makes stays in it or out of it.
+// fastest way over all of them, unless few slots are live; then that is All. A slice
+// is cut off by a slot that is not live and by the end of a slab. It shows the objects
+// as they were when it was made: what the loop frees or makes stays in it or out of it.
 func (a *Arena[T]) Chunks() iter.Seq[[]T] {
 	return func(yield func([]T) bool) {
 		size := stride[T]()
