@@ -25,8 +25,9 @@ import (
 // capacity: one of capacity 72 stays at multiples of 8, but one of 1024 stays at those
 // of 1024, and so never takes less. Where that is a waste, Alloc, copy and Free.
 //
-// It takes the time of an Alloc and a Free, and that of copying where b moves. Errors are those of Alloc; like Free, it panics with a *MisuseError
-// if b is not an allocation of a.
+// It takes the time of an Alloc and a Free, and that of copying where b moves. Errors
+// are those of Alloc; like Free, it panics with a *MisuseError if b is not an
+// allocation of a.
 func (a *Allocator) Realloc(b []byte, size int) ([]byte, error) {
 	const op = "Allocator.Realloc"
 	switch {
