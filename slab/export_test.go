@@ -53,6 +53,24 @@ func Stuck(a *Allocator) int { return a.user.stuck + a.meta.stuck }
 // Regions returns how many regions the address map has a leaf for.
 func Regions(a *Allocator) int { return a.addrs.leaves }
 
+// RegionMap is an address map with the regions of these addresses, without leaves.
+type RegionMap struct{ m addrMap }
+
+func NewRegionMap(addrs []uintptr) *RegionMap {
+	m := &RegionMap{}
+	m.m.init()
+	for _, addr := range addrs {
+		m.m.insert(region{key: keyOf(addr)})
+	}
+	return m
+}
+
+// Has tells whether the region of addr is there.
+func (m *RegionMap) Has(addr uintptr) bool {
+	r := m.m.find(addr)
+	return r != nil && r.key == keyOf(addr)
+}
+
 // Fingerprint returns a hash of everything that can bear on what an allocator
 // does next, counts of events aside. Two allocators with the same fingerprint
 // have the same future. Addresses count relative to the blocks.
