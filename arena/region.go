@@ -123,11 +123,12 @@ func check[T typed.PointerFree](r *Region) error {
 	if t == r.last {
 		return nil
 	}
+	if r.known == nil {
+		return errRegion
+	}
 	err, ok := r.known[t]
 	if !ok {
-		if err = typed.Check[T](); r.known == nil {
-			return errRegion
-		}
+		err = typed.Check[T]()
 		r.known[t] = err
 	}
 	if err == nil {

@@ -118,7 +118,6 @@ func TestRegionAfterClose(t *testing.T) {
 	}
 }
 
-// A region that was given no allocator closes the one it made.
 // What is no allocator, or none any more, is said at once.
 func TestRegionNeedsAnAllocator(t *testing.T) {
 	a, err := slab.New(slab.Config{Source: plain()})
@@ -139,6 +138,7 @@ func TestRegionNeedsAnAllocator(t *testing.T) {
 	assert.ErrorIs(t, err, slab.ErrInvalid)
 }
 
+// A region that was given no allocator closes the one it made.
 func TestRegionOfItsOwn(t *testing.T) {
 	r, err := arena.NewRegion(nil)
 	require.NoError(t, err)

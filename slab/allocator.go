@@ -124,8 +124,8 @@ func (a *Allocator) AllocUninitialized(size, align int) ([]byte, error) {
 }
 
 // AllocUpTo is Alloc of most bytes or, where there is no room for so many, of half as
-// many, and so on, but not of less than least (not even if most is). The capacity tells how many they are.
-// It is one request: if it is refused, least was.
+// many, and so on, but not of less than least (not even if most is). The capacity tells
+// how many they are. It is one request: if it is refused, least was.
 func (a *Allocator) AllocUpTo(most, least, align int) ([]byte, error) {
 	for n := max(most, least); ; n = max(n/2, least) {
 		b, err := a.Alloc(n, align)

@@ -93,10 +93,8 @@ func (p *Pool) state() error {
 		return ErrClosed
 	case p.a == nil:
 		return fmt.Errorf("%w: pool without an allocator", ErrInvalid)
-	case p.a.closed:
-		return ErrClosed
 	}
-	return nil
+	return p.a.state()
 }
 
 func (a *Allocator) pool(owner uint32) *Pool { return a.pools[owner-numClasses] }

@@ -119,8 +119,6 @@ func TestReallocInPlace(t *testing.T) {
 	m.finish()
 }
 
-// TestReallocKeepsTheRest: what lies between the length and the capacity is not
-// part of the contents (B36): it does not come back when the slice grows again.
 // What would get another slot of the class it has stays where it is.
 func TestReallocStaysInItsClass(t *testing.T) {
 	a, _ := onCounting(t, slab.Config{})
@@ -138,6 +136,8 @@ func TestReallocStaysInItsClass(t *testing.T) {
 	}
 }
 
+// TestReallocKeepsTheRest: what lies between the length and the capacity is not
+// part of the contents (B36): it does not come back when the slice grows again.
 func TestReallocKeepsTheRest(t *testing.T) {
 	m := heapModel(t, slab.Config{})
 	for _, size := range []int{90, 1000, 3000, 600_000} {

@@ -44,11 +44,7 @@ func compare(ctx context.Context, o options, stderr io.Writer) error {
 
 	plan := newPlan(o, res, programs, stderr)
 	if len(plan.cells) == 0 {
-		err := errNothing
-		for _, c := range res.Cells {
-			err = fmt.Errorf("%w\n  %s, %s: %s", err, c.Workload, c.Candidate, c.Reason)
-		}
-		return err
+		return fmt.Errorf("%w:%s", errNothing, reasons(res.Cells))
 	}
 	res.Partial = true
 	finished := 0
@@ -96,14 +92,18 @@ func compare(ctx context.Context, o options, stderr io.Writer) error {
 		return errors.New("interrupted; the results are those of the cells that were finished")
 	}
 	if failed := res.Failed(); len(failed) > 0 {
-		var b strings.Builder
-		fmt.Fprintf(&b, "%d cells failed:", len(failed))
-		for _, c := range failed {
-			fmt.Fprintf(&b, "\n  %s, %s: %s", c.Workload, c.Candidate, c.Reason)
-		}
-		return errors.New(b.String())
+		return fmt.Errorf("%d cells failed:%s", len(failed), reasons(failed))
 	}
 	return nil
+}
+
+// reasons says, a line each, why there is no result of these cells.
+func reasons(cells []*report.Cell) string {
+	var b strings.Builder
+	for _, c := range cells {
+		fmt.Fprintf(&b, "\n  %s, %s: %s", c.Workload, c.Candidate, c.Reason)
+	}
+	return b.String()
 }
 
 // checkOut makes the folder for the results and sees whether files can be written
