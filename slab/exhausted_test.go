@@ -198,7 +198,10 @@ func TestExhausted(t *testing.T) {
 // TestExhaustedByRecords: where nothing is live any more, records of what was do
 // not stand in the way, though they came from the same source.
 func TestExhaustedByRecords(t *testing.T) {
-	const budget = 512 << 10
+	budget := 512 << 10
+	if slow() {
+		budget = 192 << 10
+	}
 	src := newFaultySource(blocksrc.Limit(new(blocksrc.GoHeap), budget), budget)
 	m := newModel(t, slab.Config{BlockSize: 4096, MaxBlockSize: 4096}, src, src)
 	require.True(t, m.newPool(1, 1)) // slots that are smaller than what is known of them

@@ -174,7 +174,7 @@ func TestB06_AlignmentIsThatAskedFor(t *testing.T) {
 	a, _ := onCounting(t, slab.Config{})
 	for align := 1; align <= 4096; align *= 2 {
 		step := 1
-		if slab.SlabCheck || testing.Short() {
+		if slow() {
 			step = 37
 		}
 		for size := 1; size < 2200; size += step {
@@ -263,7 +263,7 @@ func TestB08_NothingOverlaps(t *testing.T) {
 	a, _ := onCounting(t, slab.Config{BlockSize: 256 << 10, MaxBlockSize: 256 << 10, LargeSize: 256 << 10})
 	r := rand.New(rand.NewPCG(8, 8))
 	steps := 30_000
-	if slab.SlabCheck || testing.Short() {
+	if slow() {
 		steps = 4_000
 	}
 	var live [][]byte

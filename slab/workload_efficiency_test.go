@@ -197,7 +197,7 @@ func efficientConfig(size int) slab.Config {
 func TestW15_HeapEfficiency(t *testing.T) {
 	const small, large = 16 << 20, 128 << 20
 	rounds, oracle, big, least, elsewhere := 300, 30, 10, 95.2, 96.0
-	if testing.Short() || slab.SlabCheck {
+	if slow() {
 		rounds, oracle, big, least, elsewhere = 10, 5, 0, 94.5, 95.0
 	}
 	mem := make([]byte, small)

@@ -92,7 +92,7 @@ func inverseSquare(r *rand.Rand, lo, hi float64) int {
 // is free is given back by Trim: everything, if nothing is live.
 func TestW16_DrainAndRelease(t *testing.T) {
 	total := 64 << 20
-	if testing.Short() || slab.SlabCheck {
+	if slow() {
 		total = 8 << 20
 	}
 	for _, w := range []struct {
@@ -138,7 +138,7 @@ func mib(n int) float64 { return float64(n) / (1 << 20) }
 // not make the source work.
 func TestW16_HysteresisAtTheEdge(t *testing.T) {
 	pairs := 1_000_000
-	if testing.Short() || slab.SlabCheck {
+	if slow() {
 		pairs = 20_000
 	}
 	for _, size := range []int{8, 100, 1024, 1025, 5000} {
@@ -186,7 +186,7 @@ func TestW16_HysteresisAtTheEdge(t *testing.T) {
 // so that none fits the hole that the one before has left.
 func TestW18_BestFitKiller(t *testing.T) {
 	rounds := 6000
-	if slab.SlabCheck || testing.Short() {
+	if slow() {
 		rounds = 1000
 	}
 	const block = 256 << 10
