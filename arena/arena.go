@@ -107,6 +107,14 @@ func (a *Arena[T]) allocCold() (*T, error) {
 	return (*T)(p), err
 }
 
+// AllocUninitialized is Alloc for who writes the whole object at once, or what of it
+// is ever read: it leaves there what was there before, which as a T may make no sense.
+// That spares the clearing, which is most of the cost of a large T.
+func (a *Arena[T]) AllocUninitialized() (*T, error) {
+	p, _, err := a.insert()
+	return p, err
+}
+
 // Free ends the life of the object at p: its slot is free, and its handle names
 // nothing. It panics with a *slab.MisuseError if p is not a live object of a.
 func (a *Arena[T]) Free(p *T) { a.pool.Free(unsafe.Pointer(p)) }
@@ -185,24 +193,19 @@ func (a *Arena[T]) InsertN(vs []T, hs []Handle[T]) ([]Handle[T], error) {
 	}
 	hs = slices.Grow(hs, len(vs))
 	size := stride[T]()
-	for k := 0; k < len(vs); {
-		g, err := a.pool.TakeGroup(len(vs) - k)
+	for len(vs) > 0 {
+		g, err := a.pool.TakeGroup(len(vs))
 		if err != nil {
 			panic(fmt.Errorf("arena: there is no room for what room was made for: %w", err))
 		}
-		for m := g.Slots; m != 0; { // run by run
-			i := bits.TrailingZeros64(m)
-			n := bits.TrailingZeros64(^(m >> i))
-			m = m >> (i + n) << (i + n)
-			copy(unsafe.Slice((*T)(unsafe.Add(g.Base, uintptr(i)*size)), n), vs[k:])
-			k += n
-			to := len(hs)
-			hs = hs[:to+n]
-			gens := unsafe.Slice((*uint32)(unsafe.Add(g.Gens, uintptr(i)*4)), n)
-			for j := range hs[to:] {
-				hs[to+j] = handleAt[T](g.Index+uint32(i+j), gens[j])
-			}
+		k := 0
+		for m := g.Slots; m != 0; m &= m - 1 {
+			i := uintptr(bits.TrailingZeros64(m))
+			*(*T)(unsafe.Add(g.Base, i*size)) = vs[k]
+			hs = append(hs, handleAt[T](g.Index+uint32(i), *(*uint32)(unsafe.Add(g.Gens, i*4))))
+			k++
 		}
+		vs = vs[k:]
 	}
 	return hs, nil
 }

@@ -160,10 +160,11 @@ func TestArenaZeroValue(t *testing.T) {
 // Each way of first use makes the allocator.
 func TestArenaFirstUse(t *testing.T) {
 	for name, use := range map[string]func(a *arena.Arena[[9]uint64]) error{
-		"Alloc":   func(a *arena.Arena[[9]uint64]) error { _, err := a.Alloc(); return err },
-		"Insert":  func(a *arena.Arena[[9]uint64]) error { _, err := a.Insert([9]uint64{1}); return err },
-		"InsertN": func(a *arena.Arena[[9]uint64]) error { _, err := a.InsertN(make([][9]uint64, 3), nil); return err },
-		"Reserve": func(a *arena.Arena[[9]uint64]) error { return a.Reserve(3) },
+		"Alloc":              func(a *arena.Arena[[9]uint64]) error { _, err := a.Alloc(); return err },
+		"AllocUninitialized": func(a *arena.Arena[[9]uint64]) error { _, err := a.AllocUninitialized(); return err },
+		"Insert":             func(a *arena.Arena[[9]uint64]) error { _, err := a.Insert([9]uint64{1}); return err },
+		"InsertN":            func(a *arena.Arena[[9]uint64]) error { _, err := a.InsertN(make([][9]uint64, 3), nil); return err },
+		"Reserve":            func(a *arena.Arena[[9]uint64]) error { return a.Reserve(3) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			var a arena.Arena[[9]uint64]
@@ -183,6 +184,27 @@ func TestArenaFirstUse(t *testing.T) {
 	require.NoError(t, err)
 	assert.NotNil(t, a.Allocator())
 	assert.NoError(t, a.Close())
+}
+
+// What was there is still there, or the poison of what was freed, and nothing is
+// cleared.
+func TestArenaAllocUninitialized(t *testing.T) {
+	var a arena.Arena[[100]uint64]
+	defer func() { assert.NoError(t, a.Close()) }()
+	old := arena.Must(a.AllocUninitialized())
+	for i := range old {
+		old[i] = uint64(i) + 1
+	}
+	h := a.Handle(old)
+	a.Free(old)
+	left := *old // its memory is the arena's still
+	p := arena.Must(a.AllocUninitialized())
+	require.Same(t, old, p)
+	assert.Equal(t, left, *p)
+	assert.NotZero(t, p[99])
+	assert.NotEqual(t, h, a.Handle(p))
+	a.Free(p)
+	assert.Zero(t, *arena.Must(a.Alloc()))
 }
 
 type (

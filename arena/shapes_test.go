@@ -86,8 +86,12 @@ func testShape[T comparable](t *testing.T, a *arena.Arena[T]) {
 	add := func() {
 		v := value(i)
 		i++
-		switch i % 3 {
+		switch i % 4 {
 		case 0:
+			p := arena.Must(a.AllocUninitialized())
+			*p = v
+			live = append(live, shapeObject[T]{p, a.Handle(p), v})
+		case 1:
 			p := arena.Must(a.Alloc())
 			require.Equal(t, zero, *p)
 			if size >= 256 {
@@ -95,7 +99,7 @@ func testShape[T comparable](t *testing.T, a *arena.Arena[T]) {
 			}
 			*p = v
 			live = append(live, shapeObject[T]{p, a.Handle(p), v})
-		case 1:
+		case 2:
 			h := arena.Must(a.Insert(v))
 			p, ok := a.Get(h)
 			require.True(t, ok)

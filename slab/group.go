@@ -68,11 +68,8 @@ func (p *Pool) take() (q unsafe.Pointer, h Handle, fresh bool, err error) {
 // is not 0. Their generations count up, and they are not cleared. Room beforehand
 // makes it infallible.
 func (p *Pool) TakeGroup(n int) (Group, error) {
-	if err := p.state(); err != nil {
-		return Group{}, err
-	}
 	if n <= 0 {
-		return Group{}, nil
+		return Group{}, p.state()
 	}
 	if p.group.Slots == 0 {
 		if err := p.refill(); err != nil {
@@ -88,14 +85,8 @@ func (p *Pool) TakeGroup(n int) (Group, error) {
 		g.Slots &^= rest
 	}
 	p.group.Slots &^= g.Slots
-	for m := g.Slots; m != 0; { // run by run
-		i := bits.TrailingZeros64(m)
-		run := bits.TrailingZeros64(^(m >> i))
-		m = m >> (i + run) << (i + run)
-		gens := unsafe.Slice((*uint32)(unsafe.Add(g.Gens, uintptr(i)*4)), run)
-		for j := range gens {
-			gens[j]++
-		}
+	for m := g.Slots; m != 0; m &= m - 1 {
+		*(*uint32)(unsafe.Add(g.Gens, bits.TrailingZeros64(m)*4))++
 	}
 	p.a.after()
 	return g, nil

@@ -2,6 +2,7 @@ package candidate
 
 import (
 	"errors"
+	"maps"
 	"math"
 
 	"github.com/vita-go/deblockator/arena"
@@ -9,24 +10,35 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// The arena of this library by pointers: Alloc, which gives a zero object, and
-// Free. Objects that refer to each other do so by handles.
+// The arena of this library by pointers. Objects that refer to each other do so by
+// handles.
 func init() {
 	bench.Register(&bench.Candidate{
 		Name:   "arena pointers",
-		About:  "arena.Arena: Alloc and Free of pointers, zeroed; iteration by Chunks",
+		About:  "arena.Arena: AllocUninitialized and Free of pointers; particles by InsertN, iteration by Chunks",
 		Family: bench.Ours, Rank: 1, Colour: "#d62728", Frees: true,
-		Fixed: func() bench.Fixed { return &sized{New: newArenaPointers} },
+		Fixed: func() bench.Fixed { return &sized{New: newArenaPointers(false)} },
 		Frame: func() bench.Frame { return &arenaPointersFrame{} },
-		Lacks: map[bench.Kind]string{
-			bench.KindMixed:     "objects of one type: see allocator",
-			bench.KindFit:       "objects of one type: see allocator",
-			bench.KindTreesFree: "objects in an arena refer to each other by handles: see arena handles",
-			bench.KindTreesBulk: "objects in an arena refer to each other by handles: see arena handles",
-			bench.KindHold:      "objects in an arena refer to each other by handles: see arena handles",
-			bench.KindECS:       "a pointer does not notice that its entity is gone: see arena handles",
-		},
+		Lacks: arenaPointersLacks,
 	})
+	lacks := maps.Clone(arenaPointersLacks)
+	lacks[bench.KindFrame] = "particles are written whole: see arena pointers"
+	bench.Register(&bench.Candidate{
+		Name:   "arena zeroed",
+		About:  "arena.Arena: Alloc, which clears, and Free of pointers",
+		Family: bench.Ours, Rank: 2, Colour: "#e36667", Frees: true,
+		Fixed: func() bench.Fixed { return &sized{New: newArenaPointers(true)} },
+		Lacks: lacks,
+	})
+}
+
+var arenaPointersLacks = map[bench.Kind]string{
+	bench.KindMixed:     "objects of one type: see allocator",
+	bench.KindFit:       "objects of one type: see allocator",
+	bench.KindTreesFree: "objects in an arena refer to each other by handles: see arena handles",
+	bench.KindTreesBulk: "objects in an arena refer to each other by handles: see arena handles",
+	bench.KindHold:      "objects in an arena refer to each other by handles: see arena handles",
+	bench.KindECS:       "a pointer does not notice that its entity is gone: see arena handles",
 }
 
 // sized is a Fixed that has a type for each size.
@@ -42,21 +54,24 @@ func (s *sized) Open(size, live int) error {
 	return s.Fixed.Open(size, live)
 }
 
-func newArenaPointers(size int) bench.Fixed {
-	switch size {
-	case 16:
-		return &arenaPointers[[2]uint64]{}
-	case 64:
-		return &arenaPointers[[8]uint64]{}
-	case 256:
-		return &arenaPointers[[32]uint64]{}
+func newArenaPointers(zeroed bool) func(size int) bench.Fixed {
+	return func(size int) bench.Fixed {
+		switch size {
+		case 16:
+			return &arenaPointers[[2]uint64]{zeroed: zeroed}
+		case 64:
+			return &arenaPointers[[8]uint64]{zeroed: zeroed}
+		case 256:
+			return &arenaPointers[[32]uint64]{zeroed: zeroed}
+		}
+		return nil
 	}
-	return nil
 }
 
 type arenaPointers[T object] struct {
-	a  arena.Arena[T]
-	at []*T
+	zeroed bool
+	a      arena.Arena[T]
+	at     []*T
 }
 
 func (f *arenaPointers[T]) Open(_, live int) error {
@@ -78,7 +93,12 @@ func (f *arenaPointers[T]) Replace(order []uint32, stamp uint64) (sum uint64, er
 		p := at[s]
 		sum = 3*sum + ((*p)[0] ^ (*p)[len(*p)-1])
 		a.Free(p)
-		if p, err = a.Alloc(); err != nil {
+		if f.zeroed {
+			p, err = a.Alloc()
+		} else {
+			p, err = a.AllocUninitialized()
+		}
+		if err != nil {
 			return 0, err
 		}
 		(*p)[0], (*p)[len(*p)-1] = stamp+uint64(k), uint64(s)
@@ -90,22 +110,17 @@ func (f *arenaPointers[T]) Replace(order []uint32, stamp uint64) (sum uint64, er
 func (f *arenaPointers[T]) Close() error { return f.a.Close() }
 
 type arenaPointersFrame struct {
-	a arena.Arena[bench.Particle]
+	a     arena.Arena[bench.Particle]
+	names []arena.Handle[bench.Particle] // nobody asks for them
 }
 
 func (f *arenaPointersFrame) Open(first []bench.Particle) error {
 	return f.bear(first)
 }
 
-func (f *arenaPointersFrame) bear(born []bench.Particle) error {
-	for i := range born {
-		p, err := f.a.Alloc()
-		if err != nil {
-			return err
-		}
-		*p = born[i]
-	}
-	return nil
+func (f *arenaPointersFrame) bear(born []bench.Particle) (err error) {
+	f.names, err = f.a.InsertN(born, f.names[:0])
+	return err
 }
 
 func (f *arenaPointersFrame) Step(born []bench.Particle) (sum uint64, err error) {
