@@ -90,7 +90,7 @@ const bigT = 256
 // T holds a Go pointer.
 func (a *Arena[T]) Alloc() (*T, error) {
 	if unsafe.Sizeof(*new(T)) < bigT {
-		if q, _ := take(&a.pool); q != nil {
+		if q := take(&a.pool); q != nil {
 			p := (*T)(q)
 			zero(p)
 			return p, nil
@@ -111,8 +111,14 @@ func (a *Arena[T]) allocCold() (*T, error) {
 // is ever read: it leaves there what was there before, which as a T may make no sense.
 // That spares the clearing, which is most of the cost of a large T.
 func (a *Arena[T]) AllocUninitialized() (*T, error) {
-	p, _, err := a.insert()
-	return p, err
+	if q := take(&a.pool); q != nil {
+		return (*T)(q), nil
+	}
+	if err := a.ready(); err != nil {
+		return nil, err
+	}
+	p, err := a.pool.AllocUninitialized()
+	return (*T)(p), err
 }
 
 // Free ends the life of the object at p: its slot is free, and its handle names
@@ -134,7 +140,8 @@ func (a *Arena[T]) Insert(v T) (h Handle[T], err error) {
 // AllocHandle is Alloc that returns the object's handle as well, for objects that
 // are linked to others as soon as they are made.
 func (a *Arena[T]) AllocHandle() (*T, Handle[T], error) {
-	if q, h := take(&a.pool); q != nil {
+	a.pool.Names()
+	if q, h := takeNamed(&a.pool); q != nil {
 		p := (*T)(q)
 		zero(p)
 		return p, Handle[T]{h: h}, nil
@@ -147,7 +154,8 @@ func (a *Arena[T]) AllocHandle() (*T, Handle[T], error) {
 }
 
 func (a *Arena[T]) insert() (*T, Handle[T], error) {
-	if p, h := take(&a.pool); p != nil {
+	a.pool.Names()
+	if p, h := takeNamed(&a.pool); p != nil {
 		return (*T)(p), Handle[T]{h: h}, nil
 	}
 	return a.insertCold()
@@ -202,7 +210,7 @@ func (a *Arena[T]) InsertN(vs []T, hs []Handle[T]) ([]Handle[T], error) {
 		for m := g.Slots; m != 0; m &= m - 1 {
 			i := uintptr(bits.TrailingZeros64(m))
 			*(*T)(unsafe.Add(g.Base, i*size)) = vs[k]
-			hs = append(hs, handleAt[T](g.Index+uint32(i), *(*uint32)(unsafe.Add(g.Gens, i*4))))
+			hs = append(hs, Handle[T]{h: handleAt(g.Index+uint32(i), unsafe.Add(g.Gens, i*4))})
 			k++
 		}
 		vs = vs[k:]
@@ -223,19 +231,22 @@ func (a *Arena[T]) Reserve(n int) error {
 // Len returns the number of live objects.
 func (a *Arena[T]) Len() int { return a.pool.Len() }
 
-// All visits the live objects in slot order, which is the order in memory. The
-// loop may free the object at hand or any other, and may make new ones: what is
-// freed before its turn is not visited, what is new may or may not be.
+// All visits the live objects in slot order, which is the order in memory, and makes
+// the handles of those that have none yet. The loop may free the object at hand or any
+// other, and may make new ones: what is freed before its turn is not visited, what is
+// new may or may not be.
 func (a *Arena[T]) All() iter.Seq2[Handle[T], *T] {
 	return func(yield func(Handle[T], *T) bool) {
 		size := stride[T]()
+		a.pool.Names()
 		s := a.pool.Scan() // not in the loop's head, which would copy it each time
 		for s.Next() {
 			base := s.Base
 			for m := s.Live; m != 0; {
 				i := bits.TrailingZeros64(m)
 				m &= m - 1
-				if !yield(handleAt[T](s.Index+uint32(i), *(*uint32)(unsafe.Add(s.Gens, uintptr(i)*4))), (*T)(unsafe.Add(base, uintptr(i)*size))) {
+				h := Handle[T]{h: handleAt(s.Index+uint32(i), unsafe.Add(s.Gens, i*4))}
+				if !yield(h, (*T)(unsafe.Add(base, uintptr(i)*size))) {
 					return
 				}
 				if *s.Frees != s.Seen {

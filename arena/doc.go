@@ -20,7 +20,8 @@
 // speak of handles: 8 bytes, comparable, without a pointer in them, so that they
 // may be stored in the objects themselves and in maps. Get says false, never garbage,
 // once the object is gone, even if its slot has a new owner. Handle turns a pointer
-// into a handle. A handle is good in the program that made it: written to a file and
+// into a handle. An arena that has never made one is spared their books: a loop over
+// Chunks makes none, one over All makes them all. A handle is good in the program that made it: written to a file and
 // read back in another run, it names nothing.
 //
 // A [Region] gives out memory for values of any types that are freed together:

@@ -8,7 +8,7 @@ import (
 )
 
 // LastGeneration is the last generation of a slot.
-const LastGeneration = ^uint32(0)
+const LastGeneration = ^uint32(0) - 2
 
 // Pool returns the pool that a is the shell of.
 func Pool[T any](a *Arena[T]) *slab.Pool { return &a.pool }
@@ -22,7 +22,7 @@ func SetGeneration[T any](a *Arena[T], h Handle[T], gen uint32) Handle[T] {
 	place := reflect.ValueOf(&a.pool).Elem().FieldByName("dir").Index(int(index >> slotBits))
 	slot := uintptr(index & (1<<slotBits - 1))
 	*(*uint32)(unsafe.Add(place.FieldByName("gens").UnsafePointer(), slot*4)) = gen
-	*(*uint32)(place.FieldByName("sure").Addr().UnsafePointer()) = LastGeneration - 1 // as if it had been freed
+	*(*uint32)(place.FieldByName("sure").Addr().UnsafePointer()) = LastGeneration + 1 // as if it had been freed
 	return HandleFromBits[T](uint64(gen)<<32 | uint64(index))
 }
 

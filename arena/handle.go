@@ -43,7 +43,3 @@ func (h *Handle[T]) UnmarshalText(text []byte) error {
 
 // IsZero tells whether h is the zero Handle.
 func (h Handle[T]) IsZero() bool { return h.h == slab.Handle{} }
-
-func handleAt[T any](index, gen uint32) Handle[T] {
-	return Handle[T]{h: handleOf(index, gen)}
-}

@@ -365,3 +365,73 @@ func TestAllocHandleIsZero(t *testing.T) {
 		require.Equal(t, page{}, *q)
 	}
 }
+
+// Objects that were made by pointer get a handle when one is asked for, or a loop over
+// All shows it: the same each time, and gone with the object.
+func TestHandlesOfPointers(t *testing.T) {
+	for name, first := range map[string]func(a *arena.Arena[enemy], p *enemy) arena.Handle[enemy]{
+		"Handle": func(a *arena.Arena[enemy], p *enemy) arena.Handle[enemy] { return a.Handle(p) },
+		"All": func(a *arena.Arena[enemy], p *enemy) arena.Handle[enemy] {
+			for h, q := range a.All() {
+				if q == p {
+					return h
+				}
+			}
+			return arena.Handle[enemy]{}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newArena[enemy](t, nil)
+			var ps []*enemy
+			for i := range 200 {
+				p := arena.Must(a.AllocUninitialized())
+				if i%2 == 0 {
+					a.Free(p)
+					p = arena.Must(a.Alloc())
+				}
+				ps = append(ps, p)
+			}
+			p := ps[77]
+			h := first(a, p)
+			require.False(t, h.IsZero())
+			require.NoError(t, a.Allocator().Check())
+			q, ok := a.Get(h)
+			require.True(t, ok)
+			require.Same(t, p, q)
+			require.Equal(t, h, a.Handle(p))
+			n := 0
+			for g, q := range a.All() {
+				require.Equal(t, g == h, q == p)
+				r, ok := a.Get(g)
+				require.True(t, ok)
+				require.Same(t, q, r)
+				n++
+			}
+			require.Equal(t, len(ps), n)
+			a.Free(p)
+			_, ok = a.Get(h)
+			require.False(t, ok)
+			require.Same(t, p, arena.Must(a.Alloc()))
+			_, ok = a.Get(h)
+			require.False(t, ok)
+			require.False(t, a.Remove(h))
+			require.NotEqual(t, h, a.Handle(p))
+			require.NoError(t, a.Allocator().Check())
+		})
+	}
+	t.Run("AllocHandle", func(t *testing.T) { // the first handle of all
+		a := newArena[enemy](t, nil)
+		p, h, err := a.AllocHandle()
+		require.NoError(t, err)
+		require.NoError(t, a.Allocator().Check())
+		a.Free(p)
+		p, h2, err := a.AllocHandle()
+		require.NoError(t, err)
+		require.NotEqual(t, h, h2)
+		_, ok := a.Get(h)
+		require.False(t, ok)
+		q, ok := a.Get(h2)
+		require.True(t, ok)
+		require.Same(t, p, q)
+	})
+}

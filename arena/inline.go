@@ -12,10 +12,12 @@ import (
 // have in line. What is in package arena, and not generic, is inlined in either;
 // it brings what it calls along.
 
-func take(p *slab.Pool) (unsafe.Pointer, slab.Handle) { return p.Take() }
+func take(p *slab.Pool) unsafe.Pointer { return p.Take() }
+
+func takeNamed(p *slab.Pool) (unsafe.Pointer, slab.Handle) { return p.TakeNamed() }
 
 func get(p *slab.Pool, h slab.Handle) unsafe.Pointer { return p.Get(h) }
 
-func handleOf(index, gen uint32) slab.Handle { return slab.HandleOf(index, gen) }
+func handleAt(index uint32, gen unsafe.Pointer) slab.Handle { return slab.HandleAt(index, gen) }
 
 func fromBits(bits uint64) slab.Handle { return slab.HandleFromBits(bits) }

@@ -1,9 +1,6 @@
 package slab
 
-import (
-	"iter"
-	"unsafe"
-)
+import "iter"
 
 // BlockInfo describes a block and what is in it, for dumps and pictures.
 type BlockInfo struct {
@@ -72,7 +69,7 @@ func (a *Allocator) chunksOf(b *block, yield func(ChunkInfo) bool) {
 			info.Stride, info.Slots, info.Pool = int(k.stride), int(s.slots), k.generations
 			info.Bitmap = make([]byte, (s.slots+7)/8)
 			for slot := range s.slots {
-				if a.slotLive(c.link, slot) {
+				if a.slotLive(c.link, s, slot) {
 					info.Used++
 					info.Bitmap[slot/8] |= 1 << (slot % 8)
 				}
@@ -86,10 +83,10 @@ func (a *Allocator) chunksOf(b *block, yield func(ChunkInfo) bool) {
 }
 
 // slotLive tells whether a slot is handed out.
-func (a *Allocator) slotLive(id, slot uint32) bool {
-	ref := &a.slabs[id]
-	if ref.live != nil {
-		return ref.isLive(slot)
+func (a *Allocator) slotLive(id uint32, s *slab, slot uint32) bool {
+	if s.owner < numClasses {
+		return a.slabs[id].isLive(slot)
 	}
-	return *(*uint32)(unsafe.Add(ref.rec.generations(), uintptr(slot)*4))&1 != 0
+	p := a.pool(s.owner)
+	return p.isLive(&p.dir[s.seq], slot)
 }

@@ -104,10 +104,10 @@ func (p *Pool) resetPlace(e *place) {
 // resetSlab frees every slot of a slab that is in use.
 func (p *Pool) resetSlab(e *place, s *slab) {
 	full := s.summary == 0
-	if e.sure == e.floor+1 && e.sure < deadGen-1 {
+	if e.sure == e.floor+1 {
 		e.floor += 2 // for all of them, as if the slab was new
 		e.sure = e.floor
-	} else {
+	} else if p.names {
 		e.sure = touched
 	}
 	for w := range s.words() {
@@ -120,17 +120,14 @@ func (p *Pool) resetSlab(e *place, s *slab) {
 		p.used -= n
 		p.frees += uint64(n)
 		p.a.live -= n * int(p.stride)
-		for r := m; r != 0; r &= r - 1 {
+		for r := m; r != 0 && p.names; r &= r - 1 {
 			i := bits.TrailingZeros64(r)
 			g := e.gen(w<<6 | uint32(i))
-			if *g != lastGen {
-				*g++
-				continue
+			if *g += *g & 1; *g == deadGen {
+				m &^= 1 << i
+				s.retired++
+				p.retired++
 			}
-			*g = deadGen
-			m &^= 1 << i
-			s.retired++
-			p.retired++
 		}
 		if *s.word(w) |= m; *s.word(w) != 0 {
 			s.summary |= 1 << w

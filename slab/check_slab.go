@@ -184,8 +184,10 @@ func (k *checker) generations(id uint32, s *slab) {
 			}
 		case !free && g == deadGen:
 			retired++
-		case free == (g&1 != 0):
-			k.fail("slab %d: slot %d is free: %t, generation %d", id, i, free, g)
+		case g&1 != 0 && (free || !p.names):
+			k.fail("slab %d: slot %d has a name, is free: %t, generation %d", id, i, free, g)
+		case g >= deadGen:
+			k.fail("slab %d: slot %d has generation %d, and is free: %t", id, i, g, free)
 		case g < e.floor:
 			k.fail("slab %d: slot %d has generation %d, below %d", id, i, g, e.floor)
 		}

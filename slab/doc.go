@@ -59,8 +59,9 @@
 // at its sides at once, and when that leaves one hole as long as the block, the
 // block goes back to the source, except for one that is kept for the next need.
 //
-// A [Pool] (pool.go) has slabs of its own whose slots have generations, and hands
-// them out of a group (group.go). Package arena gives it types.
+// A [Pool] (pool.go) has slabs of its own and hands their slots out of a group
+// (group.go). Slots have generations, for those that are given a name, a handle.
+// Package arena gives it types.
 //
 // # Cost
 //
@@ -109,6 +110,9 @@
 //     bitmap by way of its index. It goes there itself, from the record at hand.
 //   - Only generations to tell handles by: where no slot of a slab was ever freed
 //     all have the same, and a look at random is a cache miss less.
+//   - A generation that says that a slot is live, and so moves on whenever one is
+//     taken or freed: two misses of the cache for each of 200 000 particles that dies
+//     and is born anew, which are a tenth of a game's frame. The bitmap is hot.
 //   - Blocks and slabs as large as all before them: up to half of what is held is
 //     for no one yet. With a tenth for blocks and a quarter for slabs, a mix of small
 //     sizes (W8) holds 1.33 bytes for each that is live instead of 1.85. Smaller slabs
@@ -158,5 +162,5 @@
 // Bonwick's; records apart from the memory, and one summary bitmap above another,
 // are how the Go runtime, hardened_malloc and OffsetAllocator do it; blocks that
 // double, halve on refusal and keep one in reserve are VulkanMemoryAllocator's;
-// generations that are odd while a slot is live are slotmap's.
+// generations that are odd while a name is good are slotmap's.
 package slab

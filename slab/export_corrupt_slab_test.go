@@ -275,10 +275,11 @@ var slabCorruptions = map[string][]Corruption{
 		}},
 	},
 	"I10 generations": {
-		{"live slot with the generation of a dead one", func(_ *Allocator, p *Pool) func() {
+		{"slot with the generation of a retired one", func(_ *Allocator, p *Pool) func() {
 			e, slot := livePlace(p)
-			return setTo(e.gen(slot), *e.gen(slot)+1)
+			return setTo(e.gen(slot), deadGen)
 		}},
+		{"names in a pool without", func(_ *Allocator, p *Pool) func() { return setTo(&p.names, false) }},
 		{"free slot with the generation of a live one", func(a *Allocator, p *Pool) func() {
 			for i := range p.dir {
 				e := &p.dir[i]
@@ -294,9 +295,6 @@ var slabCorruptions = map[string][]Corruption{
 			g := (*uint32)(unsafe.Add(p.group.Gens, 4*bits.TrailingZeros64(p.group.Slots)))
 			return setTo(g, *g+1)
 		}},
-		{"slot of the group forgotten", func(_ *Allocator, p *Pool) func() {
-			return setTo(&p.group.Slots, p.group.Slots&(p.group.Slots-1))
-		}},
 		{"slot in the group that is not", func(_ *Allocator, p *Pool) func() {
 			return setTo(&p.group.Slots, p.group.Slots|(p.group.Slots+1)) // the lowest
 		}},
@@ -304,7 +302,6 @@ var slabCorruptions = map[string][]Corruption{
 			return setTo(&p.group.Index, uint32(len(p.dir))<<slotShift)
 		}},
 		{"group of others", func(_ *Allocator, p *Pool) func() { return setTo(&p.group.Index, p.group.Index+1) }},
-		{"group forgotten", func(_ *Allocator, p *Pool) func() { return setTo(&p.group.Slots, 0) }},
 		{"slot of the group that counts as never handed out", func(_ *Allocator, p *Pool) func() {
 			return setTo(&p.fresh, p.group.Slots)
 		}},

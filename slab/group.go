@@ -2,14 +2,14 @@ package slab
 
 import (
 	"math/bits"
+	"slices"
 	"unsafe"
 )
 
 // A group is what a pool hands slots out of in a row: the free slots of a word of
 // the bitmap, taken from it at once, or one slot that was freed. They count as
-// taken in all books from then on, so that none is opened when one is handed out;
-// that they are dead is in their generations. What counts live slots leaves them
-// out.
+// taken in all books from then on, so that none is opened when one is handed out.
+// What asks for live slots leaves them out.
 
 // Group is slots that are among 64 neighbours of a slab: bit i of Slots is for
 // the slot that is i strides from Base, with its generation, an uint32, at Gens+4i
@@ -33,40 +33,56 @@ func (o *Group) among(s *slab, w uint32) uint64 {
 	return 0
 }
 
+// has tells whether the slot with this index is in the group.
+func (o *Group) has(index uint32) bool {
+	i := index - o.Index
+	return i < 64 && o.Slots>>(i&63)&1 != 0
+}
+
 // Take takes a slot of the group and leaves in it what was there before. That is
 // a matter of a few instructions, for the compiler to put them where they are
-// needed. It returns nil if the group is used up; then Insert opens another.
-func (p *Pool) Take() (unsafe.Pointer, Handle) {
+// needed. It returns nil if the group is used up; then AllocUninitialized opens
+// another.
+func (p *Pool) Take() unsafe.Pointer {
 	o := &p.group
 	m := o.Slots
 	if m == 0 {
-		return nil, Handle{}
+		return nil
 	}
 	o.Slots = m & (m - 1)
-	i := uintptr(bits.TrailingZeros64(m))
-	g := (*uint32)(unsafe.Add(o.Gens, i*4))
-	*g++
-	return unsafe.Add(o.Base, i*p.stride), Handle{o.Index + uint32(i), *g}
+	return unsafe.Add(o.Base, uintptr(bits.TrailingZeros64(m))*p.stride)
+}
+
+// TakeNamed is Take that returns the slot's handle as well, after Names.
+func (p *Pool) TakeNamed() (q unsafe.Pointer, h Handle) {
+	o := &p.group
+	if m := o.Slots; m != 0 {
+		o.Slots = m & (m - 1)
+		i := bits.TrailingZeros64(m)
+		g := (*uint32)(unsafe.Add(o.Gens, i*4))
+		*g++
+		q, h = unsafe.Add(o.Base, i*int(p.stride)), Handle{o.Index + uint32(i), *g}
+	}
+	return
 }
 
 // take is Take that opens a group if there is none, and tells whether the slot is
 // zero.
-func (p *Pool) take() (q unsafe.Pointer, h Handle, fresh bool, err error) {
+func (p *Pool) take() (q unsafe.Pointer, fresh bool, err error) {
 	if p.group.Slots == 0 {
 		if err := p.refill(); err != nil {
-			return nil, Handle{}, false, err
+			return nil, false, err
 		}
 	}
 	m := p.group.Slots
 	fresh = p.fresh&m&-m != 0
-	q, h = p.Take()
+	q = p.Take()
 	p.a.after()
-	return q, h, fresh, nil
+	return q, fresh, nil
 }
 
 // TakeGroup takes up to n slots that are among 64 neighbours; at least one if n
-// is not 0. Their generations count up, and they are not cleared. Room beforehand
-// makes it infallible.
+// is not 0. They have names, and are not cleared. Room beforehand makes it infallible.
 func (p *Pool) TakeGroup(n int) (Group, error) {
 	if n <= 0 {
 		return Group{}, p.state()
@@ -85,6 +101,7 @@ func (p *Pool) TakeGroup(n int) (Group, error) {
 		g.Slots &^= rest
 	}
 	p.group.Slots &^= g.Slots
+	p.Names()
 	for m := g.Slots; m != 0; m &= m - 1 {
 		*(*uint32)(unsafe.Add(g.Gens, bits.TrailingZeros64(m)*4))++
 	}
@@ -120,11 +137,11 @@ func (p *Pool) refill() error {
 }
 
 // assure is called when no slot is in a group. It makes sure of the generations of
-// the slab that the last one was from, if now all of its slots were handed out and
-// none was freed.
+// the slab that the last one was from, if now all of its slots are live, each with its
+// first name.
 func (p *Pool) assure() {
-	if seq := p.group.Index >> slotShift; int(seq) < len(p.dir) {
-		if e := &p.dir[seq]; e.rec != nil && e.rec.summary == 0 && e.sure == e.floor {
+	if seq := p.group.Index >> slotShift; p.names && int(seq) < len(p.dir) {
+		if e := &p.dir[seq]; e.rec != nil && e.rec.summary == 0 && e.sure == e.floor && !slices.ContainsFunc(e.gens, e.other) {
 			e.sure = e.floor + 1
 		}
 	}

@@ -1,5 +1,7 @@
 package slab
 
+import "unsafe"
+
 // A handle names a slot for the life of one object in it. It is safe to keep: when
 // the object is gone, the slot's generation has moved on.
 
@@ -21,15 +23,19 @@ func HandleFromBits(b uint64) Handle {
 	return h
 }
 
-// HandleOf returns the handle of a slot with this index, if its generation says
-// that it is live; what it returns for another names nothing. It is for the loop
-// over a Scan or a Group.
-func HandleOf(index, gen uint32) Handle {
-	return Handle{index, gen & -(gen & 1)} // no slot ever has generation 0
+// HandleAt returns the handle of the live slot with this index, whose generation, an
+// uint32, is at gen; it gives the slot a name if it has none. It is for the loop over
+// a Group or, after Names, a Scan.
+func HandleAt(index uint32, gen unsafe.Pointer) Handle {
+	g := (*uint32)(gen)
+	if *g&1 == 0 {
+		*g++
+	}
+	return Handle{index, *g}
 }
 
 const (
 	maxSeq  = 1 << (32 - slotShift) // slabs of a pool
-	lastGen = ^uint32(0)            // a slot freed at it is retired
-	deadGen = lastGen - 1           // of a retired slot
+	lastGen = ^uint32(0) - 2        // a slot freed at it is retired
+	deadGen = lastGen + 1           // of a retired slot, and of no other
 )

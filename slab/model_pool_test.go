@@ -15,7 +15,8 @@ import (
 
 // The part of the model that is about pools.
 
-// modelPool is a pool, its live slots and handles of some that are dead.
+// modelPool is a pool, its live slots, some of them without a name, and handles of
+// some that are dead.
 type modelPool struct {
 	*slab.Pool
 	size, align, stride int
@@ -88,9 +89,10 @@ func (m *model) enterSlot(p *modelPool, q unsafe.Pointer, h slab.Handle) {
 	m.enter(o, "a slot")
 	p.live = append(p.live, o)
 	switch {
-	case h == slab.Handle{}:
-		m.fatalf("a live slot has the zero handle")
-	case p.Get(h) != q || p.Pool.Handle(q) != h || !p.Owns(q):
+	case !p.Owns(q):
+		m.fatalf("slot %#x is live and not the pool's", q)
+	case h == slab.Handle{}: // it has no name
+	case p.Get(h) != q || p.Pool.Handle(q) != h:
 		m.fatalf("slot %#x and its handle %#x do not name each other", q, h.Bits())
 	case slab.HandleFromBits(h.Bits()) != h:
 		m.fatalf("handle %#x does not survive as a number", h.Bits())
@@ -120,8 +122,11 @@ func (m *model) take(p *modelPool, how int) bool {
 		m.refused(err, before, uint64(p.stride)*8+uint64(p.align), "a slot")
 		return false
 	}
-	if how%3 != 2 {
+	if how%3 != 2 && m.stamp%3 != 0 {
 		h = p.Pool.Handle(q)
+	}
+	if how%3 == 2 && h == (slab.Handle{}) {
+		m.fatalf("Insert returned the zero handle")
 	}
 	m.enterSlot(p, q, h)
 	return true
@@ -166,7 +171,7 @@ func (m *model) give(p *modelPool, i int, byHandle bool) {
 	m.leave(o)
 	p.live = slices.Delete(p.live, i, i+1)
 	p.died(o)
-	if !byHandle {
+	if !byHandle || o.handle == (slab.Handle{}) {
 		p.Free(o.start)
 	} else if !p.Remove(o.handle) {
 		m.fatalf("Remove of a live handle is false")

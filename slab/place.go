@@ -20,7 +20,7 @@ type place struct {
 	id    uint32         // the slab's number
 	floor uint32         // generation that slots start with
 
-	// sure is the generation of all slots if that is known: all were handed out
+	// sure is the generation of all slots if that is known: all were given a name
 	// and none was freed. It is even before, and always once one was freed, so it
 	// is no handle's. To compare it first spares Get a cache miss.
 	sure uint32
@@ -28,12 +28,15 @@ type place struct {
 
 const (
 	placeSize = 64      // a cache line, and indexing is a shift
-	touched   = deadGen // for sure, once a slot was freed; floor is less
+	touched   = deadGen // for sure, once a slot with a name was freed; floor is less
 )
 
 func (e *place) gen(slot uint32) *uint32 {
 	return (*uint32)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(e.gens)), uintptr(slot)*4))
 }
+
+// other tells whether gen is not that of a first name.
+func (e *place) other(gen uint32) bool { return gen != e.floor+1 }
 
 // slotAt returns the slot that starts at addr, any address at all. It is what
 // slabRef.slotAt is to a slab.
@@ -97,9 +100,6 @@ func (p *Pool) forget(s *slab) {
 	top := e.floor
 	for _, g := range e.gens {
 		top = max(top, g)
-	}
-	if top == lastGen {
-		top = deadGen
 	}
 	*e = place{floor: top + top&1}
 	p.frees++ // for scans to notice

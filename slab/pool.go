@@ -8,9 +8,12 @@ import (
 )
 
 // A Pool hands out equal slots and tells them apart over time: every slot has a
-// generation that grows by one when the slot is taken and by one when it is
-// freed. It is odd while the slot is live, so one compare says whether a handle
-// still names what it named.
+// generation that grows by one when the slot is given a name, which is when the first
+// handle of what lives there is made, and by one when that is freed. It is odd while
+// there is a name, so one compare says whether a handle still names what it named.
+// That a slot is live is in the bitmap of its slab: objects that are only used by
+// pointer have no name, and in a pool where none has one no generation is looked at.
+// They are four bytes an object, and a miss of the cache each where many are live.
 //
 // Slots are handed out of a group (group.go), which is all the free slots of a
 // word of the bitmap, taken from it at once, or the one slot that was freed when
@@ -28,6 +31,7 @@ type Pool struct {
 
 	group Group   // slots to be handed out next
 	fresh uint64  // of those, which were never handed out and are zero
+	names bool    // some slot may have a name, or may have had one
 	dir   []place // by seq
 
 	cache
@@ -108,7 +112,7 @@ func (a *Allocator) cacheOf(owner uint32) *cache {
 
 // Alloc takes a slot and clears it.
 func (p *Pool) Alloc() (unsafe.Pointer, error) {
-	q, _, fresh, err := p.take()
+	q, fresh, err := p.take()
 	if err != nil {
 		return nil, err
 	}
@@ -122,14 +126,21 @@ func (p *Pool) Alloc() (unsafe.Pointer, error) {
 // takes constant time unless the source must be asked; its errors are those of
 // Allocator.Alloc.
 func (p *Pool) AllocUninitialized() (unsafe.Pointer, error) {
-	q, _, err := p.Insert()
+	q, _, err := p.take()
 	return q, err
 }
 
 // Insert is AllocUninitialized that returns the slot's handle as well.
 func (p *Pool) Insert() (unsafe.Pointer, Handle, error) {
-	q, h, _, err := p.take()
-	return q, h, err
+	if p.group.Slots == 0 {
+		if err := p.refill(); err != nil {
+			return nil, Handle{}, err
+		}
+	}
+	p.Names()
+	q, h := p.TakeNamed()
+	p.a.after()
+	return q, h, nil
 }
 
 // refused counts a request that was answered with an error.
@@ -168,16 +179,25 @@ func (p *Pool) Get(h Handle) unsafe.Pointer {
 // *MisuseError if there is none.
 func (p *Pool) Handle(q unsafe.Pointer) Handle {
 	e, slot, ok := p.find(q)
-	if !ok || *e.gen(slot)&1 == 0 {
+	if !ok || !p.isLive(e, slot) {
 		p.bad("Pool.Handle", q)
 	}
-	return Handle{e.index + slot, *e.gen(slot)}
+	p.Names()
+	return HandleAt(e.index+slot, unsafe.Pointer(e.gen(slot)))
 }
+
+// Names is to be called before handles are made by TakeNamed, or of what a Scan shows.
+// (Set there, it would be too much for TakeNamed to be put in line.)
+func (p *Pool) Names() { p.names = true }
 
 // Owns tells whether there is a live slot of p at q.
 func (p *Pool) Owns(q unsafe.Pointer) bool {
 	e, slot, ok := p.find(q)
-	return ok && *e.gen(slot)&1 != 0
+	return ok && p.isLive(e, slot)
+}
+
+func (p *Pool) isLive(e *place, slot uint32) bool {
+	return !e.rec.isFree(slot) && !p.group.has(e.index+slot) && (e.rec.retired == 0 || *e.gen(slot) != deadGen)
 }
 
 // Allocator returns the allocator that p is on.

@@ -102,13 +102,14 @@ func poolMisuse(t testing.TB, p *slab.Pool, want slab.Misuse, f func()) {
 // visit is the loop that a Scan is made for.
 func visit(p *slab.Pool, yield func(slab.Handle, unsafe.Pointer) bool) {
 	stride := p.Stats().Stride
+	p.Names()
 	s := p.Scan()
 	for s.Next() {
 		base := s.Base
 		for m := s.Live; m != 0; {
 			i := bits.TrailingZeros64(m)
 			m &= m - 1
-			h := slab.HandleFromBits(uint64(*(*uint32)(unsafe.Add(s.Gens, i*4)))<<32 | uint64(s.Index+uint32(i)))
+			h := slab.HandleAt(s.Index+uint32(i), unsafe.Add(s.Gens, i*4))
 			if !yield(h, unsafe.Add(base, i*stride)) {
 				return
 			}

@@ -19,17 +19,20 @@ func (p *Pool) Free(q unsafe.Pointer) {
 		off := uintptr(q) - uintptr(e.base) // place.slotAt, in line
 		prod := uint64(off) * uint64(p.quick)
 		if slot := uint32(prod >> 32); off < e.bytes && uint32(prod) < p.quick {
-			if g := *e.gen(slot); g&1 != 0 && g != lastGen {
+			s := e.rec
+			if !s.isFree(slot) && s.retired == 0 && (!p.names || *e.gen(slot) != lastGen) {
 				if p.group.Slots == 0 {
 					p.open(e, slot, q)
 					return
 				}
-				if s := e.rec; s.common() {
-					p.shelve(e, s, slot)
+				if !p.group.has(e.index + slot) {
+					if s.common() {
+						p.shelve(e, s, slot)
+						return
+					}
+					p.putAny(e, slot)
 					return
 				}
-				p.putAny(e, slot)
-				return
 			}
 		}
 	}
@@ -39,7 +42,7 @@ func (p *Pool) Free(q unsafe.Pointer) {
 // freeCold is Free where the pool has nothing set aside for q, or all is not well.
 func (p *Pool) freeCold(q unsafe.Pointer) {
 	e, slot, ok := p.find(q)
-	if !ok || *e.gen(slot)&1 == 0 {
+	if !ok || !p.isLive(e, slot) {
 		p.bad("Pool.Free", q)
 	}
 	p.putAny(e, slot)
@@ -86,8 +89,11 @@ func (p *Pool) dead(e *place, slot uint32) {
 	if invariants {
 		poison(unsafe.Slice((*byte)(p.at(e, slot)), p.size))
 	}
-	*e.gen(slot)++
-	e.sure = touched
+	if p.names {
+		g := e.gen(slot)
+		*g += *g & 1
+		e.sure = touched
+	}
 	p.frees++
 }
 
@@ -135,7 +141,8 @@ func (p *Pool) end(e *place, slot uint32) {
 	if p.Len() == 1 {
 		p.settle()
 	}
-	*e.gen(slot) = deadGen // one of its slab was freed before, so e.sure is touched
+	*e.gen(slot) = deadGen
+	e.sure = touched
 	e.rec.retired++
 	p.frees++
 	p.retired++

@@ -25,7 +25,7 @@ type Scan struct {
 	Base unsafe.Pointer
 	Live uint64
 	// Gens points at the generations of the 64 slots, uint32 each, and Index is
-	// the index of the first, from which their handles are made.
+	// the index of the first, from which HandleAt makes their handles.
 	Gens  unsafe.Pointer
 	Index uint32
 	// While *Frees == Seen, all of Live still are, and where they were; then
@@ -61,7 +61,7 @@ func (p *Pool) liveWord(s *slab, w uint32) uint64 {
 	if s.retired > 0 {
 		e := &p.dir[s.seq]
 		for r := m; r != 0; r &= r - 1 {
-			if i := uint32(bits.TrailingZeros64(r)); *e.gen(w<<6 | i)&1 == 0 {
+			if i := uint32(bits.TrailingZeros64(r)); *e.gen(w<<6 | i) == deadGen {
 				m &^= 1 << i
 			}
 		}

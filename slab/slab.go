@@ -6,9 +6,9 @@ import "unsafe"
 // bitmap beside the slab, with a summary above it, so that finding the lowest
 // free slot is two bit scans. The classes of the allocator and every Pool keep
 // their slabs in a cache (Bonwick's word). What is free there is not all that is
-// dead: both have slots at hand that are neither free nor live. So a second bitmap
-// says which slots of a class are live, and the parity of its generation says it
-// of a slot of a pool; a second free of the same slot is seen there.
+// dead: both have slots at hand that are neither free nor live. A second bitmap says
+// which slots of a class are live; a pool has few at hand, and knows which. A second
+// free of the same slot is seen there.
 
 const (
 	slotShift = 12 // a slot's number in its slab

@@ -1,0 +1,202 @@
+package slab_test
+
+import (
+	"math/bits"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/slab"
+)
+
+// Slots that are only used by pointer have no name: no generation is looked at, and
+// that they are live is told by the bitmaps alone.
+
+// indexOf returns a handle with the index of the slot at q, without giving it a name,
+// of a pool all of whose slots are in place 0 and have stride bytes.
+func indexOf(first, q unsafe.Pointer, stride int) slab.Handle {
+	return slab.RawHandle(0, uint32(uintptr(q)-uintptr(first))/uint32(stride), 0)
+}
+
+// pointers takes all slots of a new pool's one slab, in order, by pointer.
+func pointers(t *testing.T, size, n int) (*slab.Pool, []unsafe.Pointer) {
+	t.Helper()
+	p, _ := newPool(t, size, 8, slab.Config{})
+	require.NoError(t, p.Room(n))
+	qs := make([]unsafe.Pointer, p.Stats().Free)
+	for i := range qs {
+		q, err := p.AllocUninitialized()
+		require.NoError(t, err)
+		qs[i] = q
+	}
+	require.Equal(t, 1, p.Stats().Slabs)
+	require.Zero(t, p.AtHand())
+	return p, qs
+}
+
+func TestPoolWithoutNames(t *testing.T) {
+	const size = 24
+	p, qs := pointers(t, size, 150)
+	first := qs[0]
+	generation := func(q unsafe.Pointer) uint32 { return p.Generation(indexOf(first, q, size)) }
+	start := generation(first)
+	require.Zero(t, start&1)
+	live := make(map[unsafe.Pointer]bool)
+	for _, q := range qs {
+		live[q] = true
+	}
+	same := func() {
+		t.Helper()
+		require.NoError(t, p.Allocator().Check())
+		for _, q := range qs {
+			require.Equal(t, start, generation(q))
+			require.Equal(t, live[q], p.Owns(q))
+			if !live[q] {
+				poolMisuse(t, p, slab.DoubleFree, func() { p.Free(q) })
+				poolMisuse(t, p, slab.DoubleFree, func() { p.Handle(q) })
+			}
+			for _, gen := range []uint32{start - 1, start + 1, start + 3} {
+				h := slab.RawHandle(0, uint32(uintptr(q)-uintptr(first))/size, gen)
+				require.Nil(t, p.Get(h))
+				require.False(t, p.Remove(h))
+			}
+		}
+		n := 0
+		for s := p.Scan(); s.Next(); {
+			for m := s.Live; m != 0; m &= m - 1 {
+				require.True(t, live[unsafe.Add(s.Base, bits.TrailingZeros64(m)*size)])
+				n++
+			}
+		}
+		require.Equal(t, n, p.Len())
+		shown, used := 0, 0
+		for b := range p.Allocator().Blocks() {
+			for c := range b.Chunks() {
+				for _, x := range c.Bitmap {
+					shown += bits.OnesCount8(x)
+				}
+				used += c.Used
+			}
+		}
+		require.Equal(t, n, shown, "the dump shows others")
+		require.Equal(t, n, used)
+	}
+	free := func(q unsafe.Pointer) {
+		p.Free(q)
+		live[q] = false
+	}
+	same()
+	free(qs[70]) // the group
+	same()
+	free(qs[71]) // the bitmap of a slab that was full
+	same()
+	free(qs[3])
+	free(qs[149])
+	same()
+	for range 2 { // one of the group, one that is taken with its word
+		q, err := p.Alloc()
+		require.NoError(t, err)
+		require.False(t, live[q])
+		live[q] = true
+		same()
+	}
+	for _, q := range qs { // the slots of a group are dead, others of its word live
+		if live[q] {
+			free(q)
+		}
+		if len(live)%7 == 0 {
+			same()
+		}
+	}
+	require.Zero(t, p.Len())
+	same()
+	for range 64 {
+		q, err := p.AllocUninitialized()
+		require.NoError(t, err)
+		live[q] = true
+	}
+	p.Reset()
+	clear(live)
+	same()
+}
+
+// A name is given once for each life that has one, and goes with it. Lives without
+// one in between leave no trace.
+func TestPoolNamesOfSome(t *testing.T) {
+	const size = 24
+	p, qs := pointers(t, size, 150)
+	h := p.Handle(qs[9])
+	require.Equal(t, h, p.Handle(qs[9]), "the same again")
+	require.Equal(t, qs[9], p.Get(h))
+	far := p.Handle(qs[100])
+	for i, q := range qs { // the others have none, whatever is made up
+		forged := slab.RawHandle(0, uint32(i), h.Gen())
+		require.Equal(t, i == 9 || i == 100, p.Get(forged) == q)
+		require.Equal(t, i == 9 || i == 100, p.Get(forged) != nil)
+	}
+	p.Free(qs[9])
+	require.Nil(t, p.Get(h))
+	require.False(t, p.Remove(h))
+	for range 3 {
+		q, err := p.AllocUninitialized()
+		require.NoError(t, err)
+		require.Equal(t, qs[9], q)
+		require.Nil(t, p.Get(h), "its slot has a new owner, without a name")
+		p.Free(q)
+	}
+	_, err := p.AllocUninitialized()
+	require.NoError(t, err)
+	g := p.Handle(qs[9])
+	require.Equal(t, h.Gen()+2, g.Gen())
+	require.Equal(t, qs[9], p.Get(g))
+	require.Nil(t, p.Get(h))
+	require.Equal(t, qs[100], p.Get(far))
+	_, err = p.AllocUninitialized() // the next need; it would be sure here
+	require.NoError(t, err)
+	require.Zero(t, p.Sure(0))
+	require.Nil(t, p.Get(slab.RawHandle(0, 3, far.Gen())))
+	require.False(t, p.Remove(slab.RawHandle(0, 3, far.Gen())))
+	require.NoError(t, p.Allocator().Check())
+
+	p.Reset()
+	for _, h := range []slab.Handle{h, g, far} {
+		require.Nil(t, p.Get(h))
+		require.False(t, p.Remove(h))
+	}
+	assert.Equal(t, g.Gen()+1, p.Generation(g))
+	assert.Equal(t, far.Gen()+1, p.Generation(far))
+	assert.Equal(t, far.Gen()-1, p.Generation(slab.RawHandle(0, 3, 0)), "it never had a name")
+	require.NoError(t, p.Allocator().Check())
+}
+
+// A slab full of objects that all have their first name is one whose generation is
+// sure, whichever way they got it.
+func TestPoolIsSureOfNames(t *testing.T) {
+	p, qs := pointers(t, 24, 150)
+	for _, q := range qs[1:] {
+		p.Handle(q)
+	}
+	p.Allocator().Trim()
+	_, _, err := p.Insert()
+	require.NoError(t, err)
+	require.Zero(t, p.Sure(0), "one has none")
+	require.Nil(t, p.Get(slab.RawHandle(0, 0, p.Handle(qs[1]).Gen())))
+}
+
+// Objects without a name that are dropped at once are as if they had never been.
+func TestPoolIsSureAfterReset(t *testing.T) {
+	p, qs := pointers(t, 24, 150)
+	p.Reset()
+	h := slab.Handle{}
+	for range len(qs) + 1 {
+		_, g, err := p.Insert()
+		require.NoError(t, err)
+		if h == (slab.Handle{}) {
+			h = g
+		}
+	}
+	require.Equal(t, h.Gen(), p.Sure(0))
+	require.NoError(t, p.Allocator().Check())
+}
