@@ -107,9 +107,9 @@ func (a *Arena[T]) allocCold() (*T, error) {
 	return (*T)(p), err
 }
 
-// AllocUninitialized is Alloc for who writes the whole object at once, or what of it
-// is ever read: it leaves there what was there before, which as a T may make no sense.
-// That spares the clearing, which is most of the cost of a large T.
+// AllocUninitialized is Alloc without the clearing, which is most of the cost of a
+// large T: the object is what was there before, and as a T that may make no sense.
+// Write every field before it is read.
 func (a *Arena[T]) AllocUninitialized() (*T, error) {
 	if q := take(&a.pool); q != nil {
 		return (*T)(q), nil
