@@ -21,8 +21,8 @@
 // may be stored in the objects themselves and in maps. Get says false, never garbage,
 // once the object is gone, even if its slot has a new owner. Handle turns a pointer
 // into a handle. An arena that has never made one is spared their books: a loop over
-// Chunks makes none, one over All makes them all. A handle is good in the program that made it: written to a file and
-// read back in another run, it names nothing.
+// Chunks makes none, one over All makes them all. A handle is good in the program that
+// made it: written to a file and read back in another run, it names nothing.
 //
 // A [Region] gives out memory for values of any types that are freed together:
 // the scratch memory of a frame or a request.

@@ -82,7 +82,8 @@ func (p *Pool) take() (q unsafe.Pointer, fresh bool, err error) {
 }
 
 // TakeGroup takes up to n slots that are among 64 neighbours; at least one if n
-// is not 0. They have names, and are not cleared. Room beforehand makes it infallible.
+// is not 0. They are not cleared, and have no names until HandleAt gives them some.
+// Room beforehand makes it infallible.
 func (p *Pool) TakeGroup(n int) (Group, error) {
 	if n <= 0 {
 		return Group{}, p.state()
@@ -102,9 +103,6 @@ func (p *Pool) TakeGroup(n int) (Group, error) {
 	}
 	p.group.Slots &^= g.Slots
 	p.Names()
-	for m := g.Slots; m != 0; m &= m - 1 {
-		*(*uint32)(unsafe.Add(g.Gens, bits.TrailingZeros64(m)*4))++
-	}
 	p.a.after()
 	return g, nil
 }

@@ -139,8 +139,7 @@ func slotsOf(g slab.Group, stride int) iter.Seq2[unsafe.Pointer, slab.Handle] {
 			if g.Slots>>i&1 == 0 {
 				continue
 			}
-			gen := *(*uint32)(unsafe.Add(g.Gens, i*4))
-			if !yield(unsafe.Add(g.Base, i*stride), slab.HandleFromBits(uint64(gen)<<32|uint64(g.Index)+uint64(i))) {
+			if !yield(unsafe.Add(g.Base, i*stride), slab.HandleAt(g.Index+uint32(i), unsafe.Add(g.Gens, i*4))) {
 				return
 			}
 		}

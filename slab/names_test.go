@@ -14,10 +14,10 @@ import (
 // Slots that are only used by pointer have no name: no generation is looked at, and
 // that they are live is told by the bitmaps alone.
 
-// indexOf returns a handle with the index of the slot at q, without giving it a name,
+// madeUp returns a handle with the index of the slot at q, without giving it a name,
 // of a pool all of whose slots are in place 0 and have stride bytes.
-func indexOf(first, q unsafe.Pointer, stride int) slab.Handle {
-	return slab.RawHandle(0, uint32(uintptr(q)-uintptr(first))/uint32(stride), 0)
+func madeUp(first, q unsafe.Pointer, stride int, gen uint32) slab.Handle {
+	return slab.RawHandle(0, uint32(uintptr(q)-uintptr(first))/uint32(stride), gen)
 }
 
 // pointers takes all slots of a new pool's one slab, in order, by pointer.
@@ -40,7 +40,7 @@ func TestPoolWithoutNames(t *testing.T) {
 	const size = 24
 	p, qs := pointers(t, size, 150)
 	first := qs[0]
-	generation := func(q unsafe.Pointer) uint32 { return p.Generation(indexOf(first, q, size)) }
+	generation := func(q unsafe.Pointer) uint32 { return p.Generation(madeUp(first, q, size, 0)) }
 	start := generation(first)
 	require.Zero(t, start&1)
 	live := make(map[unsafe.Pointer]bool)
@@ -58,7 +58,7 @@ func TestPoolWithoutNames(t *testing.T) {
 				poolMisuse(t, p, slab.DoubleFree, func() { p.Handle(q) })
 			}
 			for _, gen := range []uint32{start - 1, start + 1, start + 3} {
-				h := slab.RawHandle(0, uint32(uintptr(q)-uintptr(first))/size, gen)
+				h := madeUp(first, q, size, gen)
 				require.Nil(t, p.Get(h))
 				require.False(t, p.Remove(h))
 			}
