@@ -57,7 +57,7 @@ const (
 )
 
 type addrMap struct {
-	table  []region       // a power of two, at most a quarter full; see second
+	table  []region       // a power of two, at most a quarter full; see again
 	first  unsafe.Pointer // of table, for place
 	mask   uintptr        // len(table) - 1
 	leaves int
@@ -84,10 +84,14 @@ func (m *addrMap) place(key uintptr) *region {
 	return (*region)(unsafe.Add(m.first, (key&m.mask)*unsafe.Sizeof(region{})))
 }
 
-// second returns where to look after the first place; the next is the one behind it,
-// and so on. Blocks that lie whole GiB apart all have the same first place; the
-// second is by a product (Knuth's multiplicative hash), which spreads those too.
-func second(key uintptr) uintptr { return key * golden >> (bits.UintSize / 2) }
+// again returns what to look by when the place found by x is another's: x is a key
+// first, then what again made of it, and its upper half tells the place. Blocks that
+// lie whole GiB apart all have the same first place, and regions one behind the other
+// fill one place after the other: neither to look in the next place nor to go on by a
+// step would do, they walk along such a row. So x goes through a linear congruence,
+// which comes by every place sooner or later (Hull and Dobell, 1962: golden is one
+// more than a multiple of 4).
+func again(x uintptr) uintptr { return x*golden + 1 }
 
 const golden uintptr = 0x9e37_79b9_7f4a_7c15 >> (64 - bits.UintSize) // of the golden ratio
 
@@ -96,11 +100,12 @@ func (m *addrMap) find(addr uintptr) *region {
 	key := keyOf(addr)
 	r := m.place(key)
 	touch()
-	for i := second(key); r.key != key; i++ {
+	for x := key; r.key != key; {
 		if r.key == noRegion {
 			return nil
 		}
-		r = m.place(i)
+		x = again(x)
+		r = m.place(x >> (bits.UintSize / 2))
 		touch()
 	}
 	return r
@@ -171,8 +176,9 @@ func (m *addrMap) insert(r region) {
 
 func (m *addrMap) add(r region) {
 	to := m.place(r.key)
-	for i := second(r.key); to.key != noRegion; i++ {
-		to = m.place(i)
+	for x := r.key; to.key != noRegion; {
+		x = again(x)
+		to = m.place(x >> (bits.UintSize / 2))
 	}
 	*to = r
 }
