@@ -140,7 +140,7 @@ func (a *Arena[T]) Insert(v T) (h Handle[T], err error) {
 // AllocHandle is Alloc that returns the object's handle as well, for objects that
 // are linked to others as soon as they are made.
 func (a *Arena[T]) AllocHandle() (*T, Handle[T], error) {
-	a.pool.Names()
+	names(&a.pool)
 	if q, h := takeNamed(&a.pool); q != nil {
 		p := (*T)(q)
 		zero(p)
@@ -154,7 +154,7 @@ func (a *Arena[T]) AllocHandle() (*T, Handle[T], error) {
 }
 
 func (a *Arena[T]) insert() (*T, Handle[T], error) {
-	a.pool.Names()
+	names(&a.pool)
 	if p, h := takeNamed(&a.pool); p != nil {
 		return (*T)(p), Handle[T]{h: h}, nil
 	}
@@ -238,7 +238,7 @@ func (a *Arena[T]) Len() int { return a.pool.Len() }
 func (a *Arena[T]) All() iter.Seq2[Handle[T], *T] {
 	return func(yield func(Handle[T], *T) bool) {
 		size := stride[T]()
-		a.pool.Names()
+		names(&a.pool)
 		s := a.pool.Scan() // not in the loop's head, which would copy it each time
 		for s.Next() {
 			base := s.Base

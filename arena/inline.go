@@ -14,6 +14,8 @@ import (
 
 func take(p *slab.Pool) unsafe.Pointer { return p.Take() }
 
+func names(p *slab.Pool) { p.Names() }
+
 func takeNamed(p *slab.Pool) (unsafe.Pointer, slab.Handle) { return p.TakeNamed() }
 
 func get(p *slab.Pool, h slab.Handle) unsafe.Pointer { return p.Get(h) }

@@ -2,7 +2,6 @@ package slab
 
 import (
 	"math/bits"
-	"slices"
 	"unsafe"
 )
 
@@ -139,7 +138,7 @@ func (p *Pool) refill() error {
 // first name.
 func (p *Pool) assure() {
 	if seq := p.group.Index >> slotShift; p.names && int(seq) < len(p.dir) {
-		if e := &p.dir[seq]; e.rec != nil && e.rec.summary == 0 && e.sure == e.floor && !slices.ContainsFunc(e.gens, e.other) {
+		if e := &p.dir[seq]; e.rec != nil && e.rec.summary == 0 && e.sure == e.floor && e.firstNames() {
 			e.sure = e.floor + 1
 		}
 	}

@@ -35,8 +35,15 @@ func (e *place) gen(slot uint32) *uint32 {
 	return (*uint32)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(e.gens)), uintptr(slot)*4))
 }
 
-// other tells whether gen is not that of a first name.
-func (e *place) other(gen uint32) bool { return gen != e.floor+1 }
+// firstNames tells whether every slot has its first name.
+func (e *place) firstNames() bool {
+	for _, g := range e.gens {
+		if g != e.floor+1 {
+			return false
+		}
+	}
+	return true
+}
 
 // slotAt returns the slot that starts at addr, any address at all. It is what
 // slabRef.slotAt is to a slab.
