@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vita-go/deblockator/arena"
+	"github.com/vita-go/deblockator/blocksrc"
+	"github.com/vita-go/deblockator/slab"
 )
 
 // runsOf asserts that Chunks shows the live objects as the longest runs there
@@ -149,6 +151,37 @@ func TestChunksRemoving(t *testing.T) {
 		assert.Equal(t, 1, runs, name)
 		assert.Zero(t, h.a.Len())
 	}
+}
+
+// The loop may free all there is, have its memory go, and make others, at the same
+// places: the next slice is of those. No object here ever had a handle.
+func TestChunksOfWhatCameInstead(t *testing.T) {
+	a, err := slab.New(slab.Config{Source: blocksrc.NewBuffer(make([]byte, 1<<20))})
+	require.NoError(t, err)
+	cells, err := arena.New[cell](a)
+	require.NoError(t, err)
+	require.NoError(t, cells.Reserve(2000))
+	var live []*cell
+	for range 2000 {
+		live = append(live, arena.Must(cells.Alloc()))
+	}
+	cells.Free(live[70]) // so that the first slice is a short one
+	live = slices.Delete(live, 70, 71)
+	first := true
+	for run := range cells.Chunks() {
+		for i := range run {
+			require.True(t, cells.Owns(&run[i]))
+		}
+		if first {
+			for _, p := range live {
+				cells.Free(p)
+			}
+			a.Trim()
+			arena.Must(cells.Alloc())
+		}
+		first = false
+	}
+	require.NoError(t, a.Close())
 }
 
 // Writing through what the loops show is writing to the objects.

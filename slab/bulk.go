@@ -31,8 +31,8 @@ func (p *Pool) Room(n int) error {
 	case uint64(n) > 1<<32-1 || n > maxInt-p.Len() || uint64(n) > maxBlockBytes/uint64(p.stride)*maxSeq:
 		return fmt.Errorf("%w: room for %d", ErrTooLarge, n)
 	}
-	if n <= p.slots-p.retired-p.Len() {
-		return nil // some of the retired are in slabs that went, so there is more
+	if n <= p.slots-p.Len() {
+		return nil
 	}
 	p.settle() // now, for it may give a slab back
 	n += p.Len()
@@ -42,10 +42,10 @@ func (p *Pool) Room(n int) error {
 	p.reserved = maxInt
 	defer func() { p.reserved = reserved }()
 	var made []uint32
-	for p.slots-p.lost() < n {
-		id, err := p.growBy(n - (p.slots - p.lost()))
+	for p.slots < n {
+		id, err := p.growBy(n - p.slots)
 		if p.a.startAnew(err) {
-			id, err = p.growBy(n - (p.slots - p.lost()))
+			id, err = p.growBy(n - p.slots)
 		}
 		if err != nil {
 			for _, id := range made {
@@ -59,18 +59,6 @@ func (p *Pool) Room(n int) error {
 	}
 	p.a.after()
 	return nil
-}
-
-// lost is the number of retired slots in the slabs there are.
-func (p *Pool) lost() (n int) {
-	if p.retired > 0 {
-		for i := range p.dir {
-			if e := &p.dir[i]; e.base != nil {
-				n += int(p.a.slabs[e.id].rec.retired)
-			}
-		}
-	}
-	return n
 }
 
 // Reset frees every slot and keeps the slabs, until there is need of their memory
@@ -125,8 +113,7 @@ func (p *Pool) resetSlab(e *place, s *slab) {
 			g := e.gen(w<<6 | uint32(i))
 			if *g += *g & 1; *g == deadGen {
 				m &^= 1 << i
-				s.retired++
-				p.retired++
+				p.retire(s)
 			}
 		}
 		if *s.word(w) |= m; *s.word(w) != 0 {

@@ -30,7 +30,7 @@ type cache struct {
 	reserved   int    // slots that there must be
 	slabs      int
 	bytes      int // of the slabs' chunks
-	slots      int
+	slots      int // but for those that are retired
 	used       int // slots taken
 
 	frees  uint64  // slots given back
@@ -316,7 +316,7 @@ func (c *cache) discard(id uint32) {
 		a.slabs[id].class.forget()
 	}
 	c.slabs--
-	c.slots -= int(s.slots)
+	c.slots -= s.usable()
 	c.bytes -= size
 	a.addrs.set(s.addr, uintptr(size), 0)
 	a.slabs[id] = noSlab
@@ -340,7 +340,7 @@ func (c *cache) trim() {
 	for id := c.head; id != 0; {
 		s := c.a.slabs[id].rec
 		next := s.next
-		if s.used == 0 && c.slots-int(s.slots) >= c.reserved {
+		if s.used == 0 && c.slots-s.usable() >= c.reserved {
 			c.discard(id)
 		}
 		id = next

@@ -23,7 +23,7 @@ func (k *checker) slabs() {
 		m := sums[s.owner]
 		ch := a.table.at(s.chunk)
 		m.slabs++
-		m.slots += int(s.slots)
+		m.slots += s.usable()
 		m.used += int(s.used)
 		m.bytes += int(ch.size) << granuleShift
 		if s.summary != 0 {

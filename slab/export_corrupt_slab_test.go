@@ -319,7 +319,7 @@ var slabCorruptions = map[string][]Corruption{
 			e, _ := livePlace(p)
 			s := a.slabs[e.id].rec
 			return both(setTo(&s.retired, s.retired+1), setTo(&s.used, s.used-1), setTo(&p.used, p.used-1),
-				setTo(&a.live, a.live-int(p.stride)))
+				setTo(&p.slots, p.slots-1), setTo(&a.live, a.live-int(p.stride)))
 		}},
 		{"slab in another place", func(a *Allocator, p *Pool) func() {
 			e, _ := livePlace(p)

@@ -42,6 +42,15 @@ func (p *Pool) Generation(h Handle) uint32 {
 // Places returns how many places the pool ever had, and how many wait for a slab.
 func (p *Pool) Places() (all, vacant int) { return len(p.dir), len(p.vacantSeqs) }
 
+// UsePlaces makes it as if a new pool had used up so many places, all of whose
+// generations have come to their end.
+func (p *Pool) UsePlaces(n int) {
+	p.dir = make([]place, n, maxSeq+1)
+	for i := range p.dir {
+		p.dir[i].floor = deadGen
+	}
+}
+
 // AtHand returns how many slots the pool will hand out before it opens a bitmap.
 func (p *Pool) AtHand() int { return bits.OnesCount64(p.group.Slots) }
 

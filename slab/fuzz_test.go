@@ -359,6 +359,16 @@ func (m *model) poolStep(op int, t *opTape) {
 				m.step(t)
 			}
 		})
+	case 16: // all of it goes, its slabs too, and some comes back
+		for len(p.live) > 0 {
+			m.give(p, len(p.live)-1, op&1 == 0)
+		}
+		m.trim()
+		for range t.below(100) {
+			if !m.take(p, op) {
+				break
+			}
+		}
 	case 14:
 		for i, h := range p.dead {
 			m.stale(p, h)

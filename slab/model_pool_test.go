@@ -19,6 +19,7 @@ import (
 // some that are dead.
 type modelPool struct {
 	*slab.Pool
+	pointers            bool // no slot ever has a name
 	size, align, stride int
 	reserved            int // slots that there must be, live or free
 	live                []*modelObject
@@ -44,7 +45,7 @@ func (m *model) newPool(size, align int) bool {
 	}
 	align = max(align, 1)
 	m.pools = append(m.pools, &modelPool{
-		Pool: p, size: size, align: align, stride: int((uint64(max(size, 1)) + uint64(align) - 1) &^ uint64(align-1)),
+		Pool: p, pointers: len(m.pools)&1 != 0, size: size, align: align, stride: int((uint64(max(size, 1)) + uint64(align) - 1) &^ uint64(align-1)),
 	})
 	return true
 }
@@ -105,7 +106,10 @@ func (m *model) take(p *modelPool, how int) bool {
 	var q unsafe.Pointer
 	var h slab.Handle
 	var err error
-	switch how % 3 {
+	if how %= 3; p.pointers {
+		how %= 2
+	}
+	switch how {
 	case 0:
 		if q, err = p.Alloc(); err == nil && p.size > 0 && !isZero(unsafe.Slice((*byte)(q), p.size)) {
 			m.fatalf("Pool.Alloc returned bytes that are not zero")
@@ -122,24 +126,28 @@ func (m *model) take(p *modelPool, how int) bool {
 		m.refused(err, before, uint64(p.stride)*8+uint64(p.align), "a slot")
 		return false
 	}
-	if how%3 != 2 && m.stamp%3 != 0 {
+	if how != 2 && m.stamp%3 != 0 && !p.pointers {
 		h = p.Pool.Handle(q)
 	}
-	if how%3 == 2 && h == (slab.Handle{}) {
+	if how == 2 && h == (slab.Handle{}) {
 		m.fatalf("Insert returned the zero handle")
 	}
 	m.enterSlot(p, q, h)
 	return true
 }
 
-// slotsOf visits the slots of a group, as an arena does.
-func slotsOf(g slab.Group, stride int) iter.Seq2[unsafe.Pointer, slab.Handle] {
+// slotsOf visits the slots of a group, as an arena does, and gives them names.
+func slotsOf(g slab.Group, stride int, names bool) iter.Seq2[unsafe.Pointer, slab.Handle] {
 	return func(yield func(unsafe.Pointer, slab.Handle) bool) {
 		for i := range 64 {
 			if g.Slots>>i&1 == 0 {
 				continue
 			}
-			if !yield(unsafe.Add(g.Base, i*stride), slab.HandleAt(g.Index+uint32(i), unsafe.Add(g.Gens, i*4))) {
+			var h slab.Handle
+			if names {
+				h = slab.HandleAt(g.Index+uint32(i), unsafe.Add(g.Gens, i*4))
+			}
+			if !yield(unsafe.Add(g.Base, i*stride), h) {
 				return
 			}
 		}
@@ -157,7 +165,7 @@ func (m *model) takeGroup(p *modelPool, n int) bool {
 	if got := bits.OnesCount64(g.Slots); got > max(n, 0) || n > 0 && got == 0 {
 		m.fatalf("TakeGroup(%d) returned %d slots", n, got)
 	}
-	for q, h := range slotsOf(g, p.stride) {
+	for q, h := range slotsOf(g, p.stride, !p.pointers) {
 		m.enterSlot(p, q, h)
 	}
 	return true

@@ -114,7 +114,7 @@ func (p *Pool) forget(s *slab) {
 	if p.group.Slots == 0 {
 		p.group = Group{} // it may point to where the slab was
 	}
-	if s.retired == 0 && e.floor < deadGen {
+	if e.floor < deadGen { // it is not if a slot was retired
 		p.vacantSeqs = append(p.vacantSeqs, s.seq)
 	}
 }

@@ -123,7 +123,7 @@ func TestPoolTakeGroup(t *testing.T) {
 			require.NoError(t, err)
 			require.LessOrEqual(t, bits.OnesCount64(g.Slots), n)
 			require.Equal(t, n > 0, g.Slots != 0)
-			for q, h := range slotsOf(g, stride) {
+			for q, h := range slotsOf(g, stride, true) {
 				require.Nil(t, live[h])
 				require.Equal(t, q, p.Get(h))
 				live[h] = q
@@ -141,5 +141,96 @@ func TestPoolTakeGroup(t *testing.T) {
 		g, err := p.TakeGroup(-5)
 		assert.Zero(t, g)
 		assert.NoError(t, err)
+	}
+}
+
+// Retired slots are no room that was reserved.
+func TestPoolReservesBesideRetiredSlots(t *testing.T) {
+	p, _ := newPool(t, 64, 8, slab.Config{})
+	require.NoError(t, p.Room(1000))
+	var hs []slab.Handle
+	for range p.Stats().Free {
+		_, h, err := p.Insert()
+		require.NoError(t, err)
+		hs = append(hs, p.SetGeneration(h, slab.PoolLastGen))
+	}
+	for _, h := range hs[1:] {
+		require.True(t, p.Remove(h))
+	}
+	require.Equal(t, 1, p.Len())
+	var more []slab.Handle
+	for range 3000 {
+		_, h, err := p.Insert()
+		require.NoError(t, err)
+		more = append(more, h)
+	}
+	require.NoError(t, p.Reserve(0)) // for as many as are live now
+	for _, h := range more {
+		require.True(t, p.Remove(h))
+	}
+	require.GreaterOrEqual(t, p.Stats().Free, len(more))
+}
+
+// Slots that were retired in slabs that went are not missing in those there are.
+func TestPoolRoomAfterRetiredSlabs(t *testing.T) {
+	p, hs := filledPool(t, 64, 64)
+	for _, h := range hs {
+		require.True(t, p.Remove(p.SetGeneration(h, slab.PoolLastGen)))
+	}
+	require.Zero(t, p.Stats().Slabs)
+	for range 3 {
+		require.NoError(t, p.Room(1))
+		require.Equal(t, 1, p.Stats().Slabs)
+	}
+}
+
+// A pool that has had slabs in all the places that a handle can tell apart, to the end
+// of their generations, is full.
+func TestPoolPlacesAreFinite(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a table of 64 MB")
+	}
+	p, _ := newPool(t, 64, 8, slab.Config{})
+	p.UsePlaces(slab.PoolMaxSeq - 1)
+	for range p.Stats().Free + 64 {
+		_, h, err := p.Insert()
+		require.NoError(t, err)
+		place, _ := h.Index()
+		require.EqualValues(t, slab.PoolMaxSeq-1, place)
+	}
+	_, _, err := p.Insert()
+	require.ErrorIs(t, err, slab.ErrTooLarge)
+	require.ErrorIs(t, p.Room(1), slab.ErrTooLarge)
+}
+
+// An empty slab, kept for the next need or reserved, comes behind those in part use.
+func TestEmptySlabIsFilledLast(t *testing.T) {
+	for _, reserved := range []bool{false, true} {
+		p, first := filledPool(t, 64, 64)
+		var second []slab.Handle
+		require.NoError(t, p.Room(64))
+		for range p.Stats().Free {
+			_, h, err := p.Insert()
+			require.NoError(t, err)
+			second = append(second, h)
+		}
+		require.Equal(t, 2, p.Stats().Slabs)
+		if reserved {
+			require.NoError(t, p.Reserve(0))
+		}
+		require.True(t, p.Remove(second[0])) // the group
+		require.True(t, p.Remove(first[0]))  // this slab is on the list first
+		require.True(t, p.Remove(second[9]))
+		for _, h := range first[1:] {
+			require.True(t, p.Remove(h))
+		}
+		liveSlots(p) // which gives the group back
+		require.Equal(t, 2, p.Stats().Slabs)
+		for _, want := range []uint32{1, 1, 0} {
+			_, h, err := p.Insert()
+			require.NoError(t, err)
+			place, _ := h.Index()
+			require.Equal(t, want, place, "reserved: %v", reserved)
+		}
 	}
 }

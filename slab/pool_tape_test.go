@@ -156,7 +156,7 @@ var poolOps = []struct {
 		if err != nil {
 			m.add(nil, slab.Handle{}, err)
 		}
-		for q, h := range slotsOf(g, m.p.Stats().Stride) {
+		for q, h := range slotsOf(g, m.p.Stats().Stride, true) {
 			m.add(q, h, nil)
 		}
 	}},

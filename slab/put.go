@@ -143,9 +143,15 @@ func (p *Pool) end(e *place, slot uint32) {
 	}
 	*e.gen(slot) = deadGen
 	e.sure = touched
-	e.rec.retired++
+	p.retire(e.rec)
 	p.frees++
-	p.retired++
 	p.drop(e.id, e.rec)
 	p.a.after()
+}
+
+// retire counts a slot of s as one that is used no more.
+func (p *Pool) retire(s *slab) {
+	s.retired++
+	p.retired++
+	p.slots--
 }

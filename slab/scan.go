@@ -91,7 +91,6 @@ func (c *Scan) Next() bool {
 			}
 		}
 		if !c.enter() {
-			c.Live = 0
 			return false
 		}
 	}
@@ -141,7 +140,9 @@ func (c *Scan) Refresh() uint64 {
 	}
 	p := c.pool
 	c.Seen = *c.Frees
-	if e := &p.dir[c.seq]; e.base != c.place.base || e.id != c.place.id || e.floor != c.place.floor {
+	// Another slab may be at the place by now. If it has the record, the address and
+	// the size of the one before, what is known of that is true of it too.
+	if e := &p.dir[c.seq]; e.rec != c.place.rec || e.base != c.place.base || e.bytes != c.place.bytes {
 		c.leave()
 		return 0
 	}

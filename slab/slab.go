@@ -52,6 +52,9 @@ func (s *slab) word(w uint32) *uint64 {
 	return (*uint64)(unsafe.Add(unsafe.Pointer(s), slabHeader+uintptr(w)*8))
 }
 
+// usable is the number of slots but for those that are retired.
+func (s *slab) usable() int { return int(s.slots - s.retired) }
+
 func (s *slab) words() uint32 { return (s.slots + 63) / 64 }
 
 func (s *slab) isFree(slot uint32) bool { return *s.word(slot >> 6)>>(slot&63)&1 != 0 }

@@ -220,3 +220,34 @@ func TestSourceOverlapsStuck(t *testing.T) {
 	require.NoError(t, a.Close())
 	require.NoError(t, src.counting.Leaks())
 }
+
+// Nor may a block reach from below into memory that the source did not take back.
+func TestSourceOverlapsStuckFromBelow(t *testing.T) {
+	room, err := new(blocksrc.GoHeap).Acquire(1<<20, 4096)
+	require.NoError(t, err)
+	at, refuse := 512<<10, false
+	liar := &wrapped{Source: new(blocksrc.GoHeap)}
+	liar.acquire = func(_ blocksrc.Source, size, _ int) ([]byte, error) { return room[at : at+size : at+size], nil }
+	liar.release = func(blocksrc.Source, []byte) error {
+		if refuse {
+			return errors.New("not now")
+		}
+		return nil
+	}
+	a, err := slab.New(slab.Config{Source: new(blocksrc.GoHeap), MetaSource: liar})
+	require.NoError(t, err)
+	b, err := a.Alloc(5000, 0)
+	require.NoError(t, err)
+	a.Free(b)
+	refuse = true
+	a.Trim()
+	at -= 4096
+	_, err = a.Alloc(5000, 0)
+	require.ErrorIs(t, err, slab.ErrBadSource)
+	refuse, at = false, 0
+	b, err = a.Alloc(5000, 0)
+	require.NoError(t, err)
+	require.NoError(t, a.Check())
+	a.Free(b)
+	require.NoError(t, a.Close())
+}

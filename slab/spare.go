@@ -14,7 +14,7 @@ func (c *cache) emptied(id uint32) {
 		c.discard(id)
 		return
 	}
-	if c.slots-int(s.slots) < c.reserved {
+	if c.slots-s.usable() < c.reserved {
 		c.putLast(id, s)
 		return
 	}
@@ -23,7 +23,7 @@ func (c *cache) emptied(id uint32) {
 		c.a.dropSpares()
 	}
 	if k := c.spare; k != 0 {
-		if c.a.slabs[k].rec.slots >= s.slots {
+		if c.a.slabs[k].rec.usable() >= s.usable() {
 			c.discard(id)
 			return
 		}
@@ -54,7 +54,7 @@ func (c *cache) setSpare(id uint32) {
 // dropSpare gives the empty slab back that is kept for the next need, unless it was
 // reserved since: then it is kept for that.
 func (c *cache) dropSpare() {
-	if c.slots-int(c.a.slabs[c.spare].rec.slots) >= c.reserved {
+	if c.slots-c.a.slabs[c.spare].rec.usable() >= c.reserved {
 		c.discard(c.spare)
 	} else {
 		c.setSpare(0)

@@ -160,7 +160,7 @@ type PoolStats struct {
 func (p *Pool) Stats() PoolStats {
 	live := p.Len()
 	return PoolStats{
-		Live: live, Free: p.slots - live - p.lost(), Retired: p.retired, Slabs: p.slabs,
+		Live: live, Free: p.slots - live, Retired: p.retired, Slabs: p.slabs,
 		Stride: int(p.stride), Bytes: p.bytes,
 		Allocs: p.frees - p.gone + uint64(live), Frees: p.frees - p.gone,
 	}

@@ -1,0 +1,182 @@
+package slab_test
+
+import (
+	"math/bits"
+	"math/rand/v2"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/blocksrc"
+	"github.com/vita-go/deblockator/slab"
+)
+
+// What a scan shows when its slab goes while it is under way, and another comes.
+
+// fillSlabs takes all slots there are, n at least, and returns where they are.
+func fillSlabs(t *testing.T, p *slab.Pool, n int) map[unsafe.Pointer]bool {
+	t.Helper()
+	live := make(map[unsafe.Pointer]bool)
+	require.NoError(t, p.Room(n))
+	for range p.Stats().Free {
+		q, err := p.AllocUninitialized()
+		require.NoError(t, err)
+		live[q] = true
+	}
+	return live
+}
+
+// goneUnder returns a scan that has shown the first slots of a pool that is empty now
+// and has no slab.
+func goneUnder(t *testing.T, p *slab.Pool, live map[unsafe.Pointer]bool) slab.Scan {
+	t.Helper()
+	s := p.Scan()
+	require.True(t, s.Next())
+	for q := range live {
+		p.Free(q)
+	}
+	p.Allocator().Trim()
+	require.Zero(t, p.Stats().Slabs)
+	return s
+}
+
+// onlyLive goes on with a scan that has something at hand.
+func onlyLive(t *testing.T, p *slab.Pool, s *slab.Scan, live map[unsafe.Pointer]bool) {
+	t.Helper()
+	stride := p.Stats().Stride
+	for s.Live &= s.Refresh(); ; {
+		for m := s.Live; m != 0; m &= m - 1 {
+			require.True(t, live[unsafe.Add(s.Base, bits.TrailingZeros64(m)*stride)], "a scan shows what is not live")
+		}
+		if !s.Next() {
+			return
+		}
+	}
+}
+
+// The other slab has the number of the one before and lies where it lay. Slots that
+// never had a name leave the generations as they were, so these do not tell.
+func TestScanOfASlabOfAnotherSize(t *testing.T) {
+	for _, buffer := range []bool{true, false} {
+		for _, first := range []int{1, 150, 2000} {
+			for _, then := range []int{1, 150, 2000} {
+				var src blocksrc.Source = new(blocksrc.GoHeap)
+				if buffer {
+					src = blocksrc.NewBuffer(make([]byte, 1<<20))
+				}
+				p, _ := newPool(t, 64, 8, slab.Config{Source: src})
+				s := goneUnder(t, p, fillSlabs(t, p, first))
+				onlyLive(t, p, &s, fillSlabs(t, p, then))
+			}
+		}
+	}
+}
+
+// The other slab has the record of the one before, and lies elsewhere.
+func TestScanOfASlabThatHasMoved(t *testing.T) {
+	p, _ := newPool(t, 64, 8, slab.Config{})
+	a := p.Allocator()
+	live := fillSlabs(t, p, 1)
+	fence, err := a.Alloc(2000, 8) // keeps the block
+	require.NoError(t, err)
+	s := goneUnder(t, p, live)
+	there, err := a.Alloc(len(live)*64, 8)
+	require.NoError(t, err)
+	require.True(t, live[unsafe.Pointer(&there[0])])
+	again := fillSlabs(t, p, 1)
+	require.Len(t, again, len(live))
+	onlyLive(t, p, &s, again)
+	a.Free(there)
+	a.Free(fence)
+}
+
+// The other slab lies where the one before lay, and has another record.
+func TestScanOfASlabWithAnotherRecord(t *testing.T) {
+	p, _ := newPool(t, 64, 8, slab.Config{})
+	a := p.Allocator()
+	other, err := slab.NewPool(a, 64, 8)
+	require.NoError(t, err)
+	live := fillSlabs(t, p, 1)
+	fence, err := a.Alloc(2000, 8)
+	require.NoError(t, err)
+	s := goneUnder(t, p, live)
+	there, err := a.Alloc(len(live)*64, 8)
+	require.NoError(t, err)
+	fillSlabs(t, other, 1) // takes the record, whose slots are all live
+	a.Free(there)
+	again := fillSlabs(t, p, 1)
+	require.True(t, again[s.Base])
+	for q := range again {
+		if q != s.Base {
+			p.Free(q)
+			delete(again, q)
+		}
+	}
+	onlyLive(t, p, &s, again)
+	a.Free(fence)
+	require.NoError(t, other.Close())
+}
+
+// Next sees by itself that slots were freed since, also one that is at hand now and
+// in no bitmap.
+func TestScanNextAfterAFree(t *testing.T) {
+	p, hs := filledPool(t, 24, 200)
+	s := p.Scan()
+	require.True(t, s.Next())
+	p.Free(p.Get(hs[70]))
+	require.Equal(t, 1, p.AtHand())
+	require.True(t, s.Next())
+	require.Equal(t, ^uint64(1<<6), s.Live)
+	for _, h := range hs {
+		p.Remove(h)
+	}
+	p.Allocator().Trim()
+	require.False(t, s.Next())
+}
+
+// The loop over a scan may do anything: what is live at its turn is shown, and nothing
+// else, whatever becomes of the slabs, named or not.
+func TestScanWhileSlabsComeAndGo(t *testing.T) {
+	rounds := 60
+	if slow() {
+		rounds = 15
+	}
+	for seed := range rounds {
+		r := rand.New(rand.NewPCG(uint64(seed), 18))
+		src := newFaultySource(blocksrc.NewBuffer(make([]byte, 1<<20)), 1<<20)
+		m := newModel(t, slab.Config{}, src, src)
+		require.True(t, m.newPool(64, 8))
+		require.True(t, m.newPool(64, 8))
+		p := m.pools[seed%2] // slots of the second never have a name
+		take := func(n int) {
+			require.True(t, m.reserve(p, r.IntN(2)*n)) // in one slab, or in small ones
+			for range n {
+				require.True(t, m.take(p, 1+r.IntN(2)))
+			}
+		}
+		give := func(n int) {
+			for range min(n, len(p.live)) {
+				m.give(p, r.IntN(len(p.live)), r.IntN(2) == 0)
+			}
+		}
+		for range 6 {
+			take(r.IntN(400))
+			m.scanWith(p, func() {
+				switch r.IntN(100) {
+				case 0:
+					give(len(p.live))
+					m.trim()
+					take(r.IntN(400))
+				case 1:
+					give(r.IntN(100))
+				case 2:
+					take(r.IntN(100))
+				case 3:
+					m.trim()
+				}
+			})
+		}
+		m.finish()
+	}
+}
