@@ -75,7 +75,7 @@ func TestScanOfASlabOfAnotherSize(t *testing.T) {
 
 // The other slab has the record of the one before, and lies elsewhere.
 func TestScanOfASlabThatHasMoved(t *testing.T) {
-	p, _ := newPool(t, 64, 8, slab.Config{})
+	p, _ := newPool(t, 64, 8, slab.Config{BlockAlign: 4 << 10}) // so that a slab starts a block
 	a := p.Allocator()
 	live := fillSlabs(t, p, 1)
 	fence, err := a.Alloc(2000, 8) // keeps the block
@@ -93,7 +93,7 @@ func TestScanOfASlabThatHasMoved(t *testing.T) {
 
 // The other slab lies where the one before lay, and has another record.
 func TestScanOfASlabWithAnotherRecord(t *testing.T) {
-	p, _ := newPool(t, 64, 8, slab.Config{})
+	p, _ := newPool(t, 64, 8, slab.Config{BlockAlign: 4 << 10}) // so that a slab starts a block
 	a := p.Allocator()
 	other, err := slab.NewPool(a, 64, 8)
 	require.NoError(t, err)
