@@ -235,3 +235,32 @@ func TestEmptySlabIsFilledLast(t *testing.T) {
 		}
 	}
 }
+
+// A slab that was full comes before the empty one that is kept.
+func TestFullSlabIsFilledFirst(t *testing.T) {
+	p, first := filledPool(t, 64, 64)
+	var second []slab.Handle
+	require.NoError(t, p.Room(64))
+	for range p.Stats().Free {
+		_, h, err := p.Insert()
+		require.NoError(t, err)
+		second = append(second, h)
+	}
+	for _, h := range second {
+		require.True(t, p.Remove(h))
+	}
+	require.Len(t, liveSlots(p), len(first)) // the scan gives the group back
+	require.Equal(t, 2, p.Stats().Slabs, "the second is kept")
+	require.True(t, p.Remove(first[3])) // is the group
+	require.True(t, p.Remove(first[9])) // goes to the bitmap
+	for range 2 {
+		_, h, err := p.Insert()
+		require.NoError(t, err)
+		place, _ := h.Index()
+		require.Zero(t, place)
+	}
+	_, h, err := p.Insert()
+	require.NoError(t, err)
+	place, _ := h.Index()
+	require.Equal(t, uint32(1), place)
+}
