@@ -84,14 +84,17 @@ func (m *addrMap) place(key uintptr) *region {
 	return (*region)(unsafe.Add(m.first, (key&m.mask)*unsafe.Sizeof(region{})))
 }
 
-// again returns what to look by when the place found by x is another's: x is a key
-// first, then what again made of it, and its upper half tells the place. Blocks that
-// lie whole GiB apart all have the same first place, and regions one behind the other
-// fill one place after the other: neither to look in the next place nor to go on by a
-// step would do, they walk along such a row. So x goes through a linear congruence,
-// which comes by every place sooner or later (Hull and Dobell, 1962: golden is one
-// more than a multiple of 4).
-func again(x uintptr) uintptr { return x*golden + 1 }
+// again returns where to look when the place found by x is another's, and what that is
+// found by: x is a key first, then what again made of it. Blocks that lie whole GiB
+// apart all have the same first place, and regions one behind the other fill one place
+// after the other: neither to look in the next place nor to go on by a step would do,
+// they walk along such a row. So x goes through a linear congruence, which comes by
+// every place sooner or later (Hull and Dobell, 1962: golden is one more than a
+// multiple of 4).
+func (m *addrMap) again(x uintptr) (*region, uintptr) {
+	x = x*golden + 1
+	return m.place(x >> (bits.UintSize / 2)), x
+}
 
 const golden uintptr = 0x9e37_79b9_7f4a_7c15 >> (64 - bits.UintSize) // of the golden ratio
 
@@ -104,8 +107,7 @@ func (m *addrMap) find(addr uintptr) *region {
 		if r.key == noRegion {
 			return nil
 		}
-		x = again(x)
-		r = m.place(x >> (bits.UintSize / 2))
+		r, x = m.again(x)
 		touch()
 	}
 	return r
@@ -177,8 +179,7 @@ func (m *addrMap) insert(r region) {
 func (m *addrMap) add(r region) {
 	to := m.place(r.key)
 	for x := r.key; to.key != noRegion; {
-		x = again(x)
-		to = m.place(x >> (bits.UintSize / 2))
+		to, x = m.again(x)
 	}
 	*to = r
 }

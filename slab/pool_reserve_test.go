@@ -144,15 +144,24 @@ func TestPoolTakeGroup(t *testing.T) {
 	}
 }
 
-// Retired slots are no room that was reserved.
-func TestPoolReservesBesideRetiredSlots(t *testing.T) {
-	p, _ := newPool(t, 64, 8, slab.Config{})
-	require.NoError(t, p.Room(1000))
-	var hs []slab.Handle
+// insertAll takes all slots there are, n at least, and returns their handles.
+func insertAll(t *testing.T, p *slab.Pool, n int) (hs []slab.Handle) {
+	t.Helper()
+	require.NoError(t, p.Room(n))
 	for range p.Stats().Free {
 		_, h, err := p.Insert()
 		require.NoError(t, err)
-		hs = append(hs, p.SetGeneration(h, slab.PoolLastGen))
+		hs = append(hs, h)
+	}
+	return hs
+}
+
+// Retired slots are no room that was reserved.
+func TestPoolReservesBesideRetiredSlots(t *testing.T) {
+	p, _ := newPool(t, 64, 8, slab.Config{})
+	hs := insertAll(t, p, 1000)
+	for i, h := range hs {
+		hs[i] = p.SetGeneration(h, slab.PoolLastGen)
 	}
 	for _, h := range hs[1:] {
 		require.True(t, p.Remove(h))
@@ -193,7 +202,7 @@ func TestPoolPlacesAreFinite(t *testing.T) {
 	}
 	p, _ := newPool(t, 64, 8, slab.Config{})
 	p.UsePlaces(slab.PoolMaxSeq - 1)
-	for range p.Stats().Free + 64 {
+	for range 64 {
 		_, h, err := p.Insert()
 		require.NoError(t, err)
 		place, _ := h.Index()
@@ -208,13 +217,7 @@ func TestPoolPlacesAreFinite(t *testing.T) {
 func TestEmptySlabIsFilledLast(t *testing.T) {
 	for _, reserved := range []bool{false, true} {
 		p, first := filledPool(t, 64, 64)
-		var second []slab.Handle
-		require.NoError(t, p.Room(64))
-		for range p.Stats().Free {
-			_, h, err := p.Insert()
-			require.NoError(t, err)
-			second = append(second, h)
-		}
+		second := insertAll(t, p, 64)
 		require.Equal(t, 2, p.Stats().Slabs)
 		if reserved {
 			require.NoError(t, p.Reserve(0))
@@ -239,13 +242,7 @@ func TestEmptySlabIsFilledLast(t *testing.T) {
 // A slab that was full comes before the empty one that is kept.
 func TestFullSlabIsFilledFirst(t *testing.T) {
 	p, first := filledPool(t, 64, 64)
-	var second []slab.Handle
-	require.NoError(t, p.Room(64))
-	for range p.Stats().Free {
-		_, h, err := p.Insert()
-		require.NoError(t, err)
-		second = append(second, h)
-	}
+	second := insertAll(t, p, 64)
 	for _, h := range second {
 		require.True(t, p.Remove(h))
 	}
