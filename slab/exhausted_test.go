@@ -250,10 +250,12 @@ func TestPoolExhaustedByRecords(t *testing.T) {
 }
 
 // TestResetSlabsAreReclaimed: slabs that a Reset has left empty go when there is
-// need of their memory elsewhere, but for those that are reserved.
+// need of their memory elsewhere, but for those that are reserved. The records have
+// a source of their own: how many there are depends on where blocks come to lie.
 func TestResetSlabsAreReclaimed(t *testing.T) {
 	for _, reserved := range []bool{false, true} {
-		a, err := slab.New(slab.Config{Source: blocksrc.Limit(new(blocksrc.GoHeap), 1<<20)})
+		heap := new(blocksrc.GoHeap)
+		a, err := slab.New(slab.Config{Source: blocksrc.Limit(heap, 1<<20), MetaSource: heap})
 		require.NoError(t, err)
 		p, err := slab.NewPool(a, 64, 8)
 		require.NoError(t, err)
@@ -285,7 +287,7 @@ func TestResetSlabsAreReclaimed(t *testing.T) {
 				require.NoError(t, err)
 			}
 		} else {
-			require.Greater(t, q.Len(), (n-1000)*64/20_000-2)
+			require.GreaterOrEqual(t, q.Len(), 15*3) // in 16 blocks; one may be kept
 		}
 		require.NoError(t, a.Check())
 		require.NoError(t, a.Close())
