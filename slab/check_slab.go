@@ -174,6 +174,9 @@ func (k *checker) generations(id uint32, s *slab) {
 		if e.sure != touched && (g&^1 != e.floor || e.sure != e.floor && g != e.sure) {
 			k.fail("slab %d: slot %d has generation %d, but all have %d for sure", id, i, g, e.sure)
 		}
+		if !p.names && g != e.floor {
+			k.fail("slab %d: slot %d has generation %d, not %d, in a pool without names", id, i, g, e.floor)
+		}
 		switch {
 		case grouped && (free || g&1 != 0):
 			k.fail("slab %d: slot %d of the group is free: %t, generation %d", id, i, free, g)
@@ -184,8 +187,8 @@ func (k *checker) generations(id uint32, s *slab) {
 			}
 		case !free && g == deadGen:
 			retired++
-		case g&1 != 0 && (free || !p.names):
-			k.fail("slab %d: slot %d has a name, is free: %t, generation %d", id, i, free, g)
+		case g&1 != 0 && free:
+			k.fail("slab %d: slot %d is free and has a name, generation %d", id, i, g)
 		case g >= deadGen:
 			k.fail("slab %d: slot %d has generation %d, and is free: %t", id, i, g, free)
 		case g < e.floor:

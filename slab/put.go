@@ -20,7 +20,7 @@ func (p *Pool) Free(q unsafe.Pointer) {
 		prod := uint64(off) * uint64(p.quick)
 		if slot := uint32(prod >> 32); off < e.bytes && uint32(prod) < p.quick {
 			s := e.rec
-			if !s.isFree(slot) && s.retired == 0 && (!p.names || *e.gen(slot) != lastGen) {
+			if !s.isFree(slot) && (!p.names || s.retired == 0 && *e.gen(slot) != lastGen) {
 				if p.group.Slots == 0 {
 					p.open(e, slot, q)
 					return
