@@ -159,7 +159,7 @@ func sliceOf(p unsafe.Pointer, n int, size uintptr) []byte {
 
 // revive makes a slot live that was at hand.
 func (a *Allocator) revive(c *class, h *atHand) unsafe.Pointer {
-	*h.live |= 1 << (h.id & 63)
+	setBit(h.live, uint32(h.id)&63)
 	a.gain(c.stride)
 	touch()
 	return h.at

@@ -113,8 +113,7 @@ func (c *cache) restore(id uint32, s *slab, slot uint32) {
 	if s.summary == 0 {
 		c.relist(id, s)
 	}
-	s.summary |= 1 << (slot >> 6 & 63)
-	*s.word(slot >> 6) |= 1 << (slot & 63)
+	s.markFree(slot)
 	touch()
 	if s.used--; s.used == 0 {
 		c.emptied(id)
@@ -284,7 +283,7 @@ func (c *cache) newSlab(slots uint32, size int) (uint32, error) {
 	ref := slabRef{base: a.user.pointer(ch), rec: s, class: &noClass}
 	if !c.generations {
 		ref.live, ref.class = s.behindFree(), a.classes[c.id]
-		clear(unsafe.Slice((*uint64)(ref.live), s.words()))
+		clear(unsafe.Slice(ref.live, s.words()))
 	}
 	a.slabs[id] = ref
 	a.addrs.set(addr, uintptr(size), slabEntry(id))

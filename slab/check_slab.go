@@ -30,7 +30,7 @@ func (k *checker) slabs() {
 			m.listed++
 		}
 		sums[s.owner] = m
-		ref, class, live := &a.slabs[id], &noClass, unsafe.Pointer(nil)
+		ref, class, live := &a.slabs[id], &noClass, (*uint64)(nil)
 		if s.owner < numClasses {
 			class, live = a.classes[s.owner], s.behindFree()
 		}

@@ -189,7 +189,7 @@ var slabCorruptions = map[string][]Corruption{
 		}},
 		{"live bits are elsewhere", func(a *Allocator, _ *Pool) func() {
 			id, _ := partial(a)
-			return setTo(&a.slabs[id].live, unsafe.Add(a.slabs[id].live, 8))
+			return setTo(&a.slabs[id].live, word(a.slabs[id].live, 64))
 		}},
 		{"class as Free sees it", func(a *Allocator, _ *Pool) func() {
 			id, _ := partial(a)

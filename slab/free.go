@@ -21,10 +21,9 @@ func (a *Allocator) Free(b []byte) {
 			if prod := uint64(addr-uintptr(ref.base)) * uint64(c.quick); // see slotAt
 			uint32(prod) < c.quick && c.stride == uintptr(cap(b)) && n < c.limit {
 				slot := uint32(prod >> 32)
-				word, bit := ref.liveWord(slot), uint64(1)<<(slot&63)
-				if m := *word; m&bit != 0 {
+				if word := ref.liveWord(slot); hasBit(word, slot&63) {
 					poison(b[:cap(b)])
-					*word = m &^ bit
+					clearBit(word, slot&63)
 					a.live -= cap(b)
 					c.put(n, b, word, slotOf(uint32(id), slot))
 					touch()
@@ -49,7 +48,7 @@ func (a *Allocator) free(b []byte, op string) bool {
 		c := ref.class
 		if slot, ok := ref.slotAt(addr); ok && c.stride == uintptr(cap(b)) && ref.isLive(slot) {
 			poison(b[:cap(b)])
-			*ref.liveWord(slot) &^= 1 << (slot & 63)
+			clearBit(ref.live, slot)
 			a.live -= cap(b)
 			c.full(b, ref.liveWord(slot), slotOf(v.number(), slot))
 			return true

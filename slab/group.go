@@ -35,7 +35,7 @@ func (o *Group) among(s *slab, w uint32) uint64 {
 // has tells whether the slot with this index is in the group.
 func (o *Group) has(index uint32) bool {
 	i := index - o.Index
-	return i < 64 && o.Slots>>(i&63)&1 != 0
+	return i < 64 && hasBit(&o.Slots, i&63)
 }
 
 // Take takes a slot of the group and leaves in it what was there before. That is
@@ -45,7 +45,7 @@ func (o *Group) has(index uint32) bool {
 func (p *Pool) Take() unsafe.Pointer {
 	o := &p.group
 	m := o.Slots
-	if m == 0 {
+	if none(m) {
 		return nil
 	}
 	o.Slots = m & (m - 1)
@@ -55,7 +55,7 @@ func (p *Pool) Take() unsafe.Pointer {
 // TakeNamed is Take that returns the slot's handle as well, after Names.
 func (p *Pool) TakeNamed() (q unsafe.Pointer, h Handle) {
 	o := &p.group
-	if m := o.Slots; m != 0 {
+	if m := o.Slots; !none(m) {
 		o.Slots = m & (m - 1)
 		i := bits.TrailingZeros64(m)
 		g := (*uint32)(unsafe.Add(o.Gens, i*4))

@@ -21,7 +21,7 @@ func (p *Pool) Free(q unsafe.Pointer) {
 		if slot := uint32(prod >> 32); off < e.bytes && uint32(prod) < p.quick {
 			s := e.rec
 			if !s.isFree(slot) && (!p.names || s.retired == 0 && *e.gen(slot) != lastGen) {
-				if p.group.Slots == 0 {
+				if none(p.group.Slots) {
 					p.open(e, slot, q)
 					return
 				}
@@ -60,7 +60,7 @@ func (p *Pool) Remove(h Handle) bool {
 		return false
 	}
 	if h.gen != lastGen {
-		if p.group.Slots == 0 {
+		if none(p.group.Slots) {
 			p.open(e, slot, p.at(e, slot))
 			return true
 		}
@@ -99,13 +99,12 @@ func (p *Pool) dead(e *place, slot uint32) {
 
 // common tells whether shelve will do for a slot of s: s was not full, and has
 // others in use besides what a group can have, which is 63 once it is open.
-func (s *slab) common() bool { return s.summary != 0 && s.used > 64 }
+func (s *slab) common() bool { return !none(s.summary) && s.used > 64 }
 
 // shelve frees a slot and sets its bit in the bitmap of its slab.
 func (p *Pool) shelve(e *place, s *slab, slot uint32) {
 	p.dead(e, slot)
-	s.summary |= 1 << (slot >> 6 & 63)
-	*s.word(slot >> 6) |= 1 << (slot & 63)
+	s.markFree(slot)
 	s.used--
 	p.used--
 	p.a.live -= int(p.stride)

@@ -48,25 +48,30 @@ type slab struct {
 
 var _ [0]struct{} = [unsafe.Sizeof(slab{}) / (slabHeader + 1)]struct{}{}
 
-func (s *slab) word(w uint32) *uint64 {
-	return (*uint64)(unsafe.Add(unsafe.Pointer(s), slabHeader+uintptr(w)*8))
-}
+// free points at the bitmap of free slots.
+func (s *slab) free() *uint64 { return (*uint64)(unsafe.Add(unsafe.Pointer(s), slabHeader)) }
+
+func (s *slab) word(w uint32) *uint64 { return word(s.free(), w<<6) }
 
 // usable is the number of slots but for those that are retired.
 func (s *slab) usable() int { return int(s.slots - s.retired) }
 
 func (s *slab) words() uint32 { return (s.slots + 63) / 64 }
 
-func (s *slab) isFree(slot uint32) bool { return *s.word(slot >> 6)>>(slot&63)&1 != 0 }
+func (s *slab) isFree(slot uint32) bool { return hasBit(s.free(), slot) }
+
+// markFree sets a slot's bit, and that of its word.
+func (s *slab) markFree(slot uint32) {
+	setBit(&s.summary, slot>>6&63)
+	setBit(s.free(), slot)
+}
 
 // generations points at the generation of slot 0.
-func (s *slab) generations() unsafe.Pointer { return s.behindFree() }
+func (s *slab) generations() unsafe.Pointer { return unsafe.Pointer(s.behindFree()) }
 
 // behindFree points behind the bitmap of free slots: at that of live ones or at
 // the generations.
-func (s *slab) behindFree() unsafe.Pointer {
-	return unsafe.Add(unsafe.Pointer(s), slabHeader+uintptr(s.words())*8)
-}
+func (s *slab) behindFree() *uint64 { return s.word(s.words()) }
 
 func recordBytes(slots uint32, generations bool) uint32 {
 	bitmap := (slots + 63) / 64 * 8
@@ -82,8 +87,8 @@ func recordBytes(slots uint32, generations bool) uint32 {
 type slabRef struct {
 	base  unsafe.Pointer // of slot 0
 	rec   *slab
-	live  unsafe.Pointer // a class's: the bitmap of live slots
-	class *class         // noClass if it is a pool's
+	live  *uint64 // a class's: the bitmap of live slots
+	class *class  // noClass if it is a pool's
 }
 
 // noSlab is what there is for a number that no slab has.
@@ -99,8 +104,6 @@ func (r *slabRef) slotAt(addr uintptr) (slot uint32, ok bool) {
 }
 
 // liveWord points at the word of the bitmap of live slots that slot is in.
-func (r *slabRef) liveWord(slot uint32) *uint64 {
-	return (*uint64)(unsafe.Add(r.live, slot>>6<<3))
-}
+func (r *slabRef) liveWord(slot uint32) *uint64 { return word(r.live, slot) }
 
-func (r *slabRef) isLive(slot uint32) bool { return *r.liveWord(slot)>>(slot&63)&1 != 0 }
+func (r *slabRef) isLive(slot uint32) bool { return hasBit(r.live, slot) }

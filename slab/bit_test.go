@@ -1,0 +1,36 @@
+package slab_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/vita-go/deblockator/slab"
+)
+
+// TestBits: a bit that is reached in half of a word is that of the whole word, in
+// either order of bytes.
+func TestBits(t *testing.T) {
+	for i := range uint32(3 * 64) {
+		var words, want [3]uint64
+		want[i/64] = 1 << (i % 64)
+		for j := range uint32(3 * 64) {
+			require.False(t, slab.HasBit(&words[0], j))
+		}
+		slab.SetBit(&words[0], i)
+		require.Equal(t, want, words, "bit %d", i)
+		for j := range uint32(3 * 64) {
+			require.Equal(t, j == i, slab.HasBit(&words[0], j), "bit %d where %d is set", j, i)
+		}
+		assert.False(t, slab.None(words[i/64]), "bit %d", i)
+
+		words, want = [3]uint64{^uint64(0), ^uint64(0), ^uint64(0)}, [3]uint64{^uint64(0), ^uint64(0), ^uint64(0)}
+		want[i/64] &^= 1 << (i % 64)
+		slab.ClearBit(&words[0], i)
+		require.Equal(t, want, words, "all but bit %d", i)
+		slab.SetBit(&words[0], i)
+		slab.SetBit(&words[0], i)
+		require.Equal(t, [3]uint64{^uint64(0), ^uint64(0), ^uint64(0)}, words, "bit %d", i)
+	}
+	assert.True(t, slab.None(0))
+}
