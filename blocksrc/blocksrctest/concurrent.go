@@ -17,8 +17,10 @@ import (
 func (s *suite) goroutines() {
 	const workers, rounds, each = 4, 60, 3
 	var all [workers][]*block
+	t := s.team(workers)
+	defer t.end()
 	for i := range rounds {
-		s.together(workers, func(id int) {
+		t.do(func(id int) {
 			size := 1 + (i*7+id*13)%5*s.unit + i%4*1000
 			if b := s.acquire(size, 16<<(i%4)); b != nil {
 				all[id] = append(all[id], b)
@@ -30,7 +32,7 @@ func (s *suite) goroutines() {
 			}
 		})
 	}
-	s.together(workers, func(id int) {
+	t.do(func(id int) {
 		for _, b := range all[id] {
 			s.release(b)
 		}
@@ -39,6 +41,8 @@ func (s *suite) goroutines() {
 
 // releasesAtOnce: of two goroutines that release the same block one succeeds.
 func (s *suite) releasesAtOnce() {
+	t := s.team(2)
+	defer t.end()
 	for range 30 {
 		b := s.acquire(s.unit, 0)
 		if b == nil {
@@ -46,7 +50,7 @@ func (s *suite) releasesAtOnce() {
 		}
 		s.out, s.held = nil, 0
 		var errs [2]error
-		s.together(2, func(id int) { errs[id] = s.src.Release(b.mem) })
+		t.do(func(id int) { errs[id] = s.src.Release(b.mem) })
 		switch lost := errors.Join(errs[:]...); {
 		case errs[0] == nil && errs[1] == nil:
 			s.errorf("two goroutines have released the same block")
@@ -58,17 +62,60 @@ func (s *suite) releasesAtOnce() {
 	}
 }
 
-func (s *suite) together(n int, f func(id int)) {
-	start := make(chan struct{})
-	var done sync.WaitGroup
-	for id := range n {
-		done.Add(1)
-		go func() {
-			defer done.Done()
-			<-start
-			s.guard(func() { f(id) })
-		}()
+// team is goroutines that do something all at once, again and again. They stay from
+// one time to the next: where each is a thread of its own, to make one takes long.
+type team struct {
+	s  *suite
+	to []chan turn
+}
+
+type turn struct {
+	f     func(id int)
+	start chan struct{} // closed when all have come
+	done  *sync.WaitGroup
+}
+
+func (s *suite) team(n int) *team {
+	t := &team{s, make([]chan turn, n)}
+	for id := range t.to {
+		t.to[id] = make(chan turn)
+		go t.work(id)
 	}
-	close(start)
-	done.Wait()
+	return t
+}
+
+func (t *team) work(id int) {
+	ended := false
+	defer func() {
+		if !ended { // a source has called runtime.Goexit, as a failed require does
+			go t.work(id)
+		}
+	}()
+	for next := range t.to[id] {
+		t.turn(id, next)
+	}
+	ended = true
+}
+
+func (t *team) turn(id int, next turn) {
+	defer next.done.Done()
+	<-next.start
+	t.s.guard(func() { next.f(id) })
+}
+
+// do has every goroutine call f with its number, and waits until all have.
+func (t *team) do(f func(id int)) {
+	next := turn{f, make(chan struct{}), new(sync.WaitGroup)}
+	for _, to := range t.to {
+		next.done.Add(1)
+		to <- next
+	}
+	close(next.start)
+	next.done.Wait()
+}
+
+func (t *team) end() {
+	for _, to := range t.to {
+		close(to)
+	}
 }

@@ -3,7 +3,11 @@ package blocksrctest_test
 import (
 	"errors"
 	"math"
+	"runtime"
+	"runtime/debug"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -262,4 +266,26 @@ func TestTestKeepsTheCause(t *testing.T) {
 		return nil, errors.ErrUnsupported
 	}}
 	assert.ErrorIs(t, blocksrctest.Test(refusing), errors.ErrUnsupported)
+}
+
+// TestTestOfASourceThatEndsGoroutines: a source that is a test's own may have a
+// require that fails, which ends the goroutine it is called in. Test goes on.
+func TestTestOfASourceThatEndsGoroutines(t *testing.T) {
+	if runtime.Compiler != "gc" { // TinyGo tells nobody's callers
+		return
+	}
+	var ended atomic.Int32
+	end := func() {
+		if strings.Contains(string(debug.Stack()), "blocksrctest.(*team)") && ended.Add(1)%5 == 0 {
+			runtime.Goexit()
+		}
+	}
+	assert.NoError(t, blocksrctest.Test(&broken{
+		src: heap(),
+		acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
+			end()
+			return src.Acquire(size, align)
+		},
+	}))
+	assert.Greater(t, ended.Load(), int32(200), "calls from goroutines")
 }
