@@ -115,7 +115,8 @@ func TestFreeInsideASlotWithTheRightSize(t *testing.T) {
 		size := slab.ClassSize(c)
 		b, behind := one(t, a, size), one(t, a, size)
 		for off := 1; off < size; off += max(1, size/13) {
-			wrongFree(t, a, slab.Interior, unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), off)), size))
+			inside := unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), off)), size)
+			wrong(t, a, slab.Interior, "Allocator.Free", func() { a.Free(inside) })
 		}
 		a.Free(behind)
 		a.Free(b)
@@ -136,7 +137,8 @@ func TestFreeOfWhatIsAtHand(t *testing.T) {
 		}
 		slots := max(1024/size, 1)
 		for slot := 1; slot < slots; slot++ {
-			wrongFree(t, a, slab.DoubleFree, unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), slot*size)), size))
+			other := unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), slot*size)), size)
+			wrong(t, a, slab.DoubleFree, "Allocator.Free", func() { a.Free(other) })
 		}
 		a.Free(b)
 		wrongFree(t, a, slab.DoubleFree, b)
