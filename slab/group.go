@@ -55,7 +55,7 @@ func (p *Pool) Take() unsafe.Pointer {
 // TakeNamed is Take that returns the slot's handle as well, after Names.
 func (p *Pool) TakeNamed() (q unsafe.Pointer, h Handle) {
 	o := &p.group
-	if m := o.Slots; !none(m) {
+	if m := o.Slots; m != 0 { // to ask none would be too much to be put in line
 		o.Slots = m & (m - 1)
 		i := bits.TrailingZeros64(m)
 		g := (*uint32)(unsafe.Add(o.Gens, i*4))
