@@ -408,9 +408,6 @@ func TestRandomTapes(t *testing.T) {
 	if slow() {
 		n = 12
 	}
-	if testing.Short() {
-		n = 4
-	}
 	for seed := range n {
 		play(t, randomTape(uint64(seed)+1000, 6<<10))
 	}

@@ -115,8 +115,7 @@ func TestFreeInsideASlotWithTheRightSize(t *testing.T) {
 		size := slab.ClassSize(c)
 		b, behind := one(t, a, size), one(t, a, size)
 		for off := 1; off < size; off += max(1, size/13) {
-			inside := unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), off)), size)
-			wrong(t, a, slab.Interior, "Allocator.Free", func() { a.Free(inside) })
+			wrongFree(t, a, slab.Interior, unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), off)), size))
 		}
 		a.Free(behind)
 		a.Free(b)
@@ -137,8 +136,7 @@ func TestFreeOfWhatIsAtHand(t *testing.T) {
 		}
 		slots := max(1024/size, 1)
 		for slot := 1; slot < slots; slot++ {
-			other := unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), slot*size)), size)
-			wrong(t, a, slab.DoubleFree, "Allocator.Free", func() { a.Free(other) })
+			wrongFree(t, a, slab.DoubleFree, unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), slot*size)), size))
 		}
 		a.Free(b)
 		wrongFree(t, a, slab.DoubleFree, b)
