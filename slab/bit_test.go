@@ -1,6 +1,7 @@
 package slab_test
 
 import (
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -11,6 +12,7 @@ import (
 // TestBits: a bit that is reached in half of a word is that of the whole word, in
 // either order of bytes.
 func TestBits(t *testing.T) {
+	all := [3]uint64{math.MaxUint64, math.MaxUint64, math.MaxUint64}
 	for i := range uint32(3 * 64) {
 		var words, want [3]uint64
 		want[i/64] = 1 << (i % 64)
@@ -24,13 +26,13 @@ func TestBits(t *testing.T) {
 		}
 		assert.False(t, slab.None(words[i/64]), "bit %d", i)
 
-		words, want = [3]uint64{^uint64(0), ^uint64(0), ^uint64(0)}, [3]uint64{^uint64(0), ^uint64(0), ^uint64(0)}
+		words, want = all, all
 		want[i/64] &^= 1 << (i % 64)
 		slab.ClearBit(&words[0], i)
 		require.Equal(t, want, words, "all but bit %d", i)
 		slab.SetBit(&words[0], i)
 		slab.SetBit(&words[0], i)
-		require.Equal(t, [3]uint64{^uint64(0), ^uint64(0), ^uint64(0)}, words, "bit %d", i)
+		require.Equal(t, all, words, "bit %d", i)
 	}
 	assert.True(t, slab.None(0))
 }

@@ -287,7 +287,7 @@ func TestResetSlabsAreReclaimed(t *testing.T) {
 				require.NoError(t, err)
 			}
 		} else {
-			require.GreaterOrEqual(t, q.Len(), 15*3) // in 16 blocks; one may be kept
+			require.Greater(t, q.Len(), (n-1000)*64/20_000-2)
 		}
 		require.NoError(t, a.Check())
 		require.NoError(t, a.Close())

@@ -48,10 +48,12 @@ type slab struct {
 
 var _ [0]struct{} = [unsafe.Sizeof(slab{}) / (slabHeader + 1)]struct{}{}
 
-// free points at the bitmap of free slots.
-func (s *slab) free() *uint64 { return (*uint64)(unsafe.Add(unsafe.Pointer(s), slabHeader)) }
+func (s *slab) word(w uint32) *uint64 {
+	return (*uint64)(unsafe.Add(unsafe.Pointer(s), slabHeader+uintptr(w)*8))
+}
 
-func (s *slab) word(w uint32) *uint64 { return word(s.free(), w<<6) }
+// free points at the bitmap of free slots.
+func (s *slab) free() *uint64 { return s.word(0) }
 
 // usable is the number of slots but for those that are retired.
 func (s *slab) usable() int { return int(s.slots - s.retired) }
