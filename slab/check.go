@@ -218,14 +218,16 @@ func (k *checker) bins(name string, h *heap, holes map[uint32]uint32) {
 func (k *checker) records() {
 	t := &k.a.table
 	n := 0
-	for i := t.unused; i != 0; i = t.at(i).link {
-		if k.seen[i] || t.at(i).kind != chunkUnused {
-			k.fail("unused record %d is of kind %d", i, t.at(i).kind)
+	for i := t.unused; i != 0; {
+		c := t.at(i)
+		if k.seen[i] || c.kind != chunkUnused {
+			k.fail("unused record %d is of kind %d", i, c.kind)
 		}
 		if n++; n > t.len() {
 			k.fail("the list of unused records has a loop")
 			return
 		}
+		i = c.link
 	}
 	if n != t.spare || n+len(k.seen) != t.len() {
 		k.fail("%d records: %d in use, %d unused, but %d counted as such", t.len(), len(k.seen), n, t.spare)
@@ -251,8 +253,8 @@ func (k *checker) addresses() {
 		if r.used == 0 {
 			idle++
 		}
-		for w := uintptr(0); w < 1<<regionShift; w += window {
-			if *r.entry(w) != 0 {
+		for _, e := range unsafe.Slice((*entry)(r.leaf), leafBytes/unsafe.Sizeof(entry(0))) {
+			if e != 0 {
 				n++
 			}
 		}

@@ -44,14 +44,18 @@ func (k *checker) slabs() {
 			k.fail("slab %d: %+v does not fit its chunk %+v", id, *s, *ch)
 		}
 		free := 0
-		for w := range s.words() {
-			v := *s.word(w)
+		for w, v := range unsafe.Slice(s.free(), s.words()) {
 			free += bits.OnesCount64(v)
 			if v != 0 != (s.summary>>w&1 != 0) {
 				k.fail("slab %d: word %d is %#x, but its bit is %d", id, w, v, s.summary>>w&1)
 			}
-			if n := s.slots - w<<6; n < 64 && v>>n != 0 {
+			first := uint32(w) << 6
+			all := ^uint64(0) >> (64 - min(s.slots-first, 64))
+			if v&^all != 0 {
 				k.fail("slab %d: bits beyond slot %d are set", id, s.slots)
+			}
+			if clean := max(s.clean, first); clean < first+64 && all&^v>>(clean-first) != 0 {
+				k.fail("slab %d: slot %d is taken, but counts as never handed out", id, int(clean)+bits.TrailingZeros64(all&^v>>(clean-first)))
 			}
 		}
 		if s.words() < 64 && s.summary>>s.words() != 0 {
@@ -59,12 +63,6 @@ func (k *checker) slabs() {
 		}
 		if s.clean > s.slots {
 			k.fail("slab %d: clean from %d, of %d slots", id, s.clean, s.slots)
-		}
-		for slot := s.clean; slot < s.slots; slot++ {
-			if !s.isFree(slot) {
-				k.fail("slab %d: slot %d is taken, but counts as never handed out", id, slot)
-				break
-			}
 		}
 		if s.used != s.slots-s.retired-uint32(free) {
 			k.fail("slab %d: %d used, %d slots, %d retired, %d free", id, s.used, s.slots, s.retired, free)
@@ -168,9 +166,14 @@ func (k *checker) generations(id uint32, s *slab) {
 		return
 	}
 	retired, idle := uint32(0), 0
-	for i := range s.slots {
-		g, free := *e.gen(i), s.isFree(i)
-		grouped := p.group.among(s, i>>6)>>(i&63)&1 != 0
+	var frees, group, fresh uint64 // of the word that i is in, from i on
+	for i, g := range e.gens {
+		if i%64 == 0 {
+			w := uint32(i / 64)
+			frees, group, fresh = *s.word(w), p.group.among(s, w), p.fresh<<(p.group.Index&63)
+		}
+		free, grouped, neverOut := frees&1 != 0, group&1 != 0, fresh&1 != 0
+		frees, group, fresh = frees>>1, group>>1, fresh>>1
 		if e.sure != touched && (g&^1 != e.floor || e.sure != e.floor && g != e.sure) {
 			k.fail("slab %d: slot %d has generation %d, but all have %d for sure", id, i, g, e.sure)
 		}
@@ -182,7 +185,7 @@ func (k *checker) generations(id uint32, s *slab) {
 			k.fail("slab %d: slot %d of the group is free: %t, generation %d", id, i, free, g)
 		case grouped:
 			idle++
-			if p.fresh<<(p.group.Index&63)>>(i&63)&1 != 0 && g != e.floor {
+			if neverOut && g != e.floor {
 				k.fail("slab %d: slot %d counts as never handed out, with generation %d", id, i, g)
 			}
 		case !free && g == deadGen:

@@ -78,11 +78,11 @@ func (t *chunkTable) init() {
 
 // thread puts the records of a page on the free list, lowest number first.
 func (t *chunkTable) thread(page, from uint32) {
+	records := (*[chunkPage]chunk)(t.pages[page])
 	for i := uint32(chunkPage); i > from; {
 		i--
-		n := page<<chunkPageShift | i
-		*t.at(n) = chunk{link: t.unused}
-		t.unused = n
+		records[i] = chunk{link: t.unused}
+		t.unused = page<<chunkPageShift | i
 		t.spare++
 	}
 }

@@ -35,6 +35,16 @@ var slabCorruptions = map[string][]Corruption{
 			}
 			panic("every slab is of whole words")
 		}},
+		{"bits beyond the slots that the counts agree with", func(a *Allocator, p *Pool) func() {
+			for i := range p.dir {
+				if s := p.dir[i].rec; s != nil && s.slots&63 != 0 {
+					w := s.words() - 1
+					return both(setTo(s.word(w), *s.word(w)|1<<63), setTo(&s.summary, s.summary|1<<w),
+						setTo(&s.used, s.used-1), setTo(&p.used, p.used-1), setTo(&a.live, a.live-int(p.stride)))
+				}
+			}
+			panic("every slab of the pool is of whole words")
+		}},
 		{"used", func(a *Allocator, _ *Pool) func() {
 			_, s := partial(a)
 			return setTo(&s.used, s.used-1)
@@ -269,9 +279,13 @@ var slabCorruptions = map[string][]Corruption{
 			}
 			panic("no class has little that is live, in several slabs")
 		}},
-		{"clean beyond a slot in use", func(a *Allocator, _ *Pool) func() {
+		{"clean before a slot in use", func(a *Allocator, _ *Pool) func() {
 			_, s := partial(a)
 			return setTo(&s.clean, usedSlot(s))
+		}},
+		{"clean before the last slot, in use", func(a *Allocator, _ *Pool) func() {
+			_, s := fullSlab(a)
+			return setTo(&s.clean, s.slots-1)
 		}},
 	},
 	"I10 generations": {
@@ -280,16 +294,16 @@ var slabCorruptions = map[string][]Corruption{
 			return setTo(e.gen(slot), deadGen)
 		}},
 		{"names in a pool without", func(_ *Allocator, p *Pool) func() { return setTo(&p.names, false) }},
-		{"free slot with the generation of a live one", func(a *Allocator, p *Pool) func() {
+		{"free slot with the generation of a live one", func(_ *Allocator, p *Pool) func() {
 			for i := range p.dir {
 				e := &p.dir[i]
-				for slot := range uint32(len(e.gens)) {
-					if a.slabs[e.id].rec.isFree(slot) {
+				for slot := uint32(len(e.gens)); slot > 64; {
+					if slot--; e.rec.isFree(slot) {
 						return setTo(e.gen(slot), *e.gen(slot)+1)
 					}
 				}
 			}
-			panic("the pool has no free slot")
+			panic("the pool has no free slot behind the first word")
 		}},
 		{"slot of the group with the generation of a live one", func(_ *Allocator, p *Pool) func() {
 			g := (*uint32)(unsafe.Add(p.group.Gens, 4*bits.TrailingZeros64(p.group.Slots)))
