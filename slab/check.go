@@ -82,7 +82,7 @@ func (k *checker) heap(name string, h *heap) {
 			stuck++
 		}
 		if uint32(uint64(len(b.mem))>>granuleShift) != b.size || b.clean > b.size || b.base != unsafe.Pointer(unsafe.SliceData(b.mem)) {
-			k.fail("%s: block %d of %d bytes has %d granules at %p, clean from %d", name, bi, len(b.mem), b.size, b.base, b.clean)
+			k.fail("%s: block %d of %d bytes: granules, clean from: %d, at %p", name, bi, len(b.mem), [...]uint32{b.size, b.clean}, b.base)
 		}
 		off, prev, prevHole := uint32(0), uint32(0), false
 		for i := b.first; i != 0; {
@@ -92,9 +92,8 @@ func (k *checker) heap(name string, h *heap) {
 				break
 			}
 			k.seen[i] = true
-			if c.block != bi || c.off != off || c.size == 0 || c.prev != prev {
-				k.fail("%s: chunk %d of block %d: block %d, offset %d (want %d), size %d, previous %d (want %d)",
-					name, i, bi, c.block, c.off, off, c.size, c.prev, prev)
+			if got, want := [...]uint32{c.block, c.off, c.prev}, [...]uint32{bi, off, prev}; got != want || c.size == 0 {
+				k.fail("%s: chunk %d, of %d granules: block, offset, previous: %d, not %d", name, i, c.size, got, want)
 			}
 			if c.block != bi {
 				break
@@ -125,9 +124,9 @@ func (k *checker) heap(name string, h *heap) {
 	for _, b := range h.refused {
 		held += len(b.mem)
 	}
-	if held != h.held || empty != h.empty || stuck != h.stuck || len(h.order)+len(h.vacant) != len(h.blocks) {
-		k.fail("%s: held %d (want %d), empty %d (want %d), stuck %d (want %d), blocks %d + %d of %d", name, h.held, held,
-			h.empty, empty, h.stuck, stuck, len(h.order), len(h.vacant), len(h.blocks))
+	got, want := [...]int{h.held, h.empty, h.stuck, len(h.order) + len(h.vacant)}, [...]int{held, empty, stuck, len(h.blocks)}
+	if got != want {
+		k.fail("%s: bytes held, bytes empty, blocks stuck, blocks: %d, not %d", name, got, want)
 	}
 	if h.spare != 0 && !spare {
 		k.fail("%s: block %d is kept back but is not empty", name, h.spare-1)
@@ -197,8 +196,7 @@ func (k *checker) bins(name string, h *heap, holes map[uint32]uint32) {
 				c := h.table.at(i)
 				l, s := binOf(c.size)
 				if _, ok := holes[i]; !ok || c.kind != chunkHole || int(l) != level || int(s) != step || c.binPrev != prev {
-					k.fail("%s: bin %d.%d holds chunk %d of kind %d and size %d, bin %d.%d, after %d (want %d)",
-						name, level, step, i, c.kind, c.size, l, s, c.binPrev, prev)
+					k.fail("%s: bin %d.%d holds chunk %d, %+v, after %d", name, level, step, i, *c, prev)
 					break
 				}
 				if found++; found > len(holes) {
@@ -262,8 +260,7 @@ func (k *checker) addresses() {
 			k.fail("the region at %#x cannot be found, or its leaf is not in use", r.key<<regionShift)
 		}
 	}
-	if n != k.entries || n != used || leaves != m.leaves || idle != m.idle {
-		k.fail("the address map has %d entries in %d leaves, of which %d are idle, counts %d in %d, of which %d, and should have %d",
-			n, leaves, idle, used, m.leaves, m.idle, k.entries)
+	if got, want := [...]int{n, used, m.leaves, m.idle}, [...]int{k.entries, n, leaves, idle}; got != want {
+		k.fail("the address map's entries, their count, leaves, idle leaves: %d, not %d", got, want)
 	}
 }

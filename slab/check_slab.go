@@ -54,8 +54,10 @@ func (k *checker) slabs() {
 			if v&^all != 0 {
 				k.fail("slab %d: bits beyond slot %d are set", id, s.slots)
 			}
-			if clean := max(s.clean, first); clean < first+64 && all&^v>>(clean-first) != 0 {
-				k.fail("slab %d: slot %d is taken, but counts as never handed out", id, int(clean)+bits.TrailingZeros64(all&^v>>(clean-first)))
+			if clean := max(s.clean, first); clean < first+64 {
+				if taken := all &^ v >> (clean - first); taken != 0 {
+					k.fail("slab %d: slot %d is taken, but counts as never handed out", id, int(clean)+bits.TrailingZeros64(taken))
+				}
 			}
 		}
 		if s.words() < 64 && s.summary>>s.words() != 0 {
@@ -65,7 +67,7 @@ func (k *checker) slabs() {
 			k.fail("slab %d: clean from %d, of %d slots", id, s.clean, s.slots)
 		}
 		if s.used != s.slots-s.retired-uint32(free) {
-			k.fail("slab %d: %d used, %d slots, %d retired, %d free", id, s.used, s.slots, s.retired, free)
+			k.fail("slab %d: %d slots are free, but %+v", id, free, *s)
 		}
 		if c.generations {
 			k.generations(uint32(id), s)
@@ -96,7 +98,7 @@ func (k *checker) slabs() {
 		k.fail("%d caches keep a slab back, not %d", k.spares, len(a.spares))
 	}
 	if k.live != a.live || a.live > a.peakLive || a.user.held+a.meta.held > a.peakHeld {
-		k.fail("live %d (want %d, peak %d), held %d (peak %d)", a.live, k.live, a.peakLive, a.user.held+a.meta.held, a.peakHeld)
+		k.fail("live, held: %d, peaks %d, but %d are live", [...]int{a.live, a.user.held + a.meta.held}, [...]int{a.peakLive, a.peakHeld}, k.live)
 	}
 }
 
@@ -166,14 +168,14 @@ func (k *checker) generations(id uint32, s *slab) {
 		return
 	}
 	retired, idle := uint32(0), 0
-	var frees, group, fresh uint64 // of the word that i is in, from i on
+	var word, group uint64 // that slot i is in
+	fresh := p.fresh << (p.group.Index & 63)
 	for i, g := range e.gens {
-		if i%64 == 0 {
-			w := uint32(i / 64)
-			frees, group, fresh = *s.word(w), p.group.among(s, w), p.fresh<<(p.group.Index&63)
+		bit := uint32(i) & 63
+		if bit == 0 {
+			word, group = *s.word(uint32(i) >> 6), p.group.among(s, uint32(i)>>6)
 		}
-		free, grouped, neverOut := frees&1 != 0, group&1 != 0, fresh&1 != 0
-		frees, group, fresh = frees>>1, group>>1, fresh>>1
+		free, grouped := hasBit(&word, bit), hasBit(&group, bit)
 		if e.sure != touched && (g&^1 != e.floor || e.sure != e.floor && g != e.sure) {
 			k.fail("slab %d: slot %d has generation %d, but all have %d for sure", id, i, g, e.sure)
 		}
@@ -185,7 +187,7 @@ func (k *checker) generations(id uint32, s *slab) {
 			k.fail("slab %d: slot %d of the group is free: %t, generation %d", id, i, free, g)
 		case grouped:
 			idle++
-			if neverOut && g != e.floor {
+			if hasBit(&fresh, bit) && g != e.floor {
 				k.fail("slab %d: slot %d counts as never handed out, with generation %d", id, i, g)
 			}
 		case !free && g == deadGen:
@@ -209,8 +211,8 @@ type sum struct{ slabs, slots, used, bytes, listed int }
 
 func (k *checker) cache(c *cache, m sum) {
 	k.live += c.used * int(c.stride)
-	if c.slabs != m.slabs || c.slots != m.slots || c.used != m.used || c.bytes != m.bytes {
-		k.fail("cache %d: %d slabs, %d slots, %d used, %d bytes, but %+v", c.id, c.slabs, c.slots, c.used, c.bytes, m)
+	if got := (sum{c.slabs, c.slots, c.used, c.bytes, m.listed}); got != m {
+		k.fail("cache %d: %+v, not %+v", c.id, got, m)
 	}
 	if c.stride == 0 || c.quick != quickOf(c.stride) || c.first != k.a.slabs[c.head].rec {
 		k.fail("cache %d: %d for strides of %d, and its first slab is not %d", c.id, c.quick, c.stride, c.head)
