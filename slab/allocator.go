@@ -10,7 +10,7 @@ import (
 )
 
 // Allocator hands out pieces of blocks that it takes from a source. See the
-// package comment for how; [New] makes one.
+// package comment for how. [New] makes one; the zero value is of no use.
 //
 // An Allocator must not be copied, and is not goroutine-safe: one goroutine at a
 // time may call its methods and those of the pools, arenas and regions on it.
@@ -129,7 +129,7 @@ func (a *Allocator) AllocUninitialized(size, align int) ([]byte, error) {
 func (a *Allocator) AllocUpTo(most, least, align int) ([]byte, error) {
 	for n := max(most, least); ; n = max(n/2, least) {
 		b, err := a.Alloc(n, align)
-		if err == nil || n == least || !errors.Is(err, blocksrc.ErrExhausted) {
+		if err == nil || n == least || !errors.Is(err, ErrExhausted) && !errors.Is(err, ErrTooLarge) {
 			return b, err
 		}
 		a.failures--
@@ -197,8 +197,12 @@ func (a *Allocator) alloc(size, align int) (b []byte, dirty uintptr, err error) 
 		b, dirty, err = a.allocAny(size, align)
 	}
 	if err != nil {
-		a.failures++
-		return nil, 0, err
+		c := a.larger(size, align)
+		if c == nil {
+			a.failures++
+			return nil, 0, err
+		}
+		b, dirty = a.allocSlot(c, size)
 	}
 	a.after()
 	return b, dirty, nil
@@ -217,19 +221,41 @@ func (a *Allocator) allocAny(size, align int) (b []byte, dirty uintptr, err erro
 	}
 	if c.count == 0 {
 		if c.head == 0 {
-			if _, err := c.grow(); errors.Is(err, blocksrc.ErrExhausted) {
+			if _, err := c.grow(); err != nil {
 				return a.allocRange(size, align) // from a hole that no slab can start in
-			} else if err != nil {
-				return nil, 0, err
 			}
 		}
+	}
+	b, dirty = a.allocSlot(c, size)
+	return b, dirty, nil
+}
+
+// allocSlot takes a slot of a class that has one.
+func (a *Allocator) allocSlot(c *class, size int) (b []byte, dirty uintptr) {
+	if c.count == 0 {
 		c.load()
 	}
 	h := c.take()
 	if !h.id.fresh() {
 		dirty = c.stride
 	}
-	return unsafe.Slice((*byte)(a.revive(c, h)), c.stride)[:size], dirty, nil
+	return unsafe.Slice((*byte)(a.revive(c, h)), c.stride)[:size], dirty
+}
+
+// larger returns a class that has a slot for what was refused otherwise, nil if there
+// is none. It is the last resort of all: a program that has a fixed budget, and frees,
+// must not be refused for having freed objects of other sizes.
+func (a *Allocator) larger(size, align int) *class {
+	k, ok := smallClass(size, align)
+	if !ok {
+		return nil
+	}
+	for _, c := range a.classes[k:numClasses] {
+		if int(c.stride)&(align-1) == 0 && (c.count != 0 || c.head != 0) {
+			return c
+		}
+	}
+	return nil
 }
 
 // allocRange serves what no slab does: from the holes if it is not large or if
@@ -254,20 +280,40 @@ func (a *Allocator) allocRange(size, align int) (b []byte, dirty uintptr, err er
 	if !large {
 		i, err = a.allocChunk(uint32(n), uintptr(align), chunkLive)
 	}
+	if err == nil {
+		if err = a.mapRegions(a.user.address(a.table.at(i)), 1); err != nil {
+			a.freeChunk(i, a.table.at(i))
+		}
+	}
 	if err != nil {
-		return nil, 0, err
+		if i = a.atOnce(uint32(n), uintptr(align)); i == 0 {
+			return nil, 0, err
+		}
+		a.user.take(i, uint32(n), uintptr(align), chunkLive)
 	}
 	c := a.table.at(i)
-	if err := a.mapRegions(a.user.address(c), 1); err != nil {
-		a.freeChunk(i, c)
-		return nil, 0, err
-	}
 	c.align = log2(align)
 	a.addrs.set(a.user.address(c), 1, chunkEntry(i))
 	a.gain(uintptr(c.size) << granuleShift)
 	a.allocs++
 	dirty = a.user.use(c)
 	return unsafe.Slice((*byte)(a.user.pointer(c)), uint64(c.size)<<granuleShift)[:size], dirty, nil
+}
+
+// atOnce returns a hole that serves a request as things are, with no new block, record or
+// leaf of the address map; 0 if there is none. What was freed can be had again that way,
+// whatever has become of the source.
+func (a *Allocator) atOnce(size uint32, align uintptr) uint32 {
+	return a.user.searchAll(size, align, func(c *chunk, pad uint32) bool {
+		records := chunkStep // that are to be left, for the next page of them
+		if pad > 0 {
+			records++
+		}
+		if c.size-pad > size {
+			records++
+		}
+		return records <= a.table.spare && a.addrs.find(a.user.address(c)+uintptr(pad)<<granuleShift) != nil
+	})
 }
 
 // ready makes sure that there are unused chunk records for the next step.
@@ -283,7 +329,7 @@ func (a *Allocator) ready() error {
 		i, err = a.meta.alloc(uint32(chunkPageBytes>>granuleShift), granule, chunkRecord)
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("slab: records: %w", err)
 	}
 	c := a.table.at(i)
 	a.meta.use(c)

@@ -12,8 +12,8 @@ import "math/bits"
 // lookup costs is the same in a million objects, but for misses of the cache. (With
 // one for each page, a fifth of the pages of ten thousand small objects collided.)
 // It is made when the first slot is looked up by its address, anew when the pool has
-// doubled since, and goes with a Trim. It takes two to four pointers for 4 KiB, on
-// Go's heap.
+// doubled since, and goes with a Trim. It takes two to four pointers for 4 KiB, and
+// 512 at least, on Go's heap.
 
 const (
 	asideShift = 12

@@ -22,7 +22,7 @@ type block struct {
 	first uint32         // chunk at offset 0
 	size  uint32         // granules in use of mem; a last part below one is left out
 	clean uint32         // granules from here on were never handed out
-	stuck bool           // the source refused to take it back
+	stuck bool           // empty, for the source refused to take it back
 }
 
 type heap struct {
@@ -45,7 +45,7 @@ type heap struct {
 	holeSize uint64  // their granules
 	empty    int     // bytes of blocks that are one hole
 	spare    uint32  // the empty block that is kept back, plus 1; 0 = none
-	stuck    int     // blocks that the source refused to take back
+	stuck    int     // empty blocks that the source refused to take back
 	failures uint64  // refusals by the source
 	refused  []block // not in use, but the source did not take them back
 
@@ -77,20 +77,28 @@ func (h *heap) alloc(size uint32, align uintptr, kind chunkKind) (uint32, error)
 		// reach, though it is large enough.
 		var err error
 		if i, err = h.grow(size, align); err != nil {
-			if i = h.searchAll(size, align); i == 0 {
+			if i = h.searchAll(size, align, nil); i == 0 {
 				return 0, err
 			}
 		}
 	}
-	c := h.table.at(i)
-	if h.isWhole(c) {
+	h.take(i, size, align, kind)
+	return i, nil
+}
+
+// take makes hole i, or what is needed of it, a chunk.
+func (h *heap) take(i, size uint32, align uintptr, kind chunkKind) {
+	if c := h.table.at(i); h.isWhole(c) {
 		h.empty -= len(h.blocks[c.block].mem)
+		if b := &h.blocks[c.block]; b.stuck {
+			b.stuck = false
+			h.stuck--
+		}
 		if h.spare == c.block+1 {
 			h.spare = 0
 		}
 	}
 	h.carve(i, size, align, kind)
-	return i, nil
 }
 
 // use marks chunk c as handed out and returns how many of its bytes, from its
@@ -198,12 +206,21 @@ func (h *heap) freeBlock(i uint32, c *chunk) {
 	_ = h.discardBlock(c.block)
 }
 
+var errTooMuch = fmt.Errorf("%w: all that an allocator can count is held", ErrExhausted)
+
 // acquire takes a block from the source and checks that it is what was asked
 // for: a source that lies is refused here, before anything is built on it.
 func (h *heap) acquire(size, align int) (uint32, error) {
-	h.asking = true
-	mem, err := h.src.Acquire(size, align)
-	h.asking = false
+	room := maxInt - h.held // the sum of all has to be an int, with 32 bits too
+	if h.other != nil {
+		room -= h.other.held
+	}
+	mem, err := []byte(nil), errTooMuch
+	if size <= room {
+		h.asking = true
+		mem, err = h.src.Acquire(size, align)
+		h.asking = false
+	}
 	if err != nil {
 		h.failures++
 		return 0, fmt.Errorf("slab: acquiring a block of %d bytes: %w", size, err)
@@ -221,20 +238,16 @@ func (h *heap) acquire(size, align int) (uint32, error) {
 		h.failures++
 		return 0, fmt.Errorf("%w: returned memory that it has not been given back", ErrBadSource)
 	}
-	wrong := ""
-	switch {
-	case len(mem) < size:
-		wrong = fmt.Sprintf("a block of %d bytes", len(mem))
-	case uintptr(base)&uintptr(align-1) != 0:
-		wrong = "a misaligned block"
-	case uint64(len(mem)) > maxBlockBytes:
-		wrong = fmt.Sprintf("a block of %d bytes, more than this allocator can address,", len(mem))
-	}
-	if wrong != "" {
+	if len(mem) < size || uintptr(base)&uintptr(align-1) != 0 || len(mem) > room || uint64(len(mem)) > maxBlockBytes {
 		h.failures++
-		err := fmt.Errorf("%w: returned %s for one of %d aligned to %d", ErrBadSource, wrong, size, align)
-		if e := h.src.Release(mem); e != nil {
+		err := fmt.Errorf("%w: returned %d bytes at %#x for a block of %d bytes aligned to %d", ErrBadSource, len(mem), uintptr(base), size, align)
+		if gone, e := h.giveBack(mem); e != nil {
 			err = fmt.Errorf("%w; and did not take it back: %w", err, e)
+			if !gone && len(mem) > 0 && len(mem) <= room {
+				h.refused = append(h.refused, block{mem: mem, base: base})
+				h.held += len(mem)
+				h.onGrow()
+			}
 		}
 		return 0, err
 	}

@@ -9,7 +9,8 @@ import (
 
 // Reserve makes sure that n more slots can be taken without asking the source,
 // and that the pool keeps room for as many as are live then, whatever is freed
-// meanwhile, until the allocator's Trim or Reset. On an error it reserves nothing.
+// meanwhile, until the allocator's Trim or Reset. (A slot that is retired, after two
+// billion objects in it, takes its room along.) On an error it reserves nothing.
 func (p *Pool) Reserve(n int) error {
 	err := p.Room(n)
 	if err == nil {
@@ -19,8 +20,9 @@ func (p *Pool) Reserve(n int) error {
 }
 
 // Room makes sure that n more slots can be taken now without asking the source.
-// It promises nothing for later, once a slot was freed. On an error it has made
-// none.
+// It promises nothing beyond the pool's next allocations in a row: a free, a Trim, or
+// another request that is short of memory may take it. Reserve keeps it. On an error it
+// has made none.
 func (p *Pool) Room(n int) error {
 	if err := p.state(); err != nil {
 		return err
@@ -51,7 +53,7 @@ func (p *Pool) Room(n int) error {
 			for _, id := range made {
 				p.discard(id)
 			}
-			p.refused()
+			p.a.failures++
 			p.a.after()
 			return err
 		}

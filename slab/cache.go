@@ -1,12 +1,9 @@
 package slab
 
 import (
-	"errors"
 	"fmt"
 	"math/bits"
 	"unsafe"
-
-	"github.com/vita-go/deblockator/blocksrc"
 )
 
 // A cache is a set of slabs with slots of one size: a size class's or a pool's. It
@@ -187,7 +184,7 @@ func (c *cache) unlink(id uint32, s *slab) {
 
 // Slabs start small and add a quarter of what there is while that is little, and
 // then an eighth, so that what a cache holds beyond its need stays in proportion.
-// Those of a pool start at a page and double: it is one of few, not of 57, and
+// Those of a pool start at a page and double: it is one of few, not of 59, and
 // sets one slab aside for a page.
 const (
 	slabMin  = 1 << 10
@@ -223,8 +220,8 @@ func (c *cache) growBy(n int) (uint32, error) {
 	slots, size := c.shape(target)
 	for {
 		id, err := c.newSlab(slots, size)
-		if err == nil || !errors.Is(err, blocksrc.ErrExhausted) {
-			return id, err
+		if err == nil {
+			return id, nil
 		}
 		smaller := c.bytesFor(max(slots/2, 1))
 		if smaller == size {

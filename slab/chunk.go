@@ -48,11 +48,14 @@ const (
 	chunkPage      = 1 << chunkPageShift // records on one page of the table
 	chunkPageBytes = chunkPage * int(unsafe.Sizeof(chunk{}))
 
-	// chunkReserve is how many unused records must be at hand before a step
-	// that may take some. The greediest step makes a slab: its memory, its
-	// record and two leaves of the address map, each at most three records (a
-	// new block, padding in front, the rest behind), and a page for the table.
-	chunkReserve = 3*5 + 1
+	// chunkStep is how many records one step may take: a new block, padding in front,
+	// the rest behind.
+	chunkStep = 3
+
+	// chunkReserve is how many unused records there are to be before a step. The
+	// greediest request makes a slab: its memory, its record, two leaves of the address
+	// map, and a page for the table, a step each.
+	chunkReserve = 5*chunkStep + 1
 )
 
 // chunkTable numbers the chunk records: number i stays at one place as long as
@@ -78,11 +81,11 @@ func (t *chunkTable) init() {
 
 // thread puts the records of a page on the free list, lowest number first.
 func (t *chunkTable) thread(page, from uint32) {
-	records := (*[chunkPage]chunk)(t.pages[page])
 	for i := uint32(chunkPage); i > from; {
 		i--
-		records[i] = chunk{link: t.unused}
-		t.unused = page<<chunkPageShift | i
+		n := page<<chunkPageShift | i
+		*t.at(n) = chunk{link: t.unused}
+		t.unused = n
 		t.spare++
 	}
 }

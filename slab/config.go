@@ -70,7 +70,7 @@ type Config struct {
 
 	// Retain is how many bytes of empty blocks are kept for the next need; others go
 	// back to the source at once. 0 means one block, less than 0 none. Of blocks of
-	// records as many bytes are kept, and always one block. Trim gives all back.
+	// records as many bytes are kept, and one block for 0 or less. Trim gives all back.
 	Retain int
 
 	// Name appears in Stats and in a MisuseError.

@@ -44,7 +44,8 @@
 //   - up to 1 KiB goes to a size class (class.go), which has some slots at hand, the
 //     one freed last on top (magazine.go). When it has none left, it takes the
 //     lowest free ones of a slab (slab.go); a new slab is a chunk like any other.
-//     If there is no room for one, a hole of 1 KiB has to do for the request.
+//     If there is no room for one, a hole of 1 KiB has to do for the request, and
+//     if there is none, a free slot of a larger class.
 //   - more goes to the holes of all blocks at once (hole.go): two-level segregated
 //     fit finds one that is large enough with two bit scans, after a look at a few
 //     in the request's own bin. What is left over stays a hole.
@@ -135,10 +136,12 @@
 // What the world does is an error: no memory (errors.Is blocksrc.ErrExhausted), a
 // closed allocator (ErrClosed), a size that cannot be (ErrInvalid, ErrTooLarge), a
 // source that breaks its contract (ErrBadSource). Every step that can fail comes
-// before the first change, so an error leaves everything as it was, but that what
-// was kept for the next need, empty slabs and blocks, has gone back to the source:
-// that was the need. Before it comes to that, all holes are looked at, however
-// many, and a request is refused only if none of them would do.
+// before the first change, so an error leaves everything as it was, but for what is
+// kept for the next need: empty slabs and blocks have gone back to the source, since
+// that was the need, and a block that came before its records were refused may stay.
+// Before it comes to that, all holes are looked at, however many, and for up to 1 KiB
+// the free slots of larger classes: a request is refused only if none would do, or if
+// there is no room for what has to be noted of it.
 //
 // Free cannot fail. What the program does wrong is a panic with a *MisuseError:
 // freeing twice, freeing what is not the allocator's, or with another size. It too

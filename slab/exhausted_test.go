@@ -90,6 +90,12 @@ func TestAllocUpTo(t *testing.T) {
 				require.Equal(t, uint64(1), a.Stats().Allocs)
 				a.Free(b)
 			}
+			if room >= least {
+				b, err = a.AllocUpTo(math.MaxInt, least, 32)
+				require.NoError(t, err, "more than any block has is too much, not wrong")
+				require.GreaterOrEqual(t, len(b), least)
+				a.Free(b)
+			}
 			_, err = a.AllocUpTo(10, 5, 3)
 			require.ErrorIs(t, err, slab.ErrInvalid)
 			require.NoError(t, a.Close())

@@ -154,3 +154,11 @@ func Fingerprint(a *Allocator) uint64 {
 	put(uint64(a.table.spare), uint64(a.addrs.leaves), flag(a.closed))
 	return f.Sum64()
 }
+
+// Pretend has a hold so many bytes less than an int can count, and returns what undoes
+// it.
+func Pretend(a *Allocator, less int) (undo func()) {
+	held := a.meta.held
+	a.meta.held = maxInt - a.user.held - less
+	return func() { a.meta.held = held }
+}

@@ -110,14 +110,15 @@ func (p *Pool) TakeGroup(n int) (Group, error) {
 func (p *Pool) refill() error {
 	p.assure()
 	if p.head == 0 { // always so if p is closed
-		err := p.state()
-		if err == nil {
-			if _, err = p.grow(); p.a.startAnew(err) {
-				_, err = p.grow()
-			}
+		if err := p.state(); err != nil {
+			return err
+		}
+		_, err := p.grow()
+		if p.a.startAnew(err) {
+			_, err = p.grow()
 		}
 		if err != nil {
-			p.refused()
+			p.a.failures++
 			return err
 		}
 	}

@@ -132,14 +132,15 @@ func (h *heap) findHole(size uint32, align uintptr) uint32 {
 
 // searchAll looks at all holes that may be large enough. It is for the moment
 // before a request is refused, when time does not count any more: whatever the
-// bins and the alignment, a hole that holds the request is found.
-func (h *heap) searchAll(size uint32, align uintptr) uint32 {
+// bins and the alignment, a hole that holds the request behind some padding is found,
+// if also says yes to it; nil says yes to all.
+func (h *heap) searchAll(size uint32, align uintptr, also func(c *chunk, pad uint32) bool) uint32 {
 	level, step := binOf(size)
 	for ; level < binLevels; level, step = level+1, 0 {
 		for ; step < binSteps; step++ {
 			for i := h.bins.head[level][step]; i != 0; {
 				c := h.table.at(i)
-				if pad := h.padding(c, align); c.size >= pad && c.size-pad >= size {
+				if pad := h.padding(c, align); c.size >= pad && c.size-pad >= size && (also == nil || also(c, pad)) {
 					return i
 				}
 				i = c.link
@@ -151,7 +152,7 @@ func (h *heap) searchAll(size uint32, align uintptr) uint32 {
 
 // hasHole tells whether a request can be served without the source.
 func (h *heap) hasHole(size uint32, align uintptr) bool {
-	return h.findHole(size, align) != 0 || h.searchAll(size, align) != 0
+	return h.findHole(size, align) != 0 || h.searchAll(size, align, nil) != 0
 }
 
 // padding returns how many granules in front of c must be left out for it to

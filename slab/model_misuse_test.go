@@ -22,7 +22,7 @@ func (m *model) misuse(want slab.Misuse, what string, f func()) {
 	if !ok {
 		m.fatalf("%s: panic with %v, should be %v", what, got, want)
 	}
-	if e.Misuse != want {
+	if e.Misuse != want || e.Name != before.Name {
 		m.fatalf("%s: %v, should be %v", what, e, want)
 	}
 	if after := m.a.Stats(); after != before {

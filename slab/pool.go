@@ -143,21 +143,17 @@ func (p *Pool) Insert() (unsafe.Pointer, Handle, error) {
 	return q, h, nil
 }
 
-// refused counts a request that was answered with an error.
-func (p *Pool) refused() {
-	if p.a != nil {
-		p.a.failures++
-	}
-}
-
 // bad panics with the reason why q is no live slot of p.
 func (p *Pool) bad(op string, q unsafe.Pointer) {
 	if p.a == nil || p.closed {
-		m := Foreign
+		e := &MisuseError{Misuse: Foreign, Op: op, Addr: uintptr(q), Size: p.size}
 		if p.closed {
-			m = UseAfterClose
+			e.Misuse = UseAfterClose
 		}
-		panic(&MisuseError{Misuse: m, Op: op, Addr: uintptr(q), Size: p.size})
+		if p.a != nil {
+			e.Name = p.a.cfg.Name
+		}
+		panic(e)
 	}
 	p.a.misuse(op, uintptr(q), int(p.stride), p.id)
 }

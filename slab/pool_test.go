@@ -91,6 +91,7 @@ func poolMisuse(t testing.TB, p *slab.Pool, want slab.Misuse, f func()) {
 		err, ok := recover().(*slab.MisuseError)
 		if assert.True(t, ok, "no panic with a *MisuseError") {
 			assert.Equal(t, want, err.Misuse, "%v", err)
+			assert.Equal(t, before.Name, err.Name, "%v", err)
 		}
 		assert.Equal(t, before, p.Allocator().Stats())
 		assert.Equal(t, stats, p.Stats())
@@ -337,7 +338,7 @@ func TestPoolFreeOfWhatNeverWas(t *testing.T) {
 // What belongs to the allocator or to another pool on it is not the pool's, nor
 // the other way round.
 func TestPoolFreeOfOthers(t *testing.T) {
-	p, _ := newPool(t, 64, 8, slab.Config{})
+	p, _ := newPool(t, 64, 8, slab.Config{Name: "level"})
 	a := p.Allocator()
 	other, err := slab.NewPool(a, 64, 8)
 	require.NoError(t, err)

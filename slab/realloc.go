@@ -18,7 +18,7 @@ import (
 // Realloc returns b with size bytes. The first min(len(b), size) of them are as
 // they were, the others are zero, whether b moved or not. The old slice must not be
 // used any more, unless there is an error: then b is untouched. A b of capacity 0 is
-// allocated anew, size 0 frees b.
+// allocated anew, size 0 frees b and gives an empty slice.
 //
 // The alignment that b was allocated with is kept. Of a b of up to 1 KiB that is not
 // known any more, and what it may have been is kept, the largest power of two in its
@@ -117,6 +117,11 @@ func (a *Allocator) resize(v entry, b []byte, size int) []byte {
 // move copies b to a new allocation of size bytes and frees it.
 func (a *Allocator) move(b []byte, size, align int) ([]byte, error) {
 	c, _, err := a.alloc(size, align)
+	if err == nil && size <= cap(b) && cap(c) >= cap(b) { // a slot of a larger class, as the last resort
+		a.free(c, "Allocator.Realloc")
+		a.failures++
+		err = ErrExhausted
+	}
 	if err != nil {
 		return nil, err
 	}

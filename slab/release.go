@@ -30,7 +30,7 @@ func (a *Allocator) startAnew(err error) bool {
 	return err != nil && a.live == 0 && errors.Is(err, blocksrc.ErrExhausted) && a.trimmed() > 0
 }
 
-// Epoch returns how many times a was Reset. What was allocated in an earlier
+// Epoch returns how many times a was Reset or closed. What was allocated in an earlier
 // epoch is gone.
 func (a *Allocator) Epoch() uint64 { return a.epoch }
 
@@ -114,7 +114,8 @@ func (a *Allocator) Reset() {
 }
 
 // Trim gives back to the source what a holds and does not need: empty slabs,
-// empty blocks whatever Retain says, and the records that described them. Where
+// empty blocks whatever Retain says, and the records that described them, but for those
+// of chunks: 32 bytes for each that there was at the peak stay as long as a block does. Where
 // a block stays and the source can do so, the pages of holes and of free slots in
 // it are given back too. It returns the bytes of the blocks that were released, and
 // takes time in proportion to the number of blocks, holes and slots, and a system

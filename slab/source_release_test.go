@@ -16,22 +16,27 @@ import (
 // Sources that do not take memory back.
 
 // TestSourceUnreleasable: a bad block that the source does not want back either
-// is reported with both errors.
+// is reported with both errors, is held, and offered again.
 func TestSourceUnreleasable(t *testing.T) {
-	bad := false
+	bad, out := false, 0
 	errOdd := errors.New("the moon is in the wrong phase")
 	src := &wrapped{Source: new(blocksrc.GoHeap)}
 	src.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) {
 		if bad {
+			out++
 			return make([]byte, 16), nil
 		}
 		return src.Acquire(size, align)
 	}
 	src.release = func(src blocksrc.Source, mem []byte) error {
-		if len(mem) == 16 {
+		switch {
+		case len(mem) != 16:
+			return src.Release(mem)
+		case bad:
 			return errOdd
 		}
-		return src.Release(mem)
+		out--
+		return nil
 	}
 	for _, r := range requests[:5] {
 		bad = false
@@ -41,10 +46,16 @@ func TestSourceUnreleasable(t *testing.T) {
 		err := r.do(m)
 		require.ErrorIs(t, err, slab.ErrBadSource, r.name)
 		require.ErrorIs(t, err, errOdd, r.name)
-		bad = false
 		require.NoError(t, m.a.Check())
-		require.Zero(t, m.a.Stats().Held)
+		require.NotZero(t, out, r.name)
+		stats := m.a.Stats()
+		require.Equal(t, 16*out, stats.Held, r.name)
+		require.Equal(t, stats.Held, stats.Meta+stats.Lost, r.name)
+		require.ErrorIs(t, m.a.Close(), errOdd, r.name)
+		bad = false
 		require.NoError(t, m.a.Close())
+		require.Zero(t, m.a.Stats().Held)
+		require.Zero(t, out, r.name)
 	}
 }
 
@@ -207,4 +218,23 @@ func TestSourceRecordsStuck(t *testing.T) {
 	meta.disarm()
 	require.NoError(t, m.a.Close())
 	m.closed()
+}
+
+// TestStuckBlockIsUsedAgain: a block that was not taken back counts as such until it
+// is used again, or every block that empties meanwhile would be an occasion to look
+// for it among all.
+func TestStuckBlockIsUsedAgain(t *testing.T) {
+	src := newFaultySource(new(blocksrc.GoHeap), math.MaxInt)
+	m := newModel(t, slab.Config{BlockSize: 16 << 10, MaxBlockSize: 16 << 10, LargeSize: 16 << 10, Retain: -1}, src, newFaultySource(new(blocksrc.GoHeap), math.MaxInt))
+	require.True(t, m.alloc(15<<10, 0, true))
+	arm(src.Failing, 1, false)
+	m.free(0, false)
+	require.Equal(t, 1, slab.Stuck(m.a))
+	require.True(t, m.alloc(100, 0, true))
+	require.Zero(t, slab.Stuck(m.a))
+	m.check()
+	m.free(0, false)
+	m.trim()
+	require.Zero(t, src.held())
+	m.finish()
 }

@@ -20,18 +20,18 @@ type Stats struct {
 	Meta      int // of Held: blocks of the allocator's own records
 	SlabFree  int // of Held: free slots, and what slabs lose at their end
 	HoleBytes int // of Held: holes
-	Lost      int // of Held: ends of blocks below a granule
+	Lost      int // of Held: ends of blocks below a granule, and bad blocks that a source did not take back
 
 	Blocks      int // of the user's memory
-	EmptyBlocks int // of those, bytes in which nothing is live, kept back
+	EmptyBlocks int // bytes, not a number: of those, in which nothing is live, kept back
 	MetaBlocks  int
 	Slabs       int
 	Holes       int
-	LargestHole int // if 1 KiB or more, a request of up to this size with align 16 or less need not be refused
+	LargestHole int // if 1 KiB or more, a request of up to this size with align 16 or less fits in it
 
 	Allocs   uint64 // since New; pools count their slots
 	Frees    uint64
-	Failures uint64 // requests refused with an error
+	Failures uint64 // allocations refused for want of memory, or as too large
 	Refused  uint64 // calls of a source that failed, also those that a smaller block made good
 	Retired  int    // slots of pools never to be used again
 	Pools    int
@@ -80,6 +80,9 @@ func (a *Allocator) Stats() Stats {
 		b := &a.user.blocks[i]
 		s.Lost += len(b.mem) - int(b.size)<<granuleShift
 	}
+	for _, b := range a.user.refused {
+		s.Lost += len(b.mem)
+	}
 	return s
 }
 
@@ -120,7 +123,7 @@ func (s Stats) String() string {
 	}
 	fmt.Fprintf(&b, "%s: live %s (peak %s), held %s (peak %s), overhead %.1f %%\n",
 		name, bytesString(s.Live), bytesString(s.PeakLive), bytesString(s.Held), bytesString(s.PeakHeld), 100*s.Overhead())
-	fmt.Fprintf(&b, "  %d blocks (%s empty), %d slabs with %s free, %d holes of %s, the largest %s; records %s in %d blocks\n",
+	fmt.Fprintf(&b, "  %d blocks (%s empty), %d slabs with %s free, %d holes, together %s, the largest %s; records %s in %d blocks\n",
 		s.Blocks, bytesString(s.EmptyBlocks), s.Slabs, bytesString(s.SlabFree), s.Holes, bytesString(s.HoleBytes),
 		bytesString(s.LargestHole), bytesString(s.Meta), s.MetaBlocks)
 	fmt.Fprintf(&b, "  %d allocations, %d frees, %d failures; source refused %d times", s.Allocs, s.Frees, s.Failures, s.Refused)

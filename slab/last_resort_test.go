@@ -1,0 +1,237 @@
+package slab_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/blocksrc"
+	"github.com/vita-go/deblockator/slab"
+)
+
+// What still serves a request when the sources have nothing more: the holes, with
+// what records are left, and free slots of larger classes.
+
+// TestHolesServeWithoutNewRecords: what was freed can be had again, whatever has
+// become of the records' source meanwhile.
+func TestHolesServeWithoutNewRecords(t *testing.T) {
+	for _, size := range []int{1 << 10, 3000, 5 << 10} {
+		for _, align := range []int{1, 2048} { // with holes before and behind
+			mem := make([]byte, 4<<20)
+			a, err := slab.New(slab.Config{
+				Source: blocksrc.NewBuffer(mem), BlockSize: len(mem) - 4096, LargeSize: 1 << 20,
+				MetaSource: blocksrc.Limit(&blocksrc.GoHeap{}, 44<<10),
+			})
+			require.NoError(t, err)
+			var live [][]byte
+			for {
+				b, err := a.Alloc(size, align)
+				if err != nil {
+					require.ErrorIs(t, err, slab.ErrExhausted)
+					break
+				}
+				live = append(live, b)
+			}
+			require.NotEmpty(t, live)
+			for i := range live {
+				a.Free(live[i])
+				live[i], err = a.Alloc(size, align)
+				require.NoError(t, err, "%d of %d bytes", i, size)
+			}
+			require.NoError(t, a.Check())
+			require.NoError(t, a.Close())
+		}
+	}
+}
+
+// TestRecordsComeAgain: the last records are for the next page of them, should there be
+// memory for it again; and what is at hand for a hole depends on where in it the
+// request would lie.
+func TestRecordsComeAgain(t *testing.T) {
+	refuse := false
+	meta := &wrapped{Source: new(blocksrc.GoHeap)}
+	meta.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) {
+		if refuse {
+			return nil, slab.ErrExhausted
+		}
+		return src.Acquire(size, align)
+	}
+	mem := make([]byte, 4<<20)
+	a, err := slab.New(slab.Config{Source: blocksrc.NewBuffer(mem), BlockSize: len(mem) - 4096, LargeSize: 2 << 20, MetaSource: meta})
+	require.NoError(t, err)
+	a.PauseChecks()
+	for _, more := range []int{1, 1000} {
+		for range more {
+			_, err := a.Alloc(1100, 1)
+			require.NoError(t, err)
+		}
+		refuse = true
+		for err = nil; err == nil; _, err = a.Alloc(1100, 1) {
+		}
+		require.ErrorIs(t, err, slab.ErrExhausted)
+		_, err = a.Alloc(1100, 1<<21) // where the address map has nothing yet
+		require.ErrorIs(t, err, slab.ErrExhausted)
+		require.NoError(t, a.Check())
+		refuse = false
+	}
+	require.NoError(t, a.Close())
+}
+
+// TestLargerClassesServe: when nothing else is left, a free slot of a larger class
+// will do, aligned as asked and with the capacity that Free wants.
+func TestLargerClassesServe(t *testing.T) {
+	for _, align := range []int{1, 8, 64} {
+		mem := blocksrc.NewBuffer(make([]byte, 512<<10))
+		a, err := slab.New(slab.Config{Source: mem})
+		require.NoError(t, err)
+		var live [][]byte
+		for size := 100; ; size = size%800 + 100 {
+			b, err := a.Alloc(size, 1)
+			if err != nil {
+				require.ErrorIs(t, err, slab.ErrExhausted)
+				break
+			}
+			live = append(live, b)
+		}
+		kept := live[:0]
+		for i, b := range live {
+			if i%2 == 0 {
+				kept = append(kept, b)
+			} else {
+				a.Free(b)
+			}
+		}
+		free := a.Stats().SlabFree
+		var small [][]byte
+		for {
+			b, err := a.Alloc(60, align)
+			if err != nil {
+				require.ErrorIs(t, err, slab.ErrExhausted)
+				break
+			}
+			require.Zero(t, startOf(b)&uintptr(align-1))
+			require.True(t, isZero(b[:cap(b)]))
+			require.True(t, a.Owns(b))
+			small = append(small, b)
+			b = b[:cap(b)]
+			b[0], b[len(b)-1] = 0xA5, 0xA5
+		}
+		require.Less(t, a.Stats().SlabFree, free/4, "of %d bytes in free slots", free)
+		require.NoError(t, a.Check())
+		sizes := make(map[int]bool)
+		for _, b := range small {
+			sizes[cap(b)] = true
+			a.Free(b)
+		}
+		require.Greater(t, len(sizes), 2, "slots of several classes")
+		for _, b := range kept {
+			a.Free(b)
+		}
+		require.Zero(t, a.Stats().Live)
+		require.NoError(t, a.Close())
+	}
+}
+
+// TestOtherErrorsAreSurvived: what a source says when it refuses makes no difference
+// to what else there is.
+func TestOtherErrorsAreSurvived(t *testing.T) {
+	count := func(refusal error, alloc func(a *slab.Allocator) func() error) (n int) {
+		refuse := false
+		src := &wrapped{Source: new(blocksrc.GoHeap)}
+		src.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) {
+			if refuse {
+				return nil, refusal
+			}
+			refuse = true
+			return src.Acquire(size, align)
+		}
+		a, err := slab.New(slab.Config{Source: src, MetaSource: &blocksrc.GoHeap{}})
+		require.NoError(t, err)
+		one := alloc(a)
+		for err = one(); err == nil; err = one() {
+			n++
+		}
+		require.ErrorIs(t, err, refusal)
+		require.NoError(t, a.Check())
+		require.NoError(t, a.Close())
+		return n
+	}
+	ways := map[string]func(a *slab.Allocator) func() error{
+		"pool": func(a *slab.Allocator) func() error {
+			p, err := slab.NewPool(a, 64, 8)
+			require.NoError(t, err)
+			return func() error { _, err := p.Alloc(); return err }
+		},
+	}
+	for _, size := range []int{64, 1000, 5000} {
+		ways[fmt.Sprint(size, " bytes")] = func(a *slab.Allocator) func() error {
+			return func() error { _, err := a.Alloc(size, 1); return err }
+		}
+	}
+	for name, alloc := range ways {
+		want := count(slab.ErrExhausted, alloc)
+		require.Greater(t, want, 10, name)
+		require.Equal(t, want, count(errors.New("the moon is in the wrong phase"), alloc), name)
+	}
+}
+
+// TestShrinkToNothingLarger: what is to be smaller stays where it is if all that there is
+// for it is a slot of a larger class.
+func TestShrinkToNothingLarger(t *testing.T) {
+	a, err := slab.New(slab.Config{Source: blocksrc.NewBuffer(make([]byte, 128<<10))})
+	require.NoError(t, err)
+	b, err := a.Alloc(300, 1)
+	require.NoError(t, err)
+	var large [][]byte
+	for _, size := range []int{1000, 100, 1} {
+		for err = nil; err == nil; {
+			var c []byte
+			if c, err = a.Alloc(size, 1); cap(c) == 1024 {
+				large = append(large, c)
+			}
+		}
+	}
+	a.Free(large[0])
+	room, failures := cap(b), a.Stats().Failures
+	b, err = a.Realloc(b, 100)
+	require.NoError(t, err)
+	require.Len(t, b, 100)
+	require.Equal(t, room, cap(b))
+	require.Equal(t, failures, a.Stats().Failures)
+	require.NoError(t, a.Check())
+	b, err = a.Alloc(1000, 1)
+	require.NoError(t, err, "the slot is still there")
+	require.Equal(t, 1024, cap(b))
+	require.NoError(t, a.Close())
+}
+
+// TestHeldFitsAnInt: what is held is never more than an int can count, which with 32
+// bits is what a process can have. The sums do not wrap, and all that is left serves.
+func TestHeldFitsAnInt(t *testing.T) {
+	more := 0
+	src := &wrapped{Source: new(blocksrc.GoHeap)}
+	src.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) { return src.Acquire(size+more, align) }
+	a, err := slab.New(slab.Config{Source: src, MaxBlockSize: 64 << 10, Retain: -1})
+	require.NoError(t, err)
+	a.PauseChecks()
+	b, err := a.Alloc(5000, 1)
+	require.NoError(t, err)
+	for _, less := range []int{70 << 10, 200 << 10} { // more than is in the first block
+		undo := slab.Pretend(a, less)
+		_, err := a.Alloc(less+1, 1)
+		require.ErrorIs(t, err, slab.ErrExhausted)
+		c, err := a.Alloc(less, 1)
+		require.NoError(t, err)
+		a.Free(c)
+		more = 64 << 10 // than was asked for
+		_, err = a.Alloc(less, 1)
+		require.ErrorIs(t, err, slab.ErrBadSource)
+		more = 0
+		undo()
+		require.NoError(t, a.Check())
+	}
+	a.Free(b)
+	require.NoError(t, a.Close())
+}
