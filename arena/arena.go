@@ -231,8 +231,8 @@ func (a *Arena[T]) Reserve(n int) error {
 // Len returns the number of live objects.
 func (a *Arena[T]) Len() int { return a.pool.Len() }
 
-// All visits the live objects in slot order, which is the order in memory, and makes
-// the handles of those that have none yet. The loop may free the object at hand or any
+// All visits the live objects in slot order, which in a slab is the order in memory, and
+// makes the handles of those that have none yet. The loop may free the object at hand or any
 // other, and may make new ones: what is freed before its turn is not visited, what is
 // new may or may not be.
 func (a *Arena[T]) All() iter.Seq2[Handle[T], *T] {

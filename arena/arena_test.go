@@ -102,6 +102,7 @@ func misused(t testing.TB, a *slab.Allocator, want slab.Misuse, f func()) {
 			assert.NotEmpty(t, err.Op)
 		}
 		if a != nil {
+			assert.Equal(t, before.Name, err.Name, "%v", err)
 			assert.Equal(t, before, a.Stats())
 			assert.NoError(t, a.Check())
 		}

@@ -1,6 +1,7 @@
 package arena
 
 import (
+	"fmt"
 	"strconv"
 
 	"github.com/vita-go/deblockator/slab"
@@ -17,9 +18,10 @@ type Handle[T any] struct {
 // Bits returns h as a number that HandleFromBits turns back.
 func (h Handle[T]) Bits() uint64 { return h.h.Bits() }
 
-// HandleFromBits returns the handle with these bits. Bits that are not from a
-// handle of the arena give a handle that names nothing, or by chance a live
-// object: like any handle, it never names memory that is not a live T.
+// HandleFromBits returns the handle with these bits, the zero Handle if no handle can
+// have them. Bits that are not from a handle of the arena give a handle that names
+// nothing, or by chance a live object: like any handle, it never names memory that is not
+// a live T.
 func HandleFromBits[T any](bits uint64) Handle[T] {
 	return Handle[T]{h: fromBits(bits)}
 }
@@ -32,13 +34,15 @@ func (h Handle[T]) String() string { return "0x" + strconv.FormatUint(h.Bits(), 
 func (h Handle[T]) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
 
 // UnmarshalText sets h to the handle with these bits, as HandleFromBits makes it. The
-// error is that of strconv.ParseUint; h is as before then.
+// text is a number in any base that Go's literals have. The error wraps that of
+// strconv.ParseUint; h is as before then.
 func (h *Handle[T]) UnmarshalText(text []byte) error {
 	bits, err := strconv.ParseUint(string(text), 0, 64)
-	if err == nil {
-		*h = HandleFromBits[T](bits)
+	if err != nil {
+		return fmt.Errorf("arena: not a handle: %w", err)
 	}
-	return err
+	*h = HandleFromBits[T](bits)
+	return nil
 }
 
 // IsZero tells whether h is the zero Handle.

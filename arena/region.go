@@ -273,11 +273,14 @@ func (r *Region) Mark() Mark {
 
 // Rewind frees everything that was made since m; the memory stays with the
 // region. It panics with a *slab.MisuseError if m is not in the region's past: of
-// another region, from before the allocator was Reset, or of a time that was
-// rewound already.
+// another region, from before the allocator or the region was Reset, or of a time that
+// was rewound already.
 func (r *Region) Rewind(m Mark) {
 	if r.closed || m.r != r || m.epoch != r.a.Epoch() || !r.past(m) {
 		e := &slab.MisuseError{Misuse: slab.BadMark, Op: "Region.Rewind"}
+		if r.a != nil {
+			e.Name = r.a.Stats().Name
+		}
 		if r.closed {
 			e.Misuse = slab.UseAfterClose
 		}

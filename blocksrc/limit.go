@@ -9,7 +9,8 @@ import (
 
 // Limit returns a source that draws on src and never has more than max bytes
 // out, counting len(block). Acquire beyond that is an error wrapping
-// [ErrExhausted] that says how much is held. It panics if src is nil.
+// [ErrExhausted] that says how much is held; with a max of 0 or less that is every one.
+// It panics if src is nil.
 //
 // It is goroutine-safe, and the budget holds against concurrent calls too: each
 // reserves what it will need before it asks src. That is size rounded up to the
