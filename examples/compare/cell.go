@@ -8,9 +8,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime/pprof"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/vita-go/deblockator/examples/compare/bench"
@@ -42,6 +44,9 @@ type answer struct {
 // runCell is what the process of a cell does. It ends when its stdin does, which
 // the parent keeps open for as long as it lives.
 func runCell(cell string, stdout, stderr io.Writer) (status int) {
+	// What is meant for all of a group, ^C and the like, is for the parent to act on: a
+	// cell that ends by itself would be taken for one that crashed.
+	signal.Ignore(os.Interrupt, syscall.SIGTERM)
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(statusFailed)

@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -107,7 +108,15 @@ func parseFlags(args []string, stdout, stderr io.Writer) (o options, err error) 
 		fmt.Fprintf(stderr, "compare: "+format+"\n", a...)
 		return o, errUsage
 	}
+	blank := ""
+	fs.Visit(func(f *flag.Flag) {
+		if (f.Name == "workload" || f.Name == "candidate") && strings.TrimSpace(f.Value.String()) == "" {
+			blank = f.Name // a variable that is not set, not the wish for everything
+		}
+	})
 	switch {
+	case blank != "":
+		return complain("-%s needs a name; -list shows them", blank)
 	case fs.NArg() > 0:
 		return complain("unexpected argument %q; -h shows the flags", fs.Arg(0))
 	case o.reps < 1 || o.reps > 100:

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -249,6 +248,8 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"-workload", "nonsense"}, []string{`no workload "nonsense"`, "churn-64-1k", "larson-50k", "trees-21"}},
 		{[]string{"-workload", "churn,nonsense"}, []string{`no workload "nonsense"`}},
 		{[]string{"-workload", ","}, []string{"no workload"}},
+		{[]string{"-workload", ""}, []string{"-workload needs a name"}},
+		{[]string{"-candidate", " "}, []string{"-candidate needs a name"}},
 		{[]string{"-candidate", "nonsense"}, []string{`no candidate "nonsense"`, "arena pointers", "sync.Pool", "modernc"}},
 		{[]string{"-reps", "0"}, []string{"-reps"}},
 		{[]string{"-reps", "many"}, []string{"-reps"}},
@@ -343,42 +344,6 @@ func TestChoose(t *testing.T) {
 		require.NoError(t, err, list)
 		assert.Equal(t, want, got, list)
 	}
-}
-
-// An interrupt ends the run at once and keeps what is finished.
-func TestInterrupt(t *testing.T) {
-	dir := t.TempDir()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), argsEnv+"=-short -timeout 1m -workload churn-16-1k -candidate free-list,bad-hang -out "+dir)
-	stderr, err := cmd.StderrPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	lines := bufio.NewReader(stderr)
-	for {
-		line, err := lines.ReadString('\n')
-		require.NoError(t, err)
-		if strings.Contains(line, "free list, run 1") {
-			break
-		}
-	}
-	time.Sleep(200 * time.Millisecond) // into the one that hangs
-	start := time.Now()
-	require.NoError(t, cmd.Process.Signal(os.Interrupt))
-	rest, _ := io.ReadAll(lines)
-	var exit *exec.ExitError
-	require.ErrorAs(t, cmd.Wait(), &exit)
-	assert.Equal(t, statusInterrupted, exit.ExitCode())
-	assert.Less(t, time.Since(start), 10*time.Second)
-	assert.Contains(t, string(rest), "interrupted")
-
-	r := results(t, dir)
-	assert.True(t, r.Partial)
-	assert.Equal(t, report.OK, r.Cell("churn-16-1k", "free list").State)
-	assert.Positive(t, r.Seconds)
-	assert.Equal(t, report.NotRun, r.Cell("churn-16-1k", "bad-hang").State)
-	md, err := os.ReadFile(filepath.Join(dir, "results.md"))
-	require.NoError(t, err)
-	assert.Contains(t, string(md), "Interrupted")
 }
 
 // What was finished is there although the program itself is killed, and what an

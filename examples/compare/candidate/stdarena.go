@@ -34,7 +34,7 @@ func buildWithArenas(dir string) (path string, err error) {
 	build := exec.Command("go", "build", "-o", path, "github.com/vita-go/deblockator/examples/compare")
 	build.Env = append(os.Environ(), "GOEXPERIMENT=arenas")
 	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build with GOEXPERIMENT=arenas: %w: %s", err, out)
+		return "", fmt.Errorf("go build with GOEXPERIMENT=arenas (from within this module only): %w: %s", err, out)
 	}
 	return path, nil
 }

@@ -1,0 +1,71 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/examples/compare/report"
+)
+
+// An interrupt ends the run at once and keeps what is finished, be it for the program or
+// for its whole group, cells included.
+func TestInterrupt(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		for _, group := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%v, group %t", sig, group), func(t *testing.T) { interrupt(t, sig, group) })
+		}
+	}
+}
+
+func interrupt(t *testing.T, sig syscall.Signal, group bool) {
+	dir := t.TempDir()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), argsEnv+"=-short -timeout 1m -workload churn-16-1k -candidate free-list,bad-hang -out "+dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	stderr, err := cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	lines := bufio.NewReader(stderr)
+	for {
+		line, err := lines.ReadString('\n')
+		require.NoError(t, err)
+		if strings.Contains(line, "free list, run 1") {
+			break
+		}
+	}
+	time.Sleep(200 * time.Millisecond) // into the one that hangs
+	start := time.Now()
+	to := cmd.Process.Pid
+	if group {
+		to = -to
+	}
+	require.NoError(t, syscall.Kill(to, sig))
+	rest, _ := io.ReadAll(lines)
+	var exit *exec.ExitError
+	require.ErrorAs(t, cmd.Wait(), &exit)
+	assert.Equal(t, statusInterrupted, exit.ExitCode())
+	assert.Less(t, time.Since(start), 10*time.Second)
+	assert.Contains(t, string(rest), "interrupted")
+
+	r := results(t, dir)
+	assert.True(t, r.Partial)
+	assert.Equal(t, report.OK, r.Cell("churn-16-1k", "free list").State)
+	assert.Positive(t, r.Seconds)
+	assert.Equal(t, report.NotRun, r.Cell("churn-16-1k", "bad-hang").State)
+	md, err := os.ReadFile(filepath.Join(dir, "results.md"))
+	require.NoError(t, err)
+	assert.Contains(t, string(md), "Interrupted")
+}
