@@ -242,22 +242,6 @@ func (a *Allocator) allocSlot(c *class, size int) (b []byte, dirty uintptr) {
 	return unsafe.Slice((*byte)(a.revive(c, h)), c.stride)[:size], dirty
 }
 
-// larger returns a class that has a slot for what was refused otherwise, nil if there
-// is none. It is the last resort of all: a program that has a fixed budget, and frees,
-// must not be refused for having freed objects of other sizes.
-func (a *Allocator) larger(size, align int) *class {
-	k, ok := smallClass(size, align)
-	if !ok {
-		return nil
-	}
-	for _, c := range a.classes[k:numClasses] {
-		if int(c.stride)&(align-1) == 0 && (c.count != 0 || c.head != 0) {
-			return c
-		}
-	}
-	return nil
-}
-
 // allocRange serves what no slab does: from the holes if it is not large or if
 // there is no block to be had for it alone.
 func (a *Allocator) allocRange(size, align int) (b []byte, dirty uintptr, err error) {
@@ -298,22 +282,6 @@ func (a *Allocator) allocRange(size, align int) (b []byte, dirty uintptr, err er
 	a.allocs++
 	dirty = a.user.use(c)
 	return unsafe.Slice((*byte)(a.user.pointer(c)), uint64(c.size)<<granuleShift)[:size], dirty, nil
-}
-
-// atOnce returns a hole that serves a request as things are, with no new block, record or
-// leaf of the address map; 0 if there is none. What was freed can be had again that way,
-// whatever has become of the source.
-func (a *Allocator) atOnce(size uint32, align uintptr) uint32 {
-	return a.user.searchAll(size, align, func(c *chunk, pad uint32) bool {
-		records := chunkStep // that are to be left, for the next page of them
-		if pad > 0 {
-			records++
-		}
-		if c.size-pad > size {
-			records++
-		}
-		return records <= a.table.spare && a.addrs.find(a.user.address(c)+uintptr(pad)<<granuleShift) != nil
-	})
 }
 
 // ready makes sure that there are unused chunk records for the next step.

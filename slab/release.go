@@ -3,32 +3,10 @@ package slab
 import (
 	"errors"
 	"slices"
-
-	"github.com/vita-go/deblockator/blocksrc"
 )
 
 // How memory goes back: all that was allocated (Reset), all that is not needed
-// (Trim), what is kept for the next need when that need has come (reclaim), and
-// everything (Close).
-
-// reclaim gives back what is kept for the next need, if err says that this is
-// the need, and tells whether that was anything.
-func (a *Allocator) reclaim(err error) bool {
-	if err == nil || !errors.Is(err, blocksrc.ErrExhausted) {
-		return false
-	}
-	vacant, held := len(a.vacantSlabs), a.user.held+a.meta.held
-	a.dropEmpty()
-	_, _ = a.user.shrink(0, false), a.meta.shrink(0, false)
-	return len(a.vacantSlabs) > vacant || a.user.held+a.meta.held < held
-}
-
-// startAnew gives everything back, if err says that there is need of it and nothing
-// is live: then what is in the way is records of what was. It tells whether that was
-// anything.
-func (a *Allocator) startAnew(err error) bool {
-	return err != nil && a.live == 0 && errors.Is(err, blocksrc.ErrExhausted) && a.trimmed() > 0
-}
+// (Trim), and everything (Close).
 
 // Epoch returns how many times a was Reset or closed. What was allocated in an earlier
 // epoch is gone.

@@ -1,0 +1,71 @@
+package slab
+
+import (
+	"errors"
+
+	"github.com/vita-go/deblockator/blocksrc"
+)
+
+// What still serves a request when the source has no block for it, one after the
+// other:
+//
+//   - half a block, and so on down to what the request needs (heap.grow)
+//   - any hole at all, whatever its bin and its alignment (searchAll)
+//   - what is kept for the next need, given back for the source to try again (reclaim)
+//   - half a slab, and so on (growBy), and for a class a hole that is no slab
+//   - a hole that takes no new record either (atOnce)
+//   - if nothing is live, all there is, given back likewise (startAnew)
+//   - a free slot of a larger class (larger)
+//
+// None of it is on the way of a request that the source has a block for.
+
+// reclaim gives back what is kept for the next need, if err says that this is
+// the need, and tells whether that was anything.
+func (a *Allocator) reclaim(err error) bool {
+	if err == nil || !errors.Is(err, blocksrc.ErrExhausted) {
+		return false
+	}
+	vacant, held := len(a.vacantSlabs), a.user.held+a.meta.held
+	a.dropEmpty()
+	_, _ = a.user.shrink(0, false), a.meta.shrink(0, false)
+	return len(a.vacantSlabs) > vacant || a.user.held+a.meta.held < held
+}
+
+// startAnew gives everything back, if err says that there is need of it and nothing
+// is live: then what is in the way is records of what was. It tells whether that was
+// anything.
+func (a *Allocator) startAnew(err error) bool {
+	return err != nil && a.live == 0 && errors.Is(err, blocksrc.ErrExhausted) && a.trimmed() > 0
+}
+
+// atOnce returns a hole that serves a request as things are, with no new block, record or
+// leaf of the address map; 0 if there is none. What was freed can be had again that way,
+// whatever has become of the source.
+func (a *Allocator) atOnce(size uint32, align uintptr) uint32 {
+	return a.user.searchAll(size, align, func(c *chunk, pad uint32) bool {
+		records := chunkStep // that are to be left, for the next page of them
+		if pad > 0 {
+			records++
+		}
+		if c.size-pad > size {
+			records++
+		}
+		return records <= a.table.spare && a.addrs.find(a.user.address(c)+uintptr(pad)<<granuleShift) != nil
+	})
+}
+
+// larger returns a class that has a slot for what was refused otherwise, nil if there
+// is none. It is the last resort of all: a program that has a fixed budget, and frees,
+// must not be refused for having freed objects of other sizes.
+func (a *Allocator) larger(size, align int) *class {
+	k, ok := smallClass(size, align)
+	if !ok {
+		return nil
+	}
+	for _, c := range a.classes[k:numClasses] {
+		if int(c.stride)&(align-1) == 0 && (c.count != 0 || c.head != 0) {
+			return c
+		}
+	}
+	return nil
+}
