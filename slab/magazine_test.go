@@ -110,8 +110,8 @@ func TestWhatWasAtHandIsStillClean(t *testing.T) {
 
 // TestFreeInsideASlotWithTheRightSize: the capacity is that of the class.
 func TestFreeInsideASlotWithTheRightSize(t *testing.T) {
-	a := onGoHeap(t, slab.Config{})
 	for c := range slab.NumClasses {
+		a := onGoHeap(t, slab.Config{}) // of its own: what is wrong is followed by a Check of all
 		size := slab.ClassSize(c)
 		b, behind := one(t, a, size), one(t, a, size)
 		for off := 1; off < size; off += max(1, size/13) {
@@ -125,8 +125,8 @@ func TestFreeInsideASlotWithTheRightSize(t *testing.T) {
 // TestFreeOfWhatIsAtHand: every slot of a class's first slab that is not live, be
 // it free, at hand, or at hand once more, is a double free.
 func TestFreeOfWhatIsAtHand(t *testing.T) {
-	a := onGoHeap(t, slab.Config{})
 	for c := range slab.NumClasses {
+		a := onGoHeap(t, slab.Config{}) // of its own: what is wrong is followed by a Check of all
 		size := slab.ClassSize(c)
 		b := one(t, a, size)
 		for range 3 {
@@ -146,9 +146,9 @@ func TestFreeOfWhatIsAtHand(t *testing.T) {
 // TestFreeBehindTheLastSlot: what is left of a slab behind its last slot may look
 // like one more, and has the next bit of the bitmap.
 func TestFreeBehindTheLastSlot(t *testing.T) {
-	a := onGoHeap(t, slab.Config{})
-	a.PauseChecks()
 	for c := range slab.NumClasses {
+		a := onGoHeap(t, slab.Config{})
+		a.PauseChecks()
 		size := slab.ClassSize(c)
 		at := make(map[uintptr][]byte)
 		for range 100 << 10 / size {
@@ -172,8 +172,8 @@ func TestFreeBehindTheLastSlot(t *testing.T) {
 		for _, b := range at {
 			a.Free(b)
 		}
+		require.NoError(t, a.Check())
 	}
-	require.NoError(t, a.Check())
 	// The bit is never the first of a word that is not there.
 	for c := range slab.NumClasses {
 		for target := slab.ClassSize(c); target < 300<<10; target += 100 {
