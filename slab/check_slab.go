@@ -168,14 +168,14 @@ func (k *checker) generations(id uint32, s *slab) {
 		return
 	}
 	retired, idle := uint32(0), 0
-	var word, group uint64 // that slot i is in
+	var frees, group uint64 // of the word that slot i is in
 	fresh := p.fresh << (p.group.Index & 63)
 	for i, g := range e.gens {
 		bit := uint32(i) & 63
 		if bit == 0 {
-			word, group = *s.word(uint32(i) >> 6), p.group.among(s, uint32(i)>>6)
+			frees, group = *s.word(uint32(i) >> 6), p.group.among(s, uint32(i)>>6)
 		}
-		free, grouped := hasBit(&word, bit), hasBit(&group, bit)
+		free, grouped := hasBit(&frees, bit), hasBit(&group, bit)
 		if e.sure != touched && (g&^1 != e.floor || e.sure != e.floor && g != e.sure) {
 			k.fail("slab %d: slot %d has generation %d, but all have %d for sure", id, i, g, e.sure)
 		}

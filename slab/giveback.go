@@ -118,7 +118,7 @@ func (h *heap) refuses(addr uintptr, n int) bool {
 	})
 }
 
-// offer gives back what was refused by restart.
+// offer gives back what was refused: blocks of before a restart, and bad ones.
 func (h *heap) offer() (err error) {
 	kept := h.refused[:0]
 	for _, b := range h.refused {

@@ -50,13 +50,20 @@ func (a *Allocator) Realloc(b []byte, size int) ([]byte, error) {
 	}
 	c := a.resize(a.addrs.lookup(addr), b, size)
 	if c == nil {
-		var err error
-		if c, err = a.move(b, size, align); err != nil {
-			if size > cap(b) {
-				return nil, err
-			}
-			c = b[:size] // it was to be smaller, and can stay
+		to, _, err := a.alloc(size, align)
+		switch {
+		case err != nil && size > cap(b):
+			return nil, err
+		case err != nil: // it was to be smaller, and can stay
 			a.failures--
+			c = b[:size]
+		case size <= cap(b) && cap(to) >= cap(b): // likewise: the last resort is no smaller
+			a.free(to, op)
+			c = b[:size]
+		default:
+			copy(to, b)
+			a.free(b, op)
+			c = to
 		}
 	}
 	if size > len(b) {
@@ -112,20 +119,4 @@ func (a *Allocator) resize(v entry, b []byte, size int) []byte {
 	a.live += (int(c.size) - int(old)) << granuleShift
 	a.peakLive = max(a.peakLive, a.live)
 	return unsafe.Slice(unsafe.SliceData(b), uint64(c.size)<<granuleShift)[:size]
-}
-
-// move copies b to a new allocation of size bytes and frees it.
-func (a *Allocator) move(b []byte, size, align int) ([]byte, error) {
-	c, _, err := a.alloc(size, align)
-	if err == nil && size <= cap(b) && cap(c) >= cap(b) { // a slot of a larger class, as the last resort
-		a.free(c, "Allocator.Realloc")
-		a.failures++
-		err = ErrExhausted
-	}
-	if err != nil {
-		return nil, err
-	}
-	copy(c, b)
-	a.free(b, "Allocator.Realloc")
-	return c, nil
 }

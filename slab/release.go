@@ -92,10 +92,10 @@ func (a *Allocator) Reset() {
 }
 
 // Trim gives back to the source what a holds and does not need: empty slabs,
-// empty blocks whatever Retain says, and the records that described them, but for those
-// of chunks: 32 bytes for each that there was at the peak stay as long as a block does. Where
-// a block stays and the source can do so, the pages of holes and of free slots in
-// it are given back too. It returns the bytes of the blocks that were released, and
+// empty blocks whatever Retain says, and the records that described them, but for
+// those of chunks: 32 bytes for each that there was at the peak stay as long as a
+// block does. Where a block stays and the source can do so, the pages of holes and of
+// free slots in it are given back too. It returns the bytes of the blocks that were released, and
 // takes time in proportion to the number of blocks, holes and slots, and a system
 // call for each run of pages.
 func (a *Allocator) Trim() (released int) {
