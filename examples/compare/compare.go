@@ -49,12 +49,17 @@ func compare(ctx context.Context, o options, stderr io.Writer) error {
 	res.Partial = true
 	finished := 0
 	show := newProgress(stderr, plan.cells, o.reps)
-	for rep := range o.reps {
+	for rep := range o.rounds() {
+		for _, c := range plan.cells {
+			if rep >= o.reps && c.wants(rep, o.reps) {
+				show.again(c.Cell)
+			}
+		}
 		for _, c := range plan.cells {
 			if ctx.Err() != nil {
 				break
 			}
-			if c.State == report.Failed || c.State == report.NA || rep > 0 && c.took > long {
+			if !c.wants(rep, o.reps) {
 				show.skip(c.Cell)
 				continue
 			}
@@ -95,6 +100,27 @@ func compare(ctx context.Context, o options, stderr io.Writer) error {
 		return fmt.Errorf("%d cells failed:%s", len(failed), reasons(failed))
 	}
 	return nil
+}
+
+// rounds is how often a cell is run at most.
+func (o options) rounds() int {
+	if o.reps == 1 {
+		return 1 // nobody knows whether that was a good one
+	}
+	return 2 * o.reps
+}
+
+// wants tells whether the cell is to be run in this round: again only if it gave a
+// result and does not take long, and after reps rounds only as long as its two best
+// results do not agree.
+func (c *planned) wants(rep, reps int) bool {
+	switch {
+	case rep == 0:
+		return true
+	case c.State != report.OK || c.took > long:
+		return false
+	}
+	return rep < reps || !c.Steady(c.w.Metrics)
 }
 
 // reasons says, a line each, why there is no result of these cells.

@@ -26,7 +26,8 @@ type Metric struct {
 	Name   string `json:"name"` // "time"
 	Unit   string `json:"unit"` // "ns/op"
 	Higher bool   `json:"higher_is_better,omitempty"`
-	Format string `json:"format"` // of fmt, for tables: "%.1f"
+	Format string `json:"format"`          // of fmt, for tables: "%.1f"
+	Worst  bool   `json:"worst,omitempty"` // of very many, so that no two runs agree
 }
 
 // Size is how much a workload does.

@@ -71,8 +71,11 @@ func (r *Results) writeHead(p *printer) {
 	if r.Short {
 		p.f("\n**A short run: the checksums were compared, the times mean nothing.**\n")
 	}
-	p.f("\nThe best of %d runs, each in a process of its own; in brackets how many times that of the best of ours; the best of all in bold. "+
-		"A tilde: the runs were more than a quarter apart.\n", r.Reps)
+	p.f("\n")
+	if r.Reps > 1 {
+		p.f("The best of %d runs, and of up to %d while the two best are more than a tenth apart. A tilde: they still are. ", r.Reps, 2*r.Reps)
+	}
+	p.f("Each run is in a process of its own. In brackets: how many times that of the best of ours. In bold: the best of all.\n")
 	if failed := r.Failed(); len(failed) > 0 {
 		p.f("\nFailed:\n\n")
 		for _, c := range failed {
@@ -219,7 +222,7 @@ func (r *Results) cellText(c Candidate, col column, ours, best float64, notes *f
 	if text == fmt.Sprintf(cmp.Or(col.m.Format, "%.3g"), best) {
 		text = "**" + text + "**"
 	}
-	if spread > .25 && spread*math.Abs(v) > 0 {
+	if apart(v, spread) {
 		text += "~"
 	}
 	if !math.IsNaN(ours) && ours > 0 && v > 0 && c.Family != bench.Ours {

@@ -4,6 +4,7 @@ package report
 
 import (
 	"encoding/json"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -93,8 +94,13 @@ type Run struct {
 	Seconds float64 `json:"seconds"` // of the process, with all preparation
 }
 
+// mostApart is how far, as a share, the two best repetitions may be from each other for
+// the best to be believed. What else a machine does makes a repetition slower and never
+// faster, so how bad the worst was says nothing.
+const mostApart = .1
+
 // Best returns the best value of a metric among the repetitions, and how far the
-// worst is from it, as a share.
+// second best is from it, as a share.
 func (c *Cell) Best(m bench.Metric) (best, spread float64, ok bool) {
 	var all []float64
 	for _, r := range c.Runs {
@@ -105,15 +111,29 @@ func (c *Cell) Best(m bench.Metric) (best, spread float64, ok bool) {
 	if c.State != OK || len(all) == 0 {
 		return 0, 0, false
 	}
-	best, worst := slices.Min(all), slices.Max(all)
+	slices.Sort(all)
 	if m.Higher {
-		best, worst = worst, best
+		slices.Reverse(all)
 	}
-	if best != 0 {
-		spread = max(worst/best, best/worst) - 1
+	best = all[0]
+	if second := all[min(1, len(all)-1)]; best != 0 {
+		spread = max(second/best, best/second) - 1
 	}
 	return best, spread, true
 }
+
+// Steady tells whether the two best repetitions agree in all that is to be compared.
+func (c *Cell) Steady(metrics []bench.Metric) bool {
+	for _, m := range metrics {
+		if best, spread, ok := c.Best(m); ok && !m.Worst && apart(best, spread) {
+			return false
+		}
+	}
+	return true
+}
+
+// apart tells whether a best value is not to be believed; one of nothing is.
+func apart(best, spread float64) bool { return spread > mostApart && spread*math.Abs(best) > 0 }
 
 // Cell returns the cell of a workload and a candidate, or nil.
 func (r *Results) Cell(workload, candidate string) *Cell {

@@ -22,7 +22,7 @@ func init() {
 		Metrics: []bench.Metric{
 			{Name: "p50", Unit: "ms", Format: "%.2f"},
 			{Name: "p99", Unit: "ms", Format: "%.2f"},
-			{Name: "max", Unit: "ms", Format: "%.2f"},
+			{Name: "max", Unit: "ms", Format: "%.2f", Worst: true},
 			{Name: "mallocs", Unit: "a frame", Format: "%.0f"},
 		},
 		Run: func(k bench.Kernel, s bench.Size) (bench.Outcome, error) {

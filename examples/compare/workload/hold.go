@@ -29,7 +29,7 @@ func init() {
 				{Name: "cycle CPU", Unit: "ms", Format: "%.2f"},
 				{Name: "resident", Unit: "B/object", Format: "%.1f"},
 				{Name: "requests", Unit: "µs each", Format: "%.2f"},
-				{Name: "worst request", Unit: "ms", Format: "%.2f"},
+				{Name: "worst request", Unit: "ms", Format: "%.2f", Worst: true},
 				{Name: "cycles", Unit: "", Format: "%.0f"},
 			},
 			Run: func(k bench.Kernel, s bench.Size) (bench.Outcome, error) {

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/examples/compare/bench"
+)
+
+// After the repetitions that were asked for, a cell is run again for as long as its two
+// best results are apart, but not for ever, and not for what is the worst of many.
+func TestMoreRepetitions(t *testing.T) {
+	for _, test := range []struct {
+		reps, times, worst string
+		runs               int
+		says               string
+	}{
+		{"2", "100,91", "1,2", 2, "| **91.0** | **1.0**~ |"},
+		{"2", "100,50,49,10", "1,2,4,8", 3, "| **49.0** | **1.0**~ |"},
+		{"2", "100,50,25,12,6", "1,1,1,1,1", 4, "| **12.0**~ | **1.0** |"},
+		{"3", "100,100,100,100,100", "1,2,4,8,16", 3, "| **100.0** | **1.0**~ |"},
+		{"1", "100,50", "1,1", 1, "| **100.0** | **1.0** |"},
+	} {
+		dir := t.TempDir()
+		t.Setenv("COMPARE_TEST_TIMES", test.times)
+		t.Setenv("COMPARE_TEST_WORST", test.worst)
+		t.Setenv(restlessEnv, filepath.Join(t.TempDir(), "runs"))
+		t.Setenv(argsEnv, fmt.Sprintf("-reps %s -out %s -workload test-restless -candidate free", test.reps, dir))
+		program, err := os.Executable()
+		require.NoError(t, err)
+		stderr, err := exec.Command(program).CombinedOutput()
+		require.NoError(t, err, "%s", stderr)
+		r := results(t, dir)
+		assert.Len(t, r.Cell("test-restless", "free list").Runs, test.runs, "%v: %s", test, stderr)
+		assert.Contains(t, string(stderr), fmt.Sprintf("%d of %[1]d, ", test.runs), "the progress tells how many there are")
+		md, err := os.ReadFile(filepath.Join(dir, "results.md"))
+		require.NoError(t, err)
+		assert.Contains(t, string(md), test.says)
+	}
+}
+
+// restlessEnv has the test binary know the workload of this test, and tells it the file
+// in which it counts its runs.
+const restlessEnv = "COMPARE_TEST_RUNS"
+
+// registerRestless adds a workload that takes a time of its own at each run.
+func registerRestless() {
+	bench.RegisterWorkload(&bench.Workload{
+		Name: "test-restless", Group: "test", About: "for tests", Kind: bench.KindFixed, Rank: 1000,
+		Metrics: []bench.Metric{{Name: "time", Unit: "ns", Format: "%.1f"}, {Name: "worst", Unit: "ns", Format: "%.1f", Worst: true}},
+		Run: func(bench.Kernel, bench.Size) (out bench.Outcome, err error) {
+			runs := os.Getenv(restlessEnv)
+			done, _ := os.ReadFile(runs)
+			if err := os.WriteFile(runs, append(done, '.'), 0o600); err != nil {
+				return out, err
+			}
+			value := func(name string) float64 {
+				v, _ := strconv.ParseFloat(strings.Split(os.Getenv(name), ",")[len(done)], 64)
+				return v
+			}
+			out.Values = map[string]float64{"time": value("COMPARE_TEST_TIMES"), "worst": value("COMPARE_TEST_WORST")}
+			return out, nil
+		},
+	})
+}
