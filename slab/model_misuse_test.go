@@ -11,7 +11,6 @@ import (
 // misuse runs f, which must panic with the misuse that is wanted and change
 // nothing.
 func (m *model) misuse(want slab.Misuse, what string, f func()) {
-	m.t.Helper()
 	before := m.a.Stats()
 	got := func() (got any) {
 		defer func() { got = recover() }()
@@ -78,7 +77,6 @@ func (m *model) judge(addr uintptr, n int) slab.Misuse {
 
 // badFree frees b, which is no live allocation, and expects to be told.
 func (m *model) badFree(b []byte, what string) {
-	m.t.Helper()
 	want := m.judge(uintptr(unsafe.Pointer(unsafe.SliceData(b))), cap(b))
 	if want == 0 {
 		if cap(b) != 0 {

@@ -28,7 +28,6 @@ type modelPool struct {
 }
 
 func (m *model) newPool(size, align int) bool {
-	m.t.Helper()
 	before := m.state()
 	p, err := slab.NewPool(m.a, size, align)
 	if err != nil {
@@ -62,7 +61,6 @@ func (p *modelPool) died(o *modelObject) {
 
 // freeGone frees where a slot was that died some time ago, if nothing is there.
 func (m *model) freeGone(p *modelPool, i int) {
-	m.t.Helper()
 	q := p.gone[i]
 	if _, live := m.find(uintptr(q)); live {
 		return
@@ -82,7 +80,6 @@ func (m *model) freeGone(p *modelPool, i int) {
 
 // enterSlot makes the slot at q a live object.
 func (m *model) enterSlot(p *modelPool, q unsafe.Pointer, h slab.Handle) {
-	m.t.Helper()
 	o := &modelObject{start: q, align: p.align, handle: h}
 	if p.size > 0 {
 		o.b = unsafe.Slice((*byte)(q), p.size)
@@ -101,7 +98,6 @@ func (m *model) enterSlot(p *modelPool, q unsafe.Pointer, h slab.Handle) {
 }
 
 func (m *model) take(p *modelPool, how int) bool {
-	m.t.Helper()
 	before := m.state()
 	var q unsafe.Pointer
 	var h slab.Handle
@@ -155,7 +151,6 @@ func slotsOf(g slab.Group, stride int, names bool) iter.Seq2[unsafe.Pointer, sla
 }
 
 func (m *model) takeGroup(p *modelPool, n int) bool {
-	m.t.Helper()
 	before := m.state()
 	g, err := p.TakeGroup(n)
 	if err != nil {
@@ -172,7 +167,6 @@ func (m *model) takeGroup(p *modelPool, n int) bool {
 }
 
 func (m *model) give(p *modelPool, i int, byHandle bool) {
-	m.t.Helper()
 	o := p.live[i]
 	m.verify(o)
 	m.leave(o)
@@ -191,7 +185,6 @@ func (m *model) give(p *modelPool, i int, byHandle bool) {
 
 // stale checks that h names nothing.
 func (m *model) stale(p *modelPool, h slab.Handle) {
-	m.t.Helper()
 	before := p.Stats()
 	if p.Get(h) != nil || p.Remove(h) || p.Stats() != before {
 		m.fatalf("handle %#x names something", h.Bits())
@@ -199,7 +192,6 @@ func (m *model) stale(p *modelPool, h slab.Handle) {
 }
 
 func (m *model) reserve(p *modelPool, n int) bool {
-	m.t.Helper()
 	before, slabs := m.state(), p.Stats().Slabs
 	if err := p.Reserve(n); err != nil {
 		if p.Stats().Slabs > slabs {
@@ -222,7 +214,6 @@ func (m *model) reserve(p *modelPool, n int) bool {
 
 // scan compares the walk over a pool with the model.
 func (m *model) scan(p *modelPool) {
-	m.t.Helper()
 	found := make(map[uintptr]bool)
 	for s := p.Scan(); ; {
 		first, n := nextRun(&s, p.stride)
@@ -246,7 +237,6 @@ func (m *model) scan(p *modelPool) {
 // scanWith walks over a pool as Arena.All does and calls change after each slot,
 // which may do what it likes. What is live at its turn is visited, once.
 func (m *model) scanWith(p *modelPool, change func()) {
-	m.t.Helper()
 	before := slices.Clone(p.live)
 	visited := make(map[*modelObject]bool)
 	for s := p.Scan(); s.Next(); {
@@ -282,7 +272,6 @@ func (m *model) resetPool(p *modelPool) {
 }
 
 func (m *model) closePool(i int) {
-	m.t.Helper()
 	p := m.pools[i]
 	for _, o := range p.live {
 		m.verify(o)

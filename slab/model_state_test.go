@@ -44,7 +44,6 @@ func (m *model) state() modelState {
 
 // check compares the model with what the allocator says of itself.
 func (m *model) check() {
-	m.t.Helper()
 	if err := m.a.Check(); err != nil {
 		m.fatalf("%v", err)
 	}
@@ -52,7 +51,6 @@ func (m *model) check() {
 }
 
 func (m *model) totals() {
-	m.t.Helper()
 	s := m.a.Stats()
 	live := 0
 	for _, o := range m.live {
@@ -88,7 +86,6 @@ func (m *model) totals() {
 // the next need may have been given back, and a block that was acquired on the
 // way may be kept, empty, as any block may, and so may records.
 func (m *model) sameState(before slab.Stats, what string) {
-	m.t.Helper()
 	after := m.a.Stats()
 	inUse := func(s slab.Stats) slab.Stats {
 		return slab.Stats{
@@ -102,14 +99,12 @@ func (m *model) sameState(before slab.Stats, what string) {
 }
 
 func (m *model) verify(o *modelObject) {
-	m.t.Helper()
 	if !o.intact(o.b[:cap(o.b)]) {
 		m.fatalf("an object of %d bytes at %#x is damaged", cap(o.b), o.addr())
 	}
 }
 
 func (m *model) verifyAll() {
-	m.t.Helper()
 	for _, o := range m.byAddr {
 		m.verify(o)
 	}
@@ -118,7 +113,6 @@ func (m *model) verifyAll() {
 // refused checks an error of a request for n bytes in all, which had to succeed
 // or not.
 func (m *model) refused(err error, before modelState, n uint64, what string) {
-	m.t.Helper()
 	switch {
 	case errors.Is(err, slab.ErrTooLarge):
 		if n < math.MaxInt32/2 {

@@ -121,7 +121,6 @@ func newModel(t testing.TB, cfg slab.Config, src, meta *faultySource) *model {
 }
 
 func (m *model) fatalf(format string, args ...any) {
-	m.t.Helper()
 	m.t.Logf("config: block %d to %d, large %d, align %d and %d, retain %d", m.cfg.BlockSize, m.cfg.MaxBlockSize,
 		m.cfg.LargeSize, m.cfg.BlockAlign, m.cfg.LargeAlign, m.cfg.Retain)
 	m.t.Logf("%v", m.a.Stats())
@@ -141,7 +140,6 @@ func (m *model) faultAhead() bool { return armed(m.src.acquires) || armed(m.meta
 
 // enter makes o a live object: it is where it should be, and nobody else is.
 func (m *model) enter(o *modelObject, what string) {
-	m.t.Helper()
 	if o.align > 1 && o.addr()&uintptr(o.align-1) != 0 {
 		m.fatalf("%s is at %#x, not a multiple of %d", what, o.addr(), o.align)
 	}
@@ -187,7 +185,6 @@ func (m *model) leave(o *modelObject) {
 
 // alloc asks for size bytes, zeroed or not, and says whether it got them.
 func (m *model) alloc(size, align int, zeroed bool) bool {
-	m.t.Helper()
 	before := m.state()
 	f := m.a.Alloc
 	if !zeroed {
@@ -229,7 +226,6 @@ func (m *model) alloc(size, align int, zeroed bool) bool {
 
 // free frees the i-th allocation; short says to pass less than its length.
 func (m *model) free(i int, short bool) {
-	m.t.Helper()
 	o := m.live[i]
 	m.verify(o)
 	m.leave(o)
@@ -246,7 +242,6 @@ func (m *model) free(i int, short bool) {
 
 // realloc changes the size of the i-th allocation.
 func (m *model) realloc(i, size int) bool {
-	m.t.Helper()
 	o := m.live[i]
 	m.verify(o)
 	before := m.state()
@@ -310,7 +305,6 @@ func (m *model) reset() {
 }
 
 func (m *model) trim() {
-	m.t.Helper()
 	before := m.a.Stats()
 	held := m.held()
 	n := m.a.Trim()
@@ -335,7 +329,6 @@ func (m *model) trim() {
 // finish frees everything and sees that nothing is left: every block that the
 // source does not take is one hole, and then it takes all of them.
 func (m *model) finish() {
-	m.t.Helper()
 	m.disarm()
 	m.verifyAll()
 	for len(m.live) > 0 {
@@ -371,7 +364,6 @@ func (m *model) finish() {
 
 // close closes the allocator, whatever is live, and sees that all is given back.
 func (m *model) close() {
-	m.t.Helper()
 	m.disarm()
 	if err := m.a.Close(); err != nil {
 		m.fatalf("Close: %v", err)
@@ -380,7 +372,6 @@ func (m *model) close() {
 }
 
 func (m *model) closed() {
-	m.t.Helper()
 	require.NoError(m.t, m.a.Check())
 	require.Zero(m.t, m.a.Stats().Held)
 	require.Zero(m.t, m.a.Stats().Live)

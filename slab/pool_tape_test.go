@@ -46,7 +46,6 @@ func newPoolModel(t testing.TB, src blocksrc.Source, size int) *poolModel {
 }
 
 func (m *poolModel) fail(format string, args ...any) {
-	m.t.Helper()
 	m.t.Fatalf(format, args...)
 }
 

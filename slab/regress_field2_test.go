@@ -86,8 +86,12 @@ func TestB16_SizesWithAnyBitSet(t *testing.T) {
 // another, and so on: talc looped for ever. Whatever there is room for, every
 // request is served from what the source gives, or refused.
 func TestB17_NewBlocksServeTheirRequest(t *testing.T) {
+	step := 333
+	if testing.Short() {
+		step = 999
+	}
 	for _, align := range []int{1, 64, 1024, 2048, 4096} {
-		for size := 1000; size < 70_000; size += 333 {
+		for size := 1000; size < 70_000; size += step {
 			// A test of its own, or all allocators would be there until the end.
 			t.Run(fmt.Sprintf("%d/%d", size, align), func(t *testing.T) {
 				for _, slack := range []int{0, 16, 1008, 1040, 2000, align, align + 1024, 2 * align} {

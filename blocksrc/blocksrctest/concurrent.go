@@ -16,12 +16,13 @@ import (
 // that it is found without a data race.
 func (s *suite) goroutines() {
 	const workers, rounds, each = 4, 60, 3
+	unit := min(s.unit, 64<<10) // more would be for the filling
 	var all [workers][]*block
 	t := s.team(workers)
 	defer t.end()
 	for i := range rounds {
 		t.do(func(id int) {
-			size := 1 + (i*7+id*13)%5*s.unit + i%4*1000
+			size := 1 + (i*7+id*13)%5*unit + i%4*1000
 			if b := s.acquire(size, 16<<(i%4)); b != nil {
 				all[id] = append(all[id], b)
 			}
