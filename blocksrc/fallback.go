@@ -16,8 +16,8 @@ import (
 // Only errors that wrap [ErrExhausted] or errors.ErrUnsupported lead on to the
 // next source. Any other, such as a permission denied, is a fault that somebody
 // must see and not a reason to fill the second-best memory: it is returned as it
-// is. If no source has room the error wraps what each of them said, but for those that
-// are beyond reach ([ErrInvalid]) if that is not so for all; without any source it is
+// is. If no source has room the error wraps what each of them said, but for [ErrInvalid],
+// that it never will have, if another may have room later; without any source it is
 // always ErrExhausted.
 //
 // The granularity is the smallest of the sources', the only one that is true of
@@ -55,13 +55,9 @@ func (f *fallback) Acquire(size, align int) ([]byte, error) {
 		}
 		refusals = append(refusals, err)
 	}
-	// It is beyond all of them only if it is beyond each.
-	beyond := func(err error) bool { return errors.Is(err, ErrInvalid) }
-	if slices.ContainsFunc(refusals, func(err error) bool { return !beyond(err) }) {
+	if slices.ContainsFunc(refusals, forNow) {
 		for i, err := range refusals {
-			if beyond(err) {
-				refusals[i] = errors.New(err.Error())
-			}
+			refusals[i] = notForEver{err}
 		}
 	}
 	all := refusals[0]
@@ -70,6 +66,15 @@ func (f *fallback) Acquire(size, align int) ([]byte, error) {
 	}
 	return nil, fmt.Errorf("blocksrc: none of %d sources has room: %w", len(f.srcs), all)
 }
+
+// forNow tells whether the source that said err may have room later.
+func forNow(err error) bool { return errors.Is(err, ErrExhausted) && !errors.Is(err, ErrInvalid) }
+
+// notForEver is an error but for ErrInvalid, which is not so for all sources.
+type notForEver struct{ error }
+
+func (e notForEver) Is(target error) bool { return target != ErrInvalid && errors.Is(e.error, target) }
+func (e notForEver) As(target any) bool   { return errors.As(e.error, target) }
 
 func (f *fallback) Release(block []byte) error {
 	loan, err := f.out.take(block)

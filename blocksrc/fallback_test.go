@@ -2,6 +2,7 @@ package blocksrc_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -66,6 +67,38 @@ func TestFallbackBeyondOne(t *testing.T) {
 	require.NoError(t, src.Release(block))
 	_, err = src.Acquire(1536, 0)
 	require.NoError(t, err)
+}
+
+// coded is an error of a source's own.
+type coded int
+
+func (c coded) Error() string { return "code" }
+
+// A source that there is not here says nothing of what the others can do, and whatever
+// is left out of an error, the source's own is not.
+func TestFallbackBeyondAllThatThereAre(t *testing.T) {
+	none := &blocksrctest.Failing{Source: heap(), At: 1, Persist: true, Err: errors.ErrUnsupported}
+	for _, src := range []blocksrc.Source{blocksrc.Fallback(none, buffer(1024)), blocksrc.Fallback(buffer(1024), none)} {
+		_, err := src.Acquire(1536, 0)
+		require.ErrorIs(t, err, blocksrc.ErrExhausted, "less would do")
+		require.ErrorIs(t, err, blocksrc.ErrInvalid, "it is beyond the only one")
+		require.ErrorIs(t, err, errors.ErrUnsupported)
+		_, err = src.Acquire(1024, 0)
+		require.NoError(t, err)
+	}
+	beyond := &blocksrctest.Failing{Source: heap(), At: 1, Persist: true, Err: fmt.Errorf("%w: %w: %w", coded(7), blocksrc.ErrExhausted, blocksrc.ErrInvalid)}
+	_, err := blocksrc.Fallback(beyond, blocksrc.Limit(heap(), 0)).Acquire(1, 0)
+	require.ErrorIs(t, err, blocksrc.ErrInvalid, "nothing fits a limit of nothing")
+	full := blocksrc.Limit(heap(), 64)
+	_, err = full.Acquire(64, 0)
+	require.NoError(t, err)
+	_, err = blocksrc.Fallback(beyond, full).Acquire(1, 0)
+	require.ErrorIs(t, err, blocksrc.ErrExhausted)
+	require.NotErrorIs(t, err, blocksrc.ErrInvalid)
+	var code coded
+	require.ErrorAs(t, err, &code)
+	require.Equal(t, coded(7), code)
+	require.ErrorContains(t, err, "code")
 }
 
 func TestFallbackOnlyForWantOfRoom(t *testing.T) {
