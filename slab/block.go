@@ -34,6 +34,7 @@ type heap struct {
 	minSize int  // of the first block, in bytes
 	maxSize int  // blocks double up to this
 	retain  int  // see Config.Retain
+	most    int  // to ask the source for, unless more is needed; 0 is no bound, see grow
 
 	blocks []block
 	vacant []uint32 // unused numbers of blocks
@@ -157,7 +158,9 @@ func (h *heap) settle(i uint32) {
 // granules at a multiple of align bytes. Blocks are a tenth of what is held,
 // within bounds, so that they double and what is held for no one stays in
 // proportion; where the source refuses, halves of that are tried, down to what is
-// needed.
+// needed. Until it has given a block, no more than that is asked for again: a request may
+// come here for a slab of each size before it is refused, and many are in a program that
+// lives on a budget.
 func (h *heap) grow(size uint32, align uintptr) (uint32, error) {
 	need := uint64(size) << granuleShift
 	if align > uintptr(h.align) {
@@ -166,10 +169,15 @@ func (h *heap) grow(size uint32, align uintptr) (uint32, error) {
 	if need > maxBlockBytes {
 		return 0, fmt.Errorf("%w: %d bytes aligned to %d", ErrTooLarge, uint64(size)<<granuleShift, align)
 	}
-	want := max(h.minSize, min(floorPow2(h.held/10), h.maxSize), int(need))
+	want := max(h.minSize, min(floorPow2(h.held/10), h.maxSize))
+	if h.most > 0 {
+		want = min(want, h.most)
+	}
+	want = max(want, int(need))
 	for {
 		i, err := h.acquire(want, h.align)
 		if err == nil {
+			h.most = 0
 			b := &h.blocks[i]
 			j, c := h.table.get()
 			*c = chunk{size: b.size, block: i}
@@ -178,10 +186,14 @@ func (h *heap) grow(size uint32, align uintptr) (uint32, error) {
 			h.empty += len(b.mem)
 			return j, nil
 		}
-		if want == int(need) || !errors.Is(err, blocksrc.ErrExhausted) {
+		if !errors.Is(err, blocksrc.ErrExhausted) {
 			return 0, err
 		}
-		want = max(want/2&^(granule-1), int(need))
+		h.most = max(want/2&^(granule-1), 1)
+		if want == int(need) {
+			return 0, err
+		}
+		want = max(h.most, int(need))
 	}
 }
 

@@ -11,7 +11,8 @@ import (
 //
 //   - half a block, and so on down to what the request needs (heap.grow)
 //   - any hole at all, whatever its bin and its alignment (searchAll)
-//   - what is kept for the next need, given back for the source to try again (reclaim)
+//   - what is kept for the next need, given back for the source to try again (reclaim),
+//     with no more than is needed
 //   - half a slab, and so on (growBy), and for a class a hole that is no slab
 //   - a hole that takes no new record either (atOnce)
 //   - if nothing is live, all there is, given back likewise (startAnew)
@@ -28,14 +29,23 @@ func (a *Allocator) reclaim(err error) bool {
 	vacant, held := len(a.vacantSlabs), a.user.held+a.meta.held
 	a.dropEmpty()
 	_, _ = a.user.shrink(0, false), a.meta.shrink(0, false)
-	return len(a.vacantSlabs) > vacant || a.user.held+a.meta.held < held
+	return a.scarce(len(a.vacantSlabs) > vacant || a.user.held+a.meta.held < held)
 }
 
 // startAnew gives everything back, if err says that there is need of it and nothing
 // is live: then what is in the way is records of what was. It tells whether that was
 // anything.
 func (a *Allocator) startAnew(err error) bool {
-	return err != nil && a.live == 0 && errors.Is(err, blocksrc.ErrExhausted) && a.trimmed() > 0
+	return err != nil && a.live == 0 && errors.Is(err, blocksrc.ErrExhausted) && a.scarce(a.trimmed() > 0)
+}
+
+// scarce has the next block of memory, and of records, be no larger than it has to be, if
+// there is to be another try: the first of them may have taken what the other needed.
+func (a *Allocator) scarce(again bool) bool {
+	if again {
+		a.user.most, a.meta.most = 1, 1
+	}
+	return again
 }
 
 // atOnce returns a hole that serves a request as things are, with no new block, record or

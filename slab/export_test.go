@@ -103,7 +103,7 @@ func Fingerprint(a *Allocator) uint64 {
 		for n, bi := range h.order {
 			rank[bi+1] = uint64(n + 1)
 		}
-		put(uint64(len(h.order)), uint64(h.held), uint64(h.empty), rank[h.spare], uint64(h.stuck))
+		put(uint64(len(h.order)), uint64(h.held), uint64(h.empty), rank[h.spare], uint64(h.stuck), uint64(h.most))
 		for _, bi := range h.order {
 			b := &h.blocks[bi]
 			put(uint64(len(b.mem)), uint64(b.addr()), uint64(b.clean), flag(b.stuck))

@@ -39,6 +39,7 @@ func (h *heap) giveBack(mem []byte) (gone bool, err error) {
 	err = h.src.Release(mem)
 	h.asking = false
 	if err == nil {
+		h.most = 0 // there is room again
 		return true, nil
 	}
 	h.failures++

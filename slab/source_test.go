@@ -118,7 +118,7 @@ func TestSourceTooShort(t *testing.T) {
 		src := &wrapped{Source: new(blocksrc.GoHeap)}
 		src.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) {
 			if bad {
-				return src.Acquire(max(1, size-short)&^63-64, align)
+				return src.Acquire(max(1, (size-short)&^63-64), align)
 			}
 			return src.Acquire(size, align)
 		}

@@ -43,9 +43,8 @@ type game struct {
 	random  random
 
 	frames, levels        int
-	born, died            int
+	born, died, drawn     int64 // billions, in the longest game
 	killed, missed        int
-	drawn                 int
 	worstFrame, worstLoad time.Duration
 }
 
@@ -143,7 +142,7 @@ func (g *game) draw() error {
 			n++
 		}
 	}
-	g.drawn += n
+	g.drawn += int64(n)
 	return g.respawn()
 }
 

@@ -137,6 +137,7 @@ func TestVerdict(t *testing.T) {
 			g.video.after = []float64{0, 0, 0, 0.1}
 		}, "fragmentation of textures drifts from 0.000 to 0.100"},
 		"a spark too many": {func(g *game) { g.born++ }, "2001 sparks born"},
+		"a long game":      {func(g *game) { g.born += maxFrames * sparksPerFrame }, "7200002000 sparks born"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			g := simulated(t)

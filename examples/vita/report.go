@@ -70,8 +70,7 @@ func (g *game) summary(w io.Writer) {
 }
 
 // verdict lists what is not good enough.
-func (g *game) verdict() (errs []error) {
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+func (g *game) verdict() (bad faults) {
 	failures, held, fromKernel := 0, 0, 0
 	for _, p := range g.pools {
 		s := p.Stats()
@@ -79,29 +78,36 @@ func (g *game) verdict() (errs []error) {
 		held += s.Held
 		fromKernel += p.src.Stats().Held
 		if err := p.Check(); err != nil {
-			bad("%s: %w", p.name, err)
+			bad.add("%s: %w", p.name, err)
 		}
 		if first, last, ok := halves(p.after); ok && last > first+maxDrift {
-			bad("fragmentation of %s drifts from %.3f to %.3f", p.name, first, last)
+			bad.add("fragmentation of %s drifts from %.3f to %.3f", p.name, first, last)
 		}
 	}
 	if failures > 0 {
-		bad("%d requests failed", failures)
+		bad.add("%d requests failed", failures)
 	}
 	if held != fromKernel {
-		bad("the allocators hold %d bytes, the kernel has given %d", held, fromKernel)
+		bad.add("the allocators hold %d bytes, the kernel has given %d", held, fromKernel)
 	}
 	if asked, refused := g.asked(); asked+refused > g.maxBlocks() {
-		bad("%d blocks were asked of the kernel, more than %d", asked+refused, g.maxBlocks())
+		bad.add("%d blocks were asked of the kernel, more than %d", asked+refused, g.maxBlocks())
 	}
 	if o := g.overhead(); o > maxOverhead {
-		bad("%.3f bytes are held for each that is live, more than %.2f", o, maxOverhead)
+		bad.add("%.3f bytes are held for each that is live, more than %.2f", o, maxOverhead)
 	}
-	if g.born-g.died != g.sparks.Len() {
-		bad("%d sparks born, %d died and %d alive", g.born, g.died, g.sparks.Len())
+	if g.born-g.died != int64(g.sparks.Len()) {
+		bad.add("%d sparks born, %d died and %d alive", g.born, g.died, g.sparks.Len())
 	}
-	return errs
+	return bad
 }
+
+type faults []error
+
+// Seven times in line, it would be a KiB of code.
+//
+//go:noinline
+func (f *faults) add(format string, args ...any) { *f = append(*f, fmt.Errorf(format, args...)) }
 
 func (g *game) asked() (blocks, refused int) {
 	for _, p := range g.pools {

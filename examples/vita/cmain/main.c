@@ -6,9 +6,10 @@
 
 #include "vitagame.h" // made by go build -buildmode=c-archive
 
-// What newlib takes of main memory for malloc, before main: 128 MiB if this is not
-// defined. Go's own heap comes out of it on the console; the game's memory does not.
-unsigned int _newlib_heap_size_user = 64 * 1024 * 1024;
+// What newlib takes of main memory for malloc, before main, and would take too if this
+// was not defined: what the simulation has, vita.Console.Heap, is to be the same. Go's
+// own heap comes out of it on the console; the game's memory does not.
+unsigned int _newlib_heap_size_user = 128 * 1024 * 1024;
 
 int main(int argc, char **argv) {
 	long frames = 0; // all of them
