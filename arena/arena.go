@@ -19,7 +19,8 @@ import (
 // accessed atomically have to be an atomic.Uint64, or at a multiple of 8 bytes in a T
 // whose size is one.
 //
-// An Arena must not be copied, and is not goroutine-safe. One that is dropped without
+// An Arena must not be copied, and is not goroutine-safe but for Get and Len, see the
+// package comment. One that is dropped without
 // Close keeps its memory: the collector does not see it.
 type Arena[T typed.PointerFree] struct {
 	_    noCopy
@@ -291,8 +292,10 @@ func stride[T any]() uintptr {
 
 // Chunks visits the live objects as slices of neighbours, in slot order: the
 // fastest way over all of them, unless few slots are live; then that is All. A slice
-// is cut off by a slot that is not live and by the end of a slab. It shows the objects
-// as they were when it was made: what the loop frees or makes stays in it or out of it.
+// is cut off by a slot that is not live and by the end of a slab. It is made before the
+// loop sees it: what the loop makes is not in it, and what the loop frees still is, not
+// to be touched any more, for the memory may be gone. Objects of no size have addresses
+// of their own, which the elements of such a slice have not.
 func (a *Arena[T]) Chunks() iter.Seq[[]T] {
 	return func(yield func([]T) bool) {
 		size := stride[T]()

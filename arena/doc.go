@@ -38,9 +38,12 @@
 // # What a program gets wrong
 //
 //	mistake                                  what it gets
-//	Free twice, at once or later             panic: double free
+//	Free twice, at once or later             panic: double free, or not allocated here
+//	                                         once the slab has gone back
 //	Free of an address inside an object      panic: address inside an allocation
-//	Free of memory from elsewhere            panic: not memory of this allocator
+//	Free of memory from elsewhere, also of   panic: not allocated here
+//	  another arena on the same allocator
+//	Handle of an object that was freed       panic: free already
 //	Free or Handle after Close               panic; Remove, Get: false
 //	Get, Remove with a stale handle          false, for certain
 //	… with a handle from a reused slot       false, for certain: a slot whose generation
@@ -49,8 +52,8 @@
 //	… with a handle of another arena of T    false, but for a chance of one in 2^30
 //	Free of an object that was freed and     frees the new owner's object; the owner's
 //	  whose slot was reused since            own Free is then the one that panics
-//	use of a *T after Free                   whatever is there now, or a fault once the
-//	                                         block has gone back; with the build tag
+//	use of a *T after Free, or of such an    whatever is there now, or a fault once the
+//	  element of a slice from Chunks         block has gone back; with the build tag
 //	                                         slabcheck, bytes of 0xDF until it is reused
 //
 // The panics carry a *slab.MisuseError, and nothing has changed when they occur.
@@ -58,9 +61,13 @@
 // # Cost
 //
 // Every operation on one object takes constant time; only when an arena grows is
-// the source asked. An object takes its size, 4 bytes for its generation, a bit,
+// the source asked, once or, where it refuses, a dozen times for ever less. An object takes its size, 4 bytes for its generation, a bit,
 // and 0.4 % for finding it by its address; that is outside the Go heap, but for up to
-// 0.8 % more, 4 KiB at least, once objects are freed by pointer. Nothing here is
-// goroutine-safe: an arena, and all arenas on one allocator, belong to one goroutine at
-// a time.
+// 0.8 % more, 4 KiB at least, once objects are freed by pointer.
+//
+// Nothing here is goroutine-safe: an arena, and all arenas on one allocator, belong to
+// one goroutine at a time. What changes nothing is Get, and Len: any number of
+// goroutines may call these two at once while none calls anything else, as a
+// sync.RWMutex can see to. Owns, Handle, All and Chunks are not among them: they keep
+// books too.
 package arena

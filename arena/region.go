@@ -14,7 +14,9 @@ import (
 // Region hands out memory for values of any pointer-free types, one behind the
 // other, and frees them together: all of them by Reset, or those since a Mark by
 // Rewind. It is for values that die at the same time: the scratch memory of a
-// frame, the tree of a parse. Making a value costs an addition and its clearing.
+// frame, the tokens of a line. Making a value costs an addition and its clearing.
+// Values in a region have no handles: what is to refer to another of them does so by
+// its index in a slice.
 //
 // A Region is made by NewRegion, must not be copied, and is not goroutine-safe. One
 // that is dropped without Close keeps its memory: the collector does not see it.
@@ -273,8 +275,8 @@ func (r *Region) Mark() Mark {
 
 // Rewind frees everything that was made since m; the memory stays with the
 // region. It panics with a *slab.MisuseError if m is not in the region's past: of
-// another region, from before the allocator or the region was Reset, or of a time that
-// was rewound already.
+// another region, from before the allocator was Reset, or of a point that Rewind or Reset
+// has taken the region below since. (None is below that of an empty region.)
 func (r *Region) Rewind(m Mark) {
 	if r.closed || m.r != r || m.epoch != r.a.Epoch() || !r.past(m) {
 		e := &slab.MisuseError{Misuse: slab.BadMark, Op: "Region.Rewind"}
@@ -317,6 +319,21 @@ func (r *Region) down(to place) {
 
 // Reset frees everything that was made; the memory stays with the region.
 func (r *Region) Reset() { r.down(place{}) }
+
+// Trim gives the memory that the region does not use back to its allocator, as after a
+// frame that was larger than the others.
+func (r *Region) Trim() {
+	at := r.at
+	if r.used > 0 {
+		at++
+	}
+	if at < len(r.chunks) {
+		r.drop(at, len(r.chunks))
+	}
+}
+
+// Allocator returns the allocator that the region is on.
+func (r *Region) Allocator() *slab.Allocator { return r.a }
 
 // Held returns the bytes that the region has from its allocator.
 func (r *Region) Held() int { return r.held }

@@ -39,6 +39,8 @@ func TestRegionMarks(t *testing.T) {
 			case rng.IntN(8) == 0:
 				s.r.Reset()
 				s.made, marks = nil, nil
+			case rng.IntN(3) == 0:
+				s.r.Trim()
 			}
 			s.verify()
 		}

@@ -2,6 +2,7 @@ package slab
 
 import (
 	"fmt"
+	"strings"
 	"unsafe"
 )
 
@@ -11,10 +12,12 @@ type Misuse uint8
 const (
 	// DoubleFree: the memory is the allocator's and is free already.
 	DoubleFree Misuse = iota + 1
-	// Interior: the address lies inside an allocation, not at its start.
+	// Interior: the address lies inside an allocation, not at its start, or inside a
+	// slot that is free.
 	Interior
-	// Foreign: the allocator has no such memory. This is also what a second
-	// free gets after the block has gone back to the source.
+	// Foreign: the allocator, or the pool, has no such memory. This is also what a
+	// second free gets after the slab has gone back to the allocator, or the block to
+	// the source.
 	Foreign
 	// WrongSize: the allocation starts there and has another capacity.
 	WrongSize
@@ -32,7 +35,7 @@ func (m Misuse) String() string {
 	case Interior:
 		return "address inside an allocation"
 	case Foreign:
-		return "not memory of this allocator"
+		return "not allocated here"
 	case WrongSize:
 		return "wrong size"
 	case UseAfterClose:
@@ -60,15 +63,20 @@ type MisuseError struct {
 // Error describes the misuse in one line.
 func (e *MisuseError) Error() string {
 	s := "slab: " + e.Op
-	if e.Misuse != BadMark {
+	if e.Addr != 0 || e.Size != 0 { // a region's has neither
 		s += fmt.Sprintf(" of %d bytes at %#x", e.Size, e.Addr)
 	}
 	if e.Name != "" {
 		s += " (allocator " + e.Name + ")"
 	}
-	s += ": " + e.Misuse.String()
-	if e.Misuse == WrongSize {
-		s += fmt.Sprintf(": it has %d", e.Want)
+	s += ": "
+	switch {
+	case e.Misuse == DoubleFree && !strings.HasSuffix(e.Op, "Free"):
+		s += "free already"
+	case e.Misuse == WrongSize:
+		s += fmt.Sprintf("wrong size: it has %d", e.Want)
+	default:
+		s += e.Misuse.String()
 	}
 	return s
 }

@@ -25,7 +25,9 @@ import (
 // Pool hands out slots of one size from an allocator. Arena is its typed shell,
 // and what most programs want.
 //
-// A Pool must not be copied, and shares the one goroutine of its allocator.
+// A Pool must not be copied, and shares the one goroutine of its allocator. Get and Len
+// change nothing: any number of goroutines may call these two while none calls anything
+// else.
 type Pool struct {
 	_ noCopy
 
