@@ -131,27 +131,28 @@ func (h *heap) free(i uint32) {
 // settle decides about block i, which has just become empty. A refusal by the
 // source is counted in Stats and is no reason to fail: the block stays in use.
 func (h *heap) settle(i uint32) {
-	if h.stuck > 0 {
-		_ = h.shrink(max(h.retain, 0), h.retain == 0)
-		return
+	if !h.surplus(&i) || h.discardBlock(i) == nil {
+		h.offerStuck()
 	}
+}
+
+// surplus tells whether there is a block too many now that block i is empty, and which.
+func (h *heap) surplus(i *uint32) bool {
 	switch {
 	case h.retain < 0:
+		return true
 	case h.retain > 0:
-		if h.empty <= h.retain {
-			return
-		}
+		return h.empty > h.retain
 	case h.spare == 0:
-		h.spare = i + 1
-		return
-	default:
-		// The larger is kept, or else a program that needs it every now and
-		// then would acquire it each time.
-		if s := h.spare - 1; len(h.blocks[s].mem) < len(h.blocks[i].mem) {
-			h.spare, i = i+1, s
-		}
+		h.spare = *i + 1
+		return false
 	}
-	_ = h.discardBlock(i)
+	// The larger is kept, or else a program that needs it every now and
+	// then would acquire it each time.
+	if s := h.spare - 1; len(h.blocks[s].mem) < len(h.blocks[*i].mem) {
+		h.spare, *i = *i+1, s
+	}
+	return true
 }
 
 // grow acquires a block and returns the hole that it is, which holds size
@@ -215,7 +216,9 @@ func (h *heap) allocBlock(size, align int) (uint32, error) {
 func (h *heap) freeBlock(i uint32, c *chunk) {
 	h.insertHole(i, c)
 	h.empty += len(h.blocks[c.block].mem)
-	_ = h.discardBlock(c.block)
+	if h.discardBlock(c.block) == nil {
+		h.offerStuck()
+	}
 }
 
 var errTooMuch = fmt.Errorf("%w: all that an allocator can count is held", ErrExhausted)
@@ -226,6 +229,9 @@ func (h *heap) acquire(size, align int) (uint32, error) {
 	room := maxInt - h.held // the sum of all has to be an int, with 32 bits too
 	if h.other != nil {
 		room -= h.other.held
+	}
+	if i, ok := h.reuse(size, align); ok {
+		return i, nil
 	}
 	mem, err := []byte(nil), errTooMuch
 	if size <= room {
@@ -263,18 +269,24 @@ func (h *heap) acquire(size, align int) (uint32, error) {
 		}
 		return 0, err
 	}
-	var i uint32
+	h.held += len(mem)
+	h.onGrow()
+	return h.enter(block{mem: mem, base: base, size: uint32(uint64(len(mem)) >> granuleShift)}, at), nil
+}
+
+// enter gives a block a number and its place in the order of addresses.
+func (h *heap) enter(b block, at int) (i uint32) {
 	if n := len(h.vacant); n > 0 {
 		i, h.vacant = h.vacant[n-1], h.vacant[:n-1]
 	} else {
 		i = uint32(len(h.blocks))
 		h.blocks = append(h.blocks, block{})
 	}
-	h.blocks[i] = block{mem: mem, base: base, size: uint32(uint64(len(mem)) >> granuleShift)}
-	h.order = slices.Insert(h.order, at, i)
-	h.held += len(mem)
-	h.onGrow()
-	return i, nil
+	h.blocks[i] = b
+	h.order = append(h.order, 0) // slices.Insert would be 2 KiB of code
+	copy(h.order[at+1:], h.order[at:])
+	h.order[at] = i
+	return i
 }
 
 // search returns where in h.order a range of n bytes at addr belongs, and

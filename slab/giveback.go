@@ -31,6 +31,23 @@ func (h *heap) discardBlock(i uint32) error {
 	return err
 }
 
+// offerStuck offers the source one block again that it has refused to take, and if it
+// takes that, all.
+func (h *heap) offerStuck() {
+	if h.stuck == 0 {
+		return
+	}
+	least, size := uint32(0), maxInt
+	for _, i := range h.order {
+		if b := &h.blocks[i]; b.stuck && len(b.mem) < size {
+			least, size = i, len(b.mem)
+		}
+	}
+	if h.discardBlock(least) == nil {
+		_ = h.shrink(max(h.retain, 0), h.retain == 0)
+	}
+}
+
 // giveBack gives the memory of a block to the source and tells whether it is gone. It
 // is gone with an error too if the source has no such block any more: somebody has
 // taken it away behind our back, and whose it is now nobody knows.
@@ -72,7 +89,7 @@ func (h *heap) shrink(keep int, one bool) error {
 		return err
 	}
 	var idle []uint32
-	for _, i := range h.order {
+	for _, i := range slices.Backward(h.order) { // the last leaves the order at once
 		if c := h.table.at(h.blocks[i].first); c.kind == chunkHole && h.isWhole(c) {
 			idle = append(idle, i)
 		}
@@ -101,7 +118,7 @@ func (h *heap) shrink(keep int, one bool) error {
 // restart gives all blocks back, whatever is in them, and empties the books; the
 // chunk table is emptied by the caller. What the source refuses to take is held
 // and offered again later, but not used: there may be more of it than the empty
-// table has records for.
+// table has records for. It is when a block is needed (reuse).
 func (h *heap) restart() error {
 	for _, i := range h.order {
 		h.refused = append(h.refused, h.blocks[i])
@@ -110,6 +127,20 @@ func (h *heap) restart() error {
 	h.bins = bins{}
 	h.holes, h.holeSize, h.empty, h.spare, h.stuck = 0, 0, 0, 0, 0
 	return h.offer()
+}
+
+// reuse takes a block into use that was refused and will do, if there is one: a source
+// that takes nothing back must not be asked for more and more.
+func (h *heap) reuse(size, align int) (i uint32, ok bool) {
+	for n, b := range h.refused {
+		if len(b.mem) >= size && b.addr()&uintptr(align-1) == 0 && b.size > 0 { // else it is a bad one
+			h.refused = slices.Delete(h.refused, n, n+1)
+			b.stuck = false
+			at, _ := h.search(b.addr(), len(b.mem))
+			return h.enter(b, at), true
+		}
+	}
+	return 0, false
 }
 
 // refuses tells whether n bytes at addr overlap a block that was refused.

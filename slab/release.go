@@ -68,7 +68,7 @@ func (a *Allocator) Reset() {
 			a.cacheOf(ref.rec.owner).evict(uint32(id), ref.rec)
 		}
 	}
-	for _, b := range slices.Clone(a.user.order) {
+	for _, b := range slices.Backward(slices.Clone(a.user.order)) { // the last leaves it at once
 		for i := a.user.blocks[b].first; i != 0; {
 			c := a.table.at(i)
 			if c.kind == chunkHole {

@@ -228,9 +228,14 @@ func TestSourceOverlapsStuck(t *testing.T) {
 func TestSourceOverlapsStuckFromBelow(t *testing.T) {
 	room, err := new(blocksrc.GoHeap).Acquire(1<<20, 4096)
 	require.NoError(t, err)
-	at, refuse := 512<<10, false
+	at, most, refuse := 512<<10, 4<<10, false
 	liar := &wrapped{Source: new(blocksrc.GoHeap)}
-	liar.acquire = func(_ blocksrc.Source, size, _ int) ([]byte, error) { return room[at : at+size : at+size], nil }
+	liar.acquire = func(_ blocksrc.Source, size, _ int) ([]byte, error) {
+		if size > most {
+			return nil, slab.ErrExhausted
+		}
+		return room[at : at+size : at+size], nil
+	}
 	liar.release = func(blocksrc.Source, []byte) error {
 		if refuse {
 			return errors.New("not now")
@@ -245,6 +250,7 @@ func TestSourceOverlapsStuckFromBelow(t *testing.T) {
 	refuse = true
 	a.Trim()
 	at -= 4096
+	most = len(room) // what was refused is too small to be used again
 	_, err = a.Alloc(5000, 0)
 	require.ErrorIs(t, err, slab.ErrBadSource)
 	refuse, at = false, 0

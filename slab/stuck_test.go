@@ -1,0 +1,88 @@
+package slab_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/blocksrc"
+	"github.com/vita-go/deblockator/slab"
+)
+
+// What becomes of blocks that their source never takes back: a static buffer, or memory
+// that can only grow.
+
+var errNever = errors.New("does not go back")
+
+func onlyGives(src blocksrc.Source) *wrapped {
+	w := &wrapped{Source: src}
+	w.release = func(blocksrc.Source, []byte) error { return errNever }
+	return w
+}
+
+// TestStuckRecordsAreUsedAgain: what was refused serves the next request, and so the source
+// is not asked for more and more.
+func TestStuckRecordsAreUsedAgain(t *testing.T) {
+	for name, give := range map[string]func(a *slab.Allocator){
+		"Trim":      func(a *slab.Allocator) { a.Trim() },
+		"a refusal": func(a *slab.Allocator) { _, err := a.Alloc(1<<30, 1); require.ErrorIs(t, err, slab.ErrExhausted) },
+	} {
+		for _, size := range []int{100, 5000} {
+			a, err := slab.New(slab.Config{
+				Source: blocksrc.Limit(new(blocksrc.GoHeap), 8<<20), MetaSource: onlyGives(blocksrc.Limit(new(blocksrc.GoHeap), 64<<10)),
+			})
+			require.NoError(t, err)
+			for i := range 50 {
+				b, err := a.Alloc(size, 1)
+				require.NoError(t, err, "%s, %d", name, i)
+				a.Free(b)
+				give(a)
+				require.NoError(t, a.Check())
+			}
+			require.LessOrEqual(t, a.Stats().Held, 64<<10)
+			require.ErrorIs(t, a.Close(), errNever)
+		}
+	}
+}
+
+// TestStuckBlocksAreOfferedOneByOne: a source that takes nothing back is not asked to take
+// everything whenever a block is empty; if it takes one, it is.
+func TestStuckBlocksAreOfferedOneByOne(t *testing.T) {
+	for i, retain := range []int{-1, 0, 64 << 10, -1, 0, 64 << 10} {
+		large := i >= 3
+		src := onlyGives(new(blocksrc.GoHeap))
+		calls, takes := 0, false
+		src.release = func(src blocksrc.Source, b []byte) error {
+			calls++
+			if !takes {
+				return errNever
+			}
+			return src.Release(b)
+		}
+		cfg := slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap), BlockSize: 4 << 10, MaxBlockSize: 4 << 10, Retain: retain}
+		if !large {
+			cfg.LargeSize = cfg.MaxBlockSize
+		}
+		a, err := slab.New(cfg)
+		require.NoError(t, err)
+		a.PauseChecks()
+		const n = 200
+		var live [][]byte
+		for range n {
+			b, err := a.Alloc(4000, 1)
+			require.NoError(t, err)
+			live = append(live, b)
+		}
+		for _, b := range live[:n-1] {
+			a.Free(b)
+		}
+		require.LessOrEqual(t, calls, n)
+		require.Equal(t, n, a.Stats().Blocks)
+		takes = true
+		a.Free(live[n-1])
+		require.LessOrEqual(t, a.Stats().Held, max(retain, 4<<10)+64<<10, "the source takes blocks again: all but what is kept")
+		require.NoError(t, a.Check())
+		require.NoError(t, a.Close())
+	}
+}
