@@ -10,7 +10,8 @@ import (
 )
 
 // Allocator hands out pieces of blocks that it takes from a source. See the
-// package comment for how. [New] makes one; the zero value is of no use.
+// package comment for how. [New] makes one; the zero value is of no use: its methods
+// panic, or return an error.
 //
 // An Allocator must not be copied, and is not goroutine-safe: one goroutine at a
 // time may call its methods and those of the pools, arenas and regions on it.

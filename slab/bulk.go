@@ -9,8 +9,8 @@ import (
 
 // Reserve makes sure that n more slots can be taken without asking the source,
 // and that the pool keeps room for as many as are live then, whatever is freed
-// meanwhile, until the allocator's Trim or Reset. (A slot that is retired, after two
-// billion objects in it, takes its room along.) On an error it reserves nothing.
+// meanwhile, until the allocator's Trim or Reset. (A slot that is retired, after a
+// billion objects in it or more, takes its room along.) On an error it reserves nothing.
 func (p *Pool) Reserve(n int) error {
 	err := p.Room(n)
 	if err == nil {

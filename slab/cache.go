@@ -217,7 +217,15 @@ func (c *cache) growBy(n int) (uint32, error) {
 	if n > 1 {
 		target = max(target, int(min(uint64(n)*uint64(c.stride), slabMax)))
 	}
-	slots, size := c.shape(target)
+	most := c.a.cfg.MaxBlockSize
+	if c.align > uintptr(c.a.user.align) {
+		most -= int(c.align) // a block of its own has that much in front
+	}
+	most &^= window - 1
+	slots, size := c.shape(max(min(target, most), 1))
+	if size > most { // two slots, and no more than one will do
+		slots, size = 1, c.bytesFor(1)
+	}
 	for {
 		id, err := c.newSlab(slots, size)
 		if err == nil {

@@ -62,10 +62,11 @@ type Config struct {
 	// LargeSize is the size from which a request gets a block for itself, so
 	// that it can be given back to the source when it is freed, and so that it
 	// pins nothing else: more than 1 KiB and up to MaxBlockSize. 0 means a quarter
-	// of MaxBlockSize.
+	// of MaxBlockSize. A smaller one that its alignment makes too large for
+	// MaxBlockSize gets one too.
 	LargeSize int
 	// LargeAlign is the least alignment of such a block, a power of two; 0
-	// means the source's own granularity.
+	// means the source's own granularity. A source that cannot align so has none.
 	LargeAlign int
 
 	// Retain is how many bytes of empty blocks are kept for the next need; others go

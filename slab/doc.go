@@ -34,8 +34,8 @@
 // pointers, only 32-bit numbers of granules, chunks and slabs, so they live in
 // blocks as well: ten million objects leave some hundred kilobytes on the Go heap,
 // the list of blocks and slabs, which holds the pointers that all others are
-// derived from, and two tables of pointers to what will be used next: magazines,
-// and what a pool has set aside (aside.go).
+// derived from, and pointers to what will be used next, in magazines. A pool whose slots
+// are freed by pointer has a table of four megabytes more for them (aside.go).
 //
 // # How a request travels
 //
@@ -69,8 +69,9 @@
 // Alloc and Free take constant time: the records that one operation visits are
 // counted in a build with the tag slabcheck, and are as few with a million chunks
 // as with a thousand. Not counted are the clearing of what Alloc returns, calls of
-// the source, and the growth of the Go slices that list blocks and slabs and of the
-// table of regions, and its shrinking, which are constant on average.
+// the source, with each of which the list of blocks by address moves up or down (4
+// bytes for each block above), and the growth of the Go slices that list slabs and of
+// the table of regions, and its shrinking, which are constant on average.
 //
 // Records take two bits for each slot, or in a pool a bit and 4 bytes, 32 bytes for
 // each chunk, and 4 bytes for each KiB to find it by its address. Rounding costs up
@@ -166,6 +167,6 @@
 // holes is TLSF by Masmano, Ripoll, Crespo and Real; caches of slabs are
 // Bonwick's; records apart from the memory, and one summary bitmap above another,
 // are how the Go runtime, hardened_malloc and OffsetAllocator do it; blocks that
-// double, halve on refusal and keep one in reserve are VulkanMemoryAllocator's;
+// grow, halve on refusal and keep one in reserve are VulkanMemoryAllocator's;
 // generations that are odd while a name is good are slotmap's.
 package slab

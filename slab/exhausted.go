@@ -15,7 +15,8 @@ import (
 //     with no more than is needed
 //   - half a slab, and so on (growBy), and for a class a hole that is no slab
 //   - a hole that takes no new record either (atOnce)
-//   - if nothing is live, all there is, given back likewise (startAnew)
+//   - leaves of the address map without an entry and, if nothing is live, all there
+//     is, given back likewise (startAnew)
 //   - a free slot of a larger class (larger)
 //
 // None of it is on the way of a request that the source has a block for.
@@ -32,11 +33,21 @@ func (a *Allocator) reclaim(err error) bool {
 	return a.scarce(len(a.vacantSlabs) > vacant || a.user.held+a.meta.held < held)
 }
 
-// startAnew gives everything back, if err says that there is need of it and nothing
-// is live: then what is in the way is records of what was. It tells whether that was
-// anything.
+// startAnew gives records of what was back, if err says that there is need of it, and if
+// nothing is live everything. It tells whether that was anything. It is for the end of a
+// try: while one is under way, a leaf may be without an entry for it is to have one.
 func (a *Allocator) startAnew(err error) bool {
-	return err != nil && a.live == 0 && errors.Is(err, blocksrc.ErrExhausted) && a.scarce(a.trimmed() > 0)
+	if err == nil || !errors.Is(err, blocksrc.ErrExhausted) {
+		return false
+	}
+	if a.live == 0 {
+		return a.scarce(a.trimmed() > 0)
+	}
+	idle := a.addrs.idle > 0
+	if idle {
+		a.addrs.prune(a.meta.free)
+	}
+	return a.scarce(idle)
 }
 
 // scarce has the next block of memory, and of records, be no larger than it has to be, if

@@ -22,7 +22,7 @@ func TestManyBlocksOfRecordsAreRefused(t *testing.T) {
 	a.PauseChecks()
 	p, err := slab.NewPool(a, 8, 8)
 	require.NoError(t, err)
-	require.NoError(t, p.Reserve(150*slab.MaxSlots))
+	require.NoError(t, p.Reserve(300*slab.MaxSlots))
 	blocks := a.Stats().MetaBlocks
 	require.Greater(t, blocks, 128)
 	require.NoError(t, p.Close())

@@ -60,6 +60,7 @@ func TestRefusedRequestsAskLittle(t *testing.T) {
 		} {
 			for alloc() == nil {
 			}
+			_ = alloc() // the first gives back what there is to be given back
 			for range 3 {
 				before := a.Stats()
 				require.ErrorIs(t, alloc(), slab.ErrExhausted)
@@ -69,5 +70,66 @@ func TestRefusedRequestsAskLittle(t *testing.T) {
 			}
 		}
 		require.NoError(t, a.Close())
+	}
+}
+
+// TestIdleLeavesAreRecords: leaves of the address map for blocks that went are memory for
+// records, before a request is refused.
+func TestIdleLeavesAreRecords(t *testing.T) {
+	a, err := slab.New(slab.Config{Source: new(blocksrc.GoHeap), MetaSource: blocksrc.Limit(new(blocksrc.GoHeap), 96<<10)})
+	require.NoError(t, err)
+	a.PauseChecks()
+	_, err = a.Alloc(100, 1)
+	require.NoError(t, err)
+	var large [][]byte
+	for range 8 {
+		b, err := a.AllocUninitialized(1<<20, 1<<20) // in a region of its own
+		require.NoError(t, err)
+		large = append(large, b)
+	}
+	for _, b := range large {
+		a.Free(b)
+	}
+	for err = nil; err == nil; _, err = a.AllocUninitialized(1025, 1) {
+	}
+	require.ErrorIs(t, err, slab.ErrExhausted)
+	a.Trim()
+	_, err = a.AllocUninitialized(1025, 1)
+	require.ErrorIs(t, err, slab.ErrExhausted, "Trim has found nothing more")
+	require.NoError(t, a.Check())
+	require.NoError(t, a.Close())
+}
+
+// TestMaxBlockSizeIsOne: no block is larger than what a request needs or MaxBlockSize, be it
+// for a slab.
+func TestMaxBlockSizeIsOne(t *testing.T) {
+	for _, most := range []int{4 << 10, 5000, 64 << 10} {
+		for _, src := range []blocksrc.Source{new(blocksrc.GoHeap), blocksrc.NewBuffer(make([]byte, 16<<20))} {
+			a, err := slab.New(slab.Config{Source: src, BlockSize: 4 << 10, MaxBlockSize: most, LargeSize: most})
+			require.NoError(t, err)
+			a.PauseChecks()
+			p, err := slab.NewPool(a, 48, 16)
+			require.NoError(t, err)
+			wide, err := slab.NewPool(a, 2000, 2048)
+			require.NoError(t, err)
+			for range 20_000 {
+				_, err := a.Alloc(64, 1)
+				require.NoError(t, err)
+				_, err = p.Alloc()
+				require.NoError(t, err)
+			}
+			require.NoError(t, p.Reserve(10_000))
+			for range 100 {
+				_, err = wide.Alloc()
+				require.NoError(t, err)
+			}
+			for b := range a.Blocks() {
+				require.LessOrEqual(t, b.Size, most+63) // GoHeap rounds up
+				for c := range b.Chunks() {
+					require.True(t, c.Stride == 0 || c.Stride >= 2000 || c.Slots > 8, "%v", c)
+				}
+			}
+			require.NoError(t, a.Close())
+		}
 	}
 }
