@@ -59,5 +59,6 @@
 //	errors.ErrUnsupported    not on this system, or not by this source
 //
 // All are to be found with errors.Is through every layer. After an error
-// nothing has changed: no memory is taken, none is lost.
+// nothing has changed: no memory is taken, and none is lost but what a system gave that
+// was of no use, and then did not take back, which is in the error.
 package blocksrc

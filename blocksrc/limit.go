@@ -8,7 +8,8 @@ import (
 )
 
 // Limit returns a source that draws on src and never has more than max bytes
-// out, counting len(block). Acquire beyond that is an error wrapping
+// out, counting len(block): what src needs beside a block, such as vita.Source may for
+// an alignment, is not in it. Acquire beyond that is an error wrapping
 // [ErrExhausted] that says how much is held; with a max of 0 or less that is every one.
 // It panics if src is nil.
 //

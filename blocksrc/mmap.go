@@ -21,8 +21,10 @@ import (
 // Any alignment is possible. On Unix what is mapped too much for its sake is
 // unmapped at once; Windows cannot free part of a mapping, so there an alignment
 // beyond 64 KiB costs up to that much address space, but no memory, until
-// Release. The address space is the only bound besides that: wrap it in [Limit]
-// for a budget.
+// Release. What bounds it is the address space, and what the system is willing to
+// promise: Linux, as it comes, no mapping that is larger than the machine's memory, be it
+// for an alignment, and Windows no more than its paging files can hold. Wrap it in
+// [Limit] for a budget.
 //
 // Under js, wasip1, plan9, TinyGo and the build tag vita there is no such memory:
 // every Acquire returns an error wrapping errors.ErrUnsupported.

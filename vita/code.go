@@ -113,7 +113,7 @@ func (c Code) unknown() bool {
 type Error struct {
 	Call Call    // the call that failed or would have
 	Type MemType // of the block
-	Size int     // in bytes, as asked of the Source
+	Size int     // in bytes: of the request, or of the block that was to go back
 
 	// Code is what the kernel said, or for a request that makes no sense and
 	// was not passed on, what says best why not. OK if no code says it.

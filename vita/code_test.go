@@ -57,7 +57,7 @@ func TestMemType(t *testing.T) {
 	}
 	assert.Len(t, seen, 18)
 	assert.Equal(t, "USER_CDRAM_RW", vita.CDRAMRW.String())
-	assert.Equal(t, "type 0x0000beef", vita.MemType(0xBEEF).String())
+	assert.Equal(t, "type 0x0000BEEF", vita.MemType(0xBEEF).String())
 	assert.False(t, vita.MemType(0xBEEF).Known())
 	assert.Equal(t, 4*kib, vita.MemType(0xBEEF).Granule())
 	for mt, cached := range map[vita.MemType]bool{

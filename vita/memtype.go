@@ -124,7 +124,7 @@ func (t MemType) String() string {
 	if t == vmCode {
 		return "USER_RX"
 	}
-	return fmt.Sprintf("type %#08x", uint32(t))
+	return fmt.Sprintf("type 0x%08X", uint32(t))
 }
 
 // Pool is a part of the console's memory with a budget of its own.

@@ -69,9 +69,9 @@ const (
 	// to budgets and says which pool is exhausted.
 	Hardware Profile = iota
 
-	// Vita3K is the emulator: no budgets, no limit on blocks, any type and any
-	// size, names cut short, fresh blocks zeroed, twice the address space for a
-	// block, one code for all exhaustion, counters of free memory that rise by 24
+	// Vita3K is the emulator: no budgets but that of a Sim, no limit on blocks, any
+	// type and any size, names cut short, fresh blocks zeroed, twice the address space
+	// for a block, one code for all exhaustion, counters of free memory that rise by 24
 	// bytes when a block is freed. A program that fits there need not fit on a
 	// console.
 	Vita3K
@@ -91,7 +91,8 @@ const (
 	maxSimAlign = 16 << 20
 )
 
-// A Sim is a [Kernel] in Go, for development and tests on any system. Its blocks
+// A Sim is a [Kernel] in Go, for development and tests on any system. It has 640 MiB at
+// most for all blocks, and aligns to 16 MiB at most, whatever its console has. Its blocks
 // are Go byte slices, so the race detector watches them; they never lie better
 // aligned than was asked for. It is goroutine-safe; NewSim makes one.
 //

@@ -13,7 +13,7 @@ type Budget struct {
 	Limit   int64 // 0 if the process has no such pool; Vita3K does not keep to it
 	Held    int64 // main memory: newlib's heap included
 	Peak    int64 // the most that was ever held
-	Largest int64 // the largest block to be had now, alignment aside; main memory: a cached one
+	Largest int64 // block to be had now, alignment aside; main memory: a cached one
 	Blocks  int
 	Total   int // blocks ever made
 }
@@ -27,13 +27,20 @@ func (s *Sim) Budgets() []Budget {
 	all := make([]Budget, 0, numPools)
 	for p, c := range s.pools {
 		p, t := Pool(p), typical[p]
-		gap := int64(s.space.largest(s.window(t, p)))
+		unit := max(int64(t.Granule()), units[p])
+		most := int64(s.space.largest(s.window(t, p)))
 		if s.con.Profile == Hardware {
-			gap = min(gap, s.limit[p]-c.held)
+			most = min(most, s.limit[p]-c.held)
+			if len(s.blocks) >= s.con.MaxBlocks {
+				most = 0
+			}
+		} else {
+			most = (most/unit-2)/2*2*unit + unit // it takes that and the lowest bit of it
 		}
+		most = min(most, maxSimBytes-s.bytes)
 		all = append(all, Budget{
 			Pool: p, Limit: s.limit[p], Held: c.held, Peak: c.peak,
-			Largest: max(0, gap) &^ (max(int64(t.Granule()), units[p]) - 1),
+			Largest: max(0, most) &^ (unit - 1),
 			Blocks:  c.blocks, Total: c.total,
 		})
 	}

@@ -50,6 +50,43 @@ func TestSimLargest(t *testing.T) {
 	assert.Equal(t, vita.OK, code)
 }
 
+// The largest block is one that is to be had, and a larger one is not, whatever it is
+// that bounds it.
+func TestSimLargestIsTrue(t *testing.T) {
+	for name, c := range map[string]vita.Console{
+		"hardware":     {User: 8 * mib, CDRAM: 4 * mib, Phycont: 4 * mib, Tool: mib, VM: 2 * mib, Heap: -1},
+		"addresses":    {User: 8 * mib, Heap: -1, Addresses: 3 * mib},
+		"blocks":       {User: 8 * mib, Heap: -1, MaxBlocks: 3},
+		"no blocks":    {User: 8 * mib, Heap: -1, MaxBlocks: -1},
+		"as Vita3K":    {Profile: vita.Vita3K, User: 8 * mib, Heap: 2000 * mib},
+		"odd, Vita3K":  {Profile: vita.Vita3K, User: 8 * mib, Heap: 1999*mib + 4*kib},
+		"full, Vita3K": {Profile: vita.Vita3K, User: 8 * mib, Heap: 2047 * mib, Addresses: 2047 * mib},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := vita.NewSim(c)
+			for i := range 5 {
+				most := budget(s, vita.UserPool).Largest
+				if most > 0 {
+					uid, code := s.Alloc("all", vita.UserRW, uint32(most), 0)
+					require.Equal(t, vita.OK, code, "%d: %d", i, most)
+					require.Equal(t, vita.OK, s.Free(uid))
+				}
+				_, code := s.Alloc("more", vita.UserRW, uint32(most)+4*kib, 0)
+				require.NotEqual(t, vita.OK, code, "%d: %d", i, most)
+				if _, code = s.Alloc("some", vita.UserRW, uint32(i+1)*100*kib, 0); code != vita.OK {
+					break
+				}
+			}
+		})
+	}
+	// The simulation's own bound.
+	s := vita.NewSim(vita.Console{User: 1 << 30, Heap: -1, Addresses: 1 << 30})
+	most := budget(s, vita.UserPool).Largest
+	assert.Equal(t, int64(640*mib), most)
+	_, code := s.Alloc("more", vita.UserRW, uint32(most)+4*kib, 0)
+	assert.Equal(t, vita.NoFreePhysicalPage, code)
+}
+
 // Video memory has more addresses than there is of it: pieces are no loss.
 func TestSimCDRAMPiecesAreNoLoss(t *testing.T) {
 	s := vita.NewSim(vita.Console{CDRAM: 4 * mib})

@@ -33,7 +33,9 @@ func (s *space) take(window span, size, align uint64, block *simBlock) (span, bo
 			hi = min(hi, s.used[i].lo)
 		}
 		if at <= hi && hi-at >= size {
-			s.used = slices.Insert(s.used, i, place{span{at, at + size}, block})
+			s.used = append(s.used, place{}) // slices.Insert would be 2 KiB of code
+			copy(s.used[i+1:], s.used[i:])
+			s.used[i] = place{span{at, at + size}, block}
 			return s.used[i].span, true
 		}
 		if i == len(s.used) || s.used[i].lo >= window.hi {

@@ -161,6 +161,8 @@ func (s *suite) badReleases() {
 	s.repel("a foreign slice", make([]byte, n))
 	s.repel("a foreign slice of one byte", make([]byte, 1))
 	s.repel("the start of a block", mem[:n/2])
+	s.repel("a block's first granule", mem[:s.unit])
+	s.repel("a block's last granule", mem[n-s.unit:])
 	s.repel("a block less its last byte", mem[:n-1])
 	s.repel("a block less its last byte and its capacity", mem[:n-1:n-1])
 	s.repel("a block less its first byte", mem[1:])
@@ -239,7 +241,20 @@ func (s *suite) discarding() {
 		}
 		return err == nil
 	}
-	if !discard(b.mem[from:to]) {
+	beside := func(do func(i int)) {
+		for i := range near {
+			do(from - 1 - i)
+			do(to + i)
+		}
+	}
+	beside(func(i int) { b.mem[i] = b.want(i) })
+	went := discard(b.mem[from:to])
+	beside(func(i int) {
+		if b.mem[i] != b.want(i) {
+			s.errorf("Discard of bytes %d to %d of a block changed byte %d", from, to, i)
+		}
+	})
+	if !went {
 		s.verify(b)
 	} else if a, z := b.spoilt(0, from), b.spoilt(to, n); a >= 0 || z >= 0 {
 		s.errorf("Discard of bytes %d to %d of a block changed byte %d", from, to, max(a, z))
@@ -257,11 +272,16 @@ func (s *suite) discarding() {
 	b.fill()
 	discard(nil)
 	foreign := make([]byte, 4*n)
-	if err := d.Discard(foreign[n : 2*n]); err == nil {
-		s.errorf("Discard of a foreign slice returned no error")
-	}
+	s.spare("a foreign slice", d.Discard(foreign[n:2*n]))
 	s.release(b)
-	if err := d.Discard(b.mem); err == nil {
-		s.errorf("Discard of a released block returned no error")
+	s.spare("a released block", d.Discard(b.mem))
+}
+
+// spare is for the discarding of what is not to be discarded.
+func (s *suite) spare(what string, err error) {
+	if err == nil {
+		s.errorf("Discard of %s returned no error", what)
+	} else if !errors.Is(err, blocksrc.ErrNotHeld) && !errors.Is(err, errors.ErrUnsupported) {
+		s.errorf("Discard of %s: the error does not wrap ErrNotHeld: %w", what, err)
 	}
 }

@@ -25,6 +25,9 @@ func (s *suite) goroutines() {
 			size := 1 + (i*7+id*13)%5*unit + i%4*1000
 			if b := s.acquire(size, 16<<(i%4)); b != nil {
 				all[id] = append(all[id], b)
+				if i%workers == id && blocksrc.Discard(s.src, b.mem) == nil {
+					b.fill()
+				}
 			}
 			if mine := all[id]; len(mine) == each {
 				b := mine[i%each]

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"math"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -122,6 +124,53 @@ var brokeOtherwise = []struct {
 	{"discards anything", func() blocksrc.Source {
 		return &broken{src: heap(), discard: func(blocksrc.Source, []byte) error { return nil }}
 	}, "Discard of a released block returned no error"},
+	{"nameless error for what is not to be discarded", func() blocksrc.Source {
+		return &broken{src: heap(), discard: func(_ blocksrc.Source, part []byte) error {
+			if len(part) > 0 && cap(part) == 3*len(part) { // as that of Test's
+				return errors.New("no such block")
+			}
+			return nil
+		}}
+	}, "Discard of a foreign slice: the error does not wrap ErrNotHeld: no such block"},
+	{"discards whole words", func() blocksrc.Source {
+		return &broken{src: heap(), discard: func(_ blocksrc.Source, part []byte) error {
+			for len(part) > 8 && len(part) < cap(part) && (uintptr(unsafe.Pointer(&part[0]))+uintptr(len(part)))%8 != 0 {
+				part = part[:len(part)+1]
+			}
+			clear(part)
+			return nil
+		}}
+	}, "discarding: Discard of bytes"},
+	{"keeps a link in its blocks", func() blocksrc.Source {
+		return &broken{src: heap(), acquire: linking()}
+	}, "has changed by itself"},
+	{"takes pieces", func() blocksrc.Source {
+		return &broken{src: heap(), granularity: func() int { return 64 }, release: func(src blocksrc.Source, block []byte) error {
+			if len(block) == 64 && cap(block) > 64 {
+				return nil // one of the granules that are out
+			}
+			return src.Release(block)
+		}}
+	}, "Release of a block's first granule returned no error"},
+}
+
+// linking returns an Acquire that writes into the last large block, behind its first
+// word, when there is another.
+func linking() func(src blocksrc.Source, size, align int) ([]byte, error) {
+	var mu sync.Mutex
+	var last []byte
+	return func(src blocksrc.Source, size, align int) ([]byte, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		block, err := src.Acquire(size, align)
+		if err == nil && len(block) > 4<<10 {
+			if last != nil {
+				last[8]++
+			}
+			last = block
+		}
+		return block, err
+	}
 }
 
 func TestTestFindsSourcesBrokenOtherwise(t *testing.T) {

@@ -18,8 +18,8 @@ import (
 // breach it found, or nil; a source that does not even give a first block as it should
 // is asked for no more. It needs no testing.T, so a program can ask too.
 //
-// It takes well under a second, holds some 20 MiB, writes to every block it
-// gets, and gives all of them back. Nobody else may use src meanwhile. A source
+// It takes a second at most, holds some 20 MiB, or two dozen times the granularity
+// where that is more, writes to every block it gets, and gives all of them back. Nobody else may use src meanwhile. A source
 // with no room for something is not at fault as long as it says so with
 // [blocksrc.ErrExhausted]; one that cannot give a single byte is. A source that
 // forgets to take blocks back is found out only if it is finite, with room for at
@@ -215,7 +215,8 @@ func (s *suite) room() (sum int) {
 }
 
 // fill and spoilt write and check a pattern: every byte of a small block, and of
-// a large one its last and every 127th, so that no page is left out.
+// a large one every 127th, so that no page is left out, and all that are near its ends,
+// where a source might write.
 func (b *block) fill() {
 	b.each(0, len(b.mem), func(i int) bool { b.mem[i] = b.want(i); return true })
 }
@@ -237,19 +238,16 @@ func (b *block) each(from, to int, f func(int) bool) {
 	if b.bad || from >= to {
 		return
 	}
-	step := 1
-	if len(b.mem) > 4<<10 {
-		step = 127
-	}
-	for i := (from + step - 1) / step * step; i < to; i += step {
-		if !f(i) {
-			return
+	n := len(b.mem)
+	for i := from; i < to && f(i); {
+		if i++; n > 4<<10 && i > near && i < n-near {
+			i = min((i+126)/127*127, n-near)
 		}
 	}
-	if to == len(b.mem) {
-		f(to - 1)
-	}
 }
+
+// near is how close to an end, or to what is discarded, every byte is looked at.
+const near = 64
 
 var zeros [4096]byte
 
