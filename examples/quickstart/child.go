@@ -8,8 +8,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime/debug"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/vita-go/deblockator/blocksrc"
@@ -44,6 +46,9 @@ type result struct {
 
 // child builds one index, measures, and writes messages to out.
 func child(which string, o options, out io.Writer) (err error) {
+	// ^C is meant for all of a group, and is for the parent to act on: a child that ends
+	// by itself would be taken for one that failed.
+	signal.Ignore(os.Interrupt, syscall.SIGTERM)
 	go func() { // the parent keeps stdin open for as long as it lives
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(statusFailed)

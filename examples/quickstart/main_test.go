@@ -218,6 +218,18 @@ func TestHelp(t *testing.T) {
 	assert.Contains(t, stderr, "usage: quickstart [-queries n] [folder]")
 }
 
+// waitFor reads up to what a program says.
+func waitFor(t *testing.T, r io.Reader, says string) {
+	t.Helper()
+	seen := new(bytes.Buffer)
+	for !strings.Contains(seen.String(), says) {
+		var b [256]byte
+		n, err := r.Read(b[:])
+		require.NoError(t, err, seen)
+		seen.Write(b[:n])
+	}
+}
+
 // TestStop ends the program while a child is at work. The child has the write
 // end of stderr, too: it is gone when the pipe ends.
 func TestStop(t *testing.T) {
@@ -240,13 +252,7 @@ func TestStop(t *testing.T) {
 			stderr, err := cmd.StderrPipe()
 			require.NoError(t, err)
 			require.NoError(t, cmd.Start())
-			seen := new(bytes.Buffer)
-			for !strings.Contains(seen.String(), "pointers: serving") {
-				var b [256]byte
-				n, err := stderr.Read(b[:])
-				require.NoError(t, err, seen)
-				seen.Write(b[:n])
-			}
+			waitFor(t, stderr, "pointers: serving")
 			require.NoError(t, cmd.Process.Signal(c.signal))
 
 			rest := make(chan []byte)
