@@ -3,8 +3,10 @@ package report
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"image/color"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -70,15 +72,19 @@ var themes = []theme{
 	{"dark", color.RGBA{0x0d, 0x11, 0x17, 0xff}, color.Gray{0xe6}, color.Gray{0x98}, color.Gray{0x3a}},
 }
 
-// WritePlots writes each figure that there are results for, in each theme.
-func (r *Results) WritePlots(dir string) error {
+// WritePlots writes each figure that there are results for, in each theme, and removes
+// the others.
+func (r *Results) WritePlots(dir string) (err error) {
 	for _, f := range figures {
 		rows, columns := r.plotRows(f)
-		if len(rows) == 0 {
-			continue
-		}
 		for _, th := range themes {
-			if err := r.writePlot(filepath.Join(dir, f.file+"-"+th.name+".svg"), f, th, rows, columns); err != nil {
+			file := filepath.Join(dir, f.file+"-"+th.name+".svg")
+			if len(rows) > 0 && !r.Short {
+				err = r.writePlot(file, f, th, rows, columns)
+			} else if err = os.Remove(file); errors.Is(err, fs.ErrNotExist) {
+				err = nil
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -143,7 +149,7 @@ func (r *Results) writePlot(file string, f figure, th theme, rows []Candidate, c
 	}
 	// Where the font is not installed, Arial has the same measures.
 	text := bytes.ReplaceAll(out.Bytes(), []byte("font-family:Liberation Sans;"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;"))
-	return os.WriteFile(file, text, 0o644)
+	return write(file, text)
 }
 
 // middle returns the y of a row, which count from the top.

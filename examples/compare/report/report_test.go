@@ -201,10 +201,14 @@ func TestPlots(t *testing.T) {
 func TestShortRunsHaveNoPlots(t *testing.T) {
 	dir := t.TempDir()
 	r := sample()
-	r.Short = true
 	require.NoError(t, Write(r, dir))
 	files, err := os.ReadDir(dir)
 	require.NoError(t, err)
-	assert.Len(t, files, 2)
+	assert.Len(t, files, 4)
+	r.Short = true
+	require.NoError(t, Write(r, dir))
+	files, err = os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Len(t, files, 2, "nor are there those of an earlier run")
 	assert.Error(t, Write(r, filepath.Join(dir, "nowhere")))
 }

@@ -5,7 +5,6 @@ package report
 import (
 	"encoding/json"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -189,5 +188,5 @@ func (r *Results) WriteJSON(dir string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, "results.json"), append(text, '\n'), 0o644)
+	return write(filepath.Join(dir, "results.json"), append(text, '\n'))
 }

@@ -1,14 +1,15 @@
 package report
 
 import (
-	"errors"
+	"bytes"
 	"os"
 	"path/filepath"
 )
 
 // Write writes results.json, results.md and, if the figures mean something, the plots.
+// Plots that there are no results for go: they would be those of an earlier run.
 func Write(r *Results, dir string) error {
-	if err := WriteTables(r, dir); err != nil || r.Short {
+	if err := WriteTables(r, dir); err != nil {
 		return err
 	}
 	return r.WritePlots(dir)
@@ -19,9 +20,30 @@ func WriteTables(r *Results, dir string) error {
 	if err := r.WriteJSON(dir); err != nil {
 		return err
 	}
-	f, err := os.Create(filepath.Join(dir, "results.md"))
+	var md bytes.Buffer
+	if err := r.WriteMarkdown(&md); err != nil {
+		return err
+	}
+	return write(filepath.Join(dir, "results.md"), md.Bytes())
+}
+
+// write replaces a file at once: who is killed meanwhile, or has no room for it, has the
+// one before.
+func write(name string, text []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(name), ".new")
 	if err != nil {
 		return err
 	}
-	return errors.Join(r.WriteMarkdown(f), f.Close())
+	defer func() { _ = os.Remove(f.Name()) }() // unless it has its name
+	_, err = f.Write(text)
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Chmod(f.Name(), 0o644)
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	return err
 }
