@@ -106,6 +106,79 @@ func ExampleNew_budget() {
 	// reserve: true
 }
 
+// A cache within a budget: a new page takes the place of the one that was used longest
+// ago, once there is no memory for another.
+func ExampleNew_cache() {
+	type Page struct {
+		Key          uint64
+		Newer, Older arena.Handle[Page]
+		Text         [4000]byte
+	}
+	memory := arena.Must(slab.New(slab.Config{Source: blocksrc.Limit(new(blocksrc.GoHeap), 1<<20)}))
+	defer memory.Close()
+	pages := arena.Must(arena.New[Page](memory))
+	byKey := map[uint64]arena.Handle[Page]{}
+	var newest, oldest arena.Handle[Page]
+
+	unlink := func(p *Page) {
+		if n, ok := pages.Get(p.Newer); ok {
+			n.Older = p.Older
+		} else {
+			newest = p.Older
+		}
+		if o, ok := pages.Get(p.Older); ok {
+			o.Newer = p.Newer
+		} else {
+			oldest = p.Newer
+		}
+	}
+	link := func(h arena.Handle[Page], p *Page) {
+		p.Newer, p.Older = arena.Handle[Page]{}, newest
+		if n, ok := pages.Get(newest); ok {
+			n.Newer = h
+		} else {
+			oldest = h
+		}
+		newest = h
+	}
+	made := 0
+	get := func(key uint64) *Page {
+		h := byKey[key] // names nothing if there is none
+		p, ok := pages.Get(h)
+		if ok {
+			unlink(p)
+		} else {
+			var err error
+			for p, h, err = pages.AllocHandle(); errors.Is(err, slab.ErrExhausted) && pages.Len() > 0; p, h, err = pages.AllocHandle() {
+				last, _ := pages.Get(oldest)
+				delete(byKey, last.Key)
+				gone := oldest
+				unlink(last)
+				pages.Remove(gone)
+			}
+			if err != nil {
+				panic(err) // there is no room for one page
+			}
+			p.Key, byKey[key] = key, h
+			made++
+		}
+		link(h, p)
+		return p
+	}
+
+	for i := range uint64(10_000) {
+		get(i % 1000)
+		get(7) // is always among the newest
+	}
+	fmt.Println("all pages are found:", len(byKey) == pages.Len())
+	fmt.Println("in use:", memory.Stats().Held <= 1<<20 && pages.Len() > 200)
+	fmt.Println("made:", made)
+	// Output:
+	// all pages are found: true
+	// in use: true
+	// made: 9991
+}
+
 // The loop may remove the object at hand, or any other.
 func ExampleArena_All() {
 	var ships arena.Arena[Ship]
