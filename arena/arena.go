@@ -20,8 +20,8 @@ import (
 // whose size is one.
 //
 // An Arena must not be copied, and is not goroutine-safe but for Get and Len, see the
-// package comment. One that is dropped without
-// Close keeps its memory: the collector does not see it.
+// package comment. One that is dropped without Close keeps its memory: the collector does
+// not see it.
 type Arena[T typed.PointerFree] struct {
 	_    noCopy
 	pool slab.Pool

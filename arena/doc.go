@@ -61,9 +61,10 @@
 // # Cost
 //
 // Every operation on one object takes constant time; only when an arena grows is
-// the source asked, once or, where it refuses, a dozen times for ever less. An object takes its size, 4 bytes for its generation, a bit,
-// and 0.4 % for finding it by its address; that is outside the Go heap, but for up to
-// 0.8 % more, 4 KiB at least, once objects are freed by pointer.
+// the source asked, once or, where it refuses, a dozen times for ever less. An object
+// takes its size, 4 bytes for its generation, a bit, and 0.4 % for finding it by its
+// address; that is outside the Go heap, but for up to 0.8 % more, 4 KiB at least, once
+// objects are freed by pointer.
 //
 // Nothing here is goroutine-safe: an arena, and all arenas on one allocator, belong to
 // one goroutine at a time. What changes nothing is Get, and Len: any number of
