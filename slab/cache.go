@@ -223,7 +223,7 @@ func (c *cache) growBy(n int) (uint32, error) {
 	}
 	most &^= window - 1
 	slots, size := c.shape(max(min(target, most), 1))
-	if size > most { // two slots, and no more than one will do
+	if size > most { // two slots are too many
 		slots, size = 1, c.bytesFor(1)
 	}
 	for {

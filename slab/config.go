@@ -66,7 +66,8 @@ type Config struct {
 	// MaxBlockSize gets one too.
 	LargeSize int
 	// LargeAlign is the least alignment of such a block, a power of two; 0
-	// means the source's own granularity. A source that cannot align so has none.
+	// means the source's own granularity. Where the source cannot align so far, a hole
+	// of another block has to do.
 	LargeAlign int
 
 	// Retain is how many bytes of empty blocks are kept for the next need; others go

@@ -117,8 +117,8 @@ func (h *heap) shrink(keep int, one bool) error {
 
 // restart gives all blocks back, whatever is in them, and empties the books; the
 // chunk table is emptied by the caller. What the source refuses to take is held
-// and offered again later, but not used: there may be more of it than the empty
-// table has records for. It is when a block is needed (reuse).
+// and offered again later, and used when a block is needed (reuse), not before: there
+// may be more of it than the empty table has records for.
 func (h *heap) restart() error {
 	for _, i := range h.order {
 		h.refused = append(h.refused, h.blocks[i])
