@@ -340,3 +340,38 @@ func (s sometimes) Acquire(size, align int) ([]byte, error) {
 }
 
 func (s sometimes) Granularity() int { return blocksrc.Granularity(s.Source) }
+
+// exact gives as many bytes as it is asked for, and has no granularity.
+type exact struct{}
+
+func (exact) Acquire(size, _ int) ([]byte, error) { return make([]byte, size), nil }
+func (exact) Release([]byte) error                { return nil }
+
+// The limit is kept to the byte.
+func TestLimitToTheByte(t *testing.T) {
+	src := blocksrc.Limit(exact{}, 10)
+	a, err := src.Acquire(9, 0)
+	require.NoError(t, err)
+	b, err := src.Acquire(1, 0)
+	require.NoError(t, err)
+	_, err = src.Acquire(1, 0)
+	require.ErrorIs(t, err, blocksrc.ErrExhausted)
+	require.NoError(t, src.Release(a))
+	require.NoError(t, src.Release(b))
+	_, held := blocksrc.Stuck(src)
+	require.Zero(t, held)
+}
+
+// A Limit discards what is its own, and asks its source about nothing else.
+func TestLimitDiscardsItsOwn(t *testing.T) {
+	inner := &discarding{Source: heap()}
+	src := blocksrc.Limit(inner, 1<<20)
+	mine, err := src.Acquire(4096, 0)
+	require.NoError(t, err)
+	other, err := inner.Acquire(4096, 0)
+	require.NoError(t, err)
+	require.ErrorIs(t, blocksrc.Discard(src, other), blocksrc.ErrNotHeld)
+	require.Empty(t, inner.parts)
+	require.NoError(t, blocksrc.Discard(src, mine[64:128]))
+	require.Len(t, inner.parts, 1)
+}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/vita-go/deblockator/blocksrc"
 )
@@ -73,4 +74,36 @@ func TestMmapThatCannotTrimAndThenCannotUnmap(t *testing.T) {
 	refusing = false
 	require.NoError(t, src.Release(block))
 	assert.Equal(t, align, gone)
+}
+
+// A block at a multiple of no more than a page costs one system call, and no attempt to
+// unmap nothing.
+func TestMmapUnmapsNothing(t *testing.T) {
+	calls := 0
+	restore := blocksrc.SetUnmap(func(whole []byte, system func([]byte) error) error {
+		calls++
+		return system(whole)
+	})
+	defer restore()
+	var src blocksrc.Mmap
+	for _, align := range []int{0, 1, src.Granularity()} {
+		block, err := src.Acquire(1, align)
+		require.NoError(t, err)
+		require.Zero(t, calls)
+		require.NoError(t, src.Release(block))
+		require.Equal(t, 1, calls)
+		calls = 0
+	}
+}
+
+// Of what a system says when it does not map, these mean that there is no room.
+func TestMmapErrors(t *testing.T) {
+	for _, errno := range []error{unix.ENOMEM, unix.EAGAIN, unix.EINVAL} {
+		assert.ErrorIs(t, blocksrc.MapError(errno), blocksrc.ErrExhausted)
+		assert.ErrorIs(t, blocksrc.MapError(errno), errno)
+	}
+	for _, errno := range []error{unix.EPERM, unix.EACCES, unix.ENODEV} {
+		assert.NotErrorIs(t, blocksrc.MapError(errno), blocksrc.ErrExhausted)
+		assert.ErrorIs(t, blocksrc.MapError(errno), errno)
+	}
 }

@@ -90,3 +90,26 @@ func (p *Pool) Into(addr uintptr, n int) bool {
 
 // PlaceSize is the size of a place, a power of two for indexing to be a shift.
 const PlaceSize = unsafe.Sizeof(place{})
+
+// Numbers returns how many numbers for blocks, slabs and pools there are, in use or not.
+func Numbers(a *Allocator) (blocks, slabs, pools int) {
+	return len(a.user.blocks) + len(a.meta.blocks), len(a.slabs), len(a.pools)
+}
+
+// Lost tells whether the scan has no pointer to memory of the pool's.
+func (c *Scan) Lost() bool {
+	for _, q := range []unsafe.Pointer{
+		c.Base, c.Gens, unsafe.Pointer(c.s), c.place.base, unsafe.Pointer(c.place.rec), unsafe.Pointer(unsafe.SliceData(c.place.gens)),
+	} {
+		if q != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// BeSure has the pool take it for sure that all slots of a place have their first name.
+func (p *Pool) BeSure(place uint32) (undo func()) {
+	e := &p.dir[place]
+	return setTo(&e.sure, e.floor+1)
+}

@@ -32,3 +32,20 @@ func TestPoolClearsWhatWasFreedBesideItsGroup(t *testing.T) {
 		assert.Zero(t, *(*uint64)(q))
 	}
 }
+
+// TestPoolDoesNotClearWhatIsFresh: a slot that was never handed out is as zero as its
+// block, and is not cleared.
+func TestPoolDoesNotClearWhatIsFresh(t *testing.T) {
+	p, _ := newPool(t, 64, 8, slab.Config{})
+	first, err := p.Alloc()
+	require.NoError(t, err)
+	for slot := 1; slot < 8; slot++ {
+		mark := (*byte)(unsafe.Add(first, slot*64)) // a byte that is no one's
+		*mark = 7
+		q, err := p.Alloc()
+		require.NoError(t, err)
+		require.Equal(t, unsafe.Pointer(mark), q, "the lowest first")
+		require.Equal(t, byte(7), *mark)
+		*mark = 0
+	}
+}

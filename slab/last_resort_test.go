@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/vita-go/deblockator/blocksrc"
@@ -234,4 +235,86 @@ func TestHeldFitsAnInt(t *testing.T) {
 	}
 	a.Free(b)
 	require.NoError(t, a.Close())
+}
+
+// TestRecordsReclaim: for want of a record what is kept for the next need goes, before
+// a request is refused.
+func TestRecordsReclaim(t *testing.T) {
+	a, err := slab.New(slab.Config{
+		Source: blocksrc.Limit(new(blocksrc.GoHeap), 160<<10), BlockSize: 64 << 10, MaxBlockSize: 64 << 10, LargeSize: 64 << 10,
+	})
+	require.NoError(t, err)
+	first, err := a.Alloc(60<<10, 1)
+	require.NoError(t, err)
+	_, err = a.Alloc(2000, 1) // keeps the first block
+	require.NoError(t, err)
+	second, err := a.Alloc(60<<10, 1)
+	require.NoError(t, err)
+	a.Free(first)
+	a.Free(second)
+	require.Equal(t, 64<<10, a.Stats().EmptyBlocks)
+	require.Equal(t, 160<<10, a.Stats().Held)
+	p, err := slab.NewPool(a, 1, 1) // slots that are smaller than what is known of them
+	require.NoError(t, err)
+	for err == nil {
+		_, err = p.AllocUninitialized()
+	}
+	require.ErrorIs(t, err, slab.ErrExhausted)
+	require.Zero(t, a.Stats().EmptyBlocks)
+	require.Greater(t, a.Stats().Meta, 32<<10)
+	require.NoError(t, a.Check())
+	require.NoError(t, a.Close())
+}
+
+// TestOtherErrorsReclaimNothing: only a source that is exhausted is a reason to give
+// back what is kept for the next need, and to ask again.
+func TestOtherErrorsReclaimNothing(t *testing.T) {
+	var refusal error
+	asked := 0
+	src := &wrapped{Source: new(blocksrc.GoHeap)}
+	src.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) {
+		asked++
+		if refusal != nil {
+			return nil, refusal
+		}
+		return src.Acquire(size, align)
+	}
+	a, err := slab.New(slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap)})
+	require.NoError(t, err)
+	b, err := a.Alloc(5000, 1)
+	require.NoError(t, err)
+	a.Free(b)
+	kept := a.Stats().EmptyBlocks
+	require.NotZero(t, kept)
+	refusal = errors.New("the moon is in the wrong phase")
+	for name, ask := range map[string]func() error{
+		"chunk": func() error { _, err := a.Alloc(kept+1, 1); return err },
+		"large": func() error { _, err := a.Alloc(1<<20, 1); return err },
+		"up to": func() error { _, err := a.AllocUpTo(1<<20, kept+1, 1); return err },
+	} {
+		before := a.Stats()
+		asked = 0
+		require.ErrorIs(t, ask(), refusal, name)
+		assert.Equal(t, 1, asked, name)
+		assert.Equal(t, kept, a.Stats().EmptyBlocks, name)
+		assert.Equal(t, before.Failures+1, a.Stats().Failures, name)
+	}
+	refusal = slab.ErrExhausted
+	_, err = a.Alloc(kept+1, 1)
+	require.ErrorIs(t, err, refusal)
+	require.Zero(t, a.Stats().EmptyBlocks)
+	require.NoError(t, a.Close())
+}
+
+// TestAllocUpToInvalid: what makes no sense is no refusal for want of memory.
+func TestAllocUpToInvalid(t *testing.T) {
+	a, err := slab.New(slab.Config{Source: new(blocksrc.GoHeap)})
+	require.NoError(t, err)
+	_, err = a.AllocUpTo(10, 5, 3)
+	require.ErrorIs(t, err, slab.ErrInvalid)
+	require.Zero(t, a.Stats().Failures)
+	require.NoError(t, a.Close())
+	_, err = a.AllocUpTo(10, 5, 1)
+	require.ErrorIs(t, err, slab.ErrClosed)
+	require.Zero(t, a.Stats().Failures)
 }

@@ -193,3 +193,19 @@ func TestB31_DoubleFreeMakesNoSecondOwner(t *testing.T) {
 	}
 	require.NoError(t, p.Close())
 }
+
+// TestClosedPoolKnowsNothing: a pool that is closed takes nothing of another for its
+// own, though that has its number now.
+func TestClosedPoolKnowsNothing(t *testing.T) {
+	p, _ := newPool(t, 64, 8, slab.Config{})
+	require.NoError(t, p.Close())
+	other, err := slab.NewPool(p.Allocator(), 64, 8)
+	require.NoError(t, err)
+	q, err := other.Alloc()
+	require.NoError(t, err)
+	require.False(t, p.Owns(q))
+	poolMisuse(t, p, slab.UseAfterClose, func() { p.Free(q) })
+	poolMisuse(t, p, slab.UseAfterClose, func() { p.Handle(q) })
+	other.Free(q)
+	require.NoError(t, other.Close())
+}

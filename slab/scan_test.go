@@ -180,3 +180,17 @@ func TestScanWhileSlabsComeAndGo(t *testing.T) {
 		m.finish()
 	}
 }
+
+// TestScanForgets: a scan whose slab is gone has no pointer to where that was.
+func TestScanForgets(t *testing.T) {
+	p, _ := newPool(t, 64, 8, slab.Config{})
+	s := goneUnder(t, p, fillSlabs(t, p, 100))
+	require.False(t, s.Lost())
+	require.Zero(t, s.Refresh())
+	require.True(t, s.Lost())
+	fillSlabs(t, p, 100)
+	s = p.Scan()
+	for s.Next() {
+	}
+	require.True(t, s.Lost())
+}

@@ -260,3 +260,48 @@ func TestSourceOverlapsStuckFromBelow(t *testing.T) {
 	a.Free(b)
 	require.NoError(t, a.Close())
 }
+
+// TestBadBlocksAreCounted: a block that the allocator does not take is a call that failed.
+func TestBadBlocksAreCounted(t *testing.T) {
+	var held [][]byte
+	bad := false
+	src := &wrapped{Source: new(blocksrc.GoHeap)}
+	src.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) {
+		if bad {
+			return held[0], nil
+		}
+		mem, err := src.Acquire(size, align)
+		held = append(held, mem)
+		return mem, err
+	}
+	a, err := slab.New(slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap)})
+	require.NoError(t, err)
+	_, err = a.Alloc(1<<20, 1)
+	require.NoError(t, err)
+	bad = true
+	for n := range 3 {
+		_, err = a.Alloc(1<<20, 1)
+		require.ErrorIs(t, err, slab.ErrBadSource)
+		s := a.Stats()
+		require.Equal(t, [...]int{n + 1, n + 1}, [...]int{int(s.Failures), int(s.Refused)})
+	}
+	bad = false
+	require.NoError(t, a.Close())
+}
+
+// TestBadBlockThatIsGone: a bad block that the source does not know when it is given
+// back is not held.
+func TestBadBlockThatIsGone(t *testing.T) {
+	src := &wrapped{Source: new(blocksrc.GoHeap)}
+	src.acquire = func(blocksrc.Source, int, int) ([]byte, error) { return make([]byte, 16), nil }
+	a, err := slab.New(slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap)})
+	require.NoError(t, err)
+	_, err = a.Alloc(1<<20, 1)
+	require.ErrorIs(t, err, slab.ErrBadSource)
+	require.ErrorIs(t, err, blocksrc.ErrNotHeld)
+	s := a.Stats()
+	require.Zero(t, s.Held-s.Meta)
+	require.Zero(t, s.Lost)
+	require.NoError(t, a.Check())
+	require.NoError(t, a.Close())
+}

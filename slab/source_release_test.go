@@ -124,11 +124,11 @@ func TestSourceReleaseFails(t *testing.T) {
 }
 
 // TestSourceTakesSmallestFirst: of the blocks that the source takes back later, the
-// smallest go first, and the largest stays.
+// smallest go first, and the largest stays. They lie in the order of their making.
 func TestSourceTakesSmallestFirst(t *testing.T) {
-	for _, retain := range []int{0, 330 << 10} {
+	for _, retain := range []int{0, 300 << 10, 330 << 10} {
 		for _, sizes := range [][]int{{100, 200, 300}, {300, 200, 100}, {200, 300, 100}, {100, 300, 200}} {
-			src := newFaultySource(new(blocksrc.GoHeap), math.MaxInt)
+			src := newBufferSource(1 << 20)
 			m := newModel(t, slab.Config{BlockSize: 16 << 10, LargeSize: 100 << 10, Retain: retain}, src, newFaultySource(new(blocksrc.GoHeap), math.MaxInt))
 			for _, size := range sizes {
 				require.True(t, m.alloc(size<<10, 0, true))

@@ -143,3 +143,17 @@ func TestBlocks(t *testing.T) {
 	assert.Equal(t, s.HoleBytes, holes)
 	m.finish()
 }
+
+// TestStatsString: all figures are in it.
+func TestStatsString(t *testing.T) {
+	s := slab.Stats{
+		Name: "level", Live: 1, PeakLive: 2, Held: 3, PeakHeld: 4, Blocks: 5, EmptyBlocks: 6, Slabs: 7, SlabFree: 8,
+		Holes: 9, HoleBytes: 10, LargestHole: 11, Meta: 12, MetaBlocks: 13, Allocs: 14, Frees: 15, Failures: 16, Refused: 17,
+	}
+	const want = "level: live 1 B (peak 2 B), held 3 B (peak 4 B), overhead 200.0 %\n" +
+		"  5 blocks (6 B empty), 7 slabs with 8 B free, 9 holes, together 10 B, the largest 11 B; records 12 B in 13 blocks\n" +
+		"  14 allocations, 15 frees, 16 failures; source refused 17 times"
+	assert.Equal(t, want, s.String())
+	s.Pools, s.Retired = 18, 19
+	assert.Equal(t, want+"; 18 pools, 19 slots retired", s.String())
+}

@@ -160,3 +160,17 @@ func TestPoolIsSure(t *testing.T) {
 		stale(t, p, old...)
 	})
 }
+
+// TestCheckFindsFalseSure: that all slots of a slab have their first name is not so if
+// one has none yet.
+func TestCheckFindsFalseSure(t *testing.T) {
+	p, _ := newPool(t, 64, 8, slab.Config{})
+	for range 3 {
+		_, _, err := p.Insert()
+		require.NoError(t, err)
+	}
+	undo := p.BeSure(0)
+	require.ErrorContains(t, p.Allocator().Check(), "for sure")
+	undo()
+	require.NoError(t, p.Allocator().Check())
+}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/vita-go/deblockator/vita"
 )
@@ -48,4 +49,12 @@ func TestSimVita3KAddresses(t *testing.T) {
 	s = vita.NewSim(vita.Console{Profile: vita.Vita3K, Heap: -1})
 	mustAlloc(t, s, vita.UserNCRW, 257*mib)
 	assert.Equal(t, int64((640-257)*mib), budget(s, vita.UserPool).Largest, "what a Sim has")
+}
+
+// What was freed does not count as taken of Go's memory.
+func TestSimMemoryComesBack(t *testing.T) {
+	s := vita.NewSim(vita.Console{Profile: vita.Vita3K, Heap: -1})
+	for range 11 {
+		require.Equal(t, vita.OK, s.Free(mustAlloc(t, s, vita.UserRW, 64*mib)))
+	}
 }

@@ -172,3 +172,13 @@ func TestSourceUnderCounting(t *testing.T) {
 	require.NoError(t, counting.Leaks())
 	require.NoError(t, s.Leaks())
 }
+
+// An error names no call that did what it should.
+func TestSourceNamesWhatFailed(t *testing.T) {
+	s := vita.NewSim(testConsole(vita.Hardware))
+	src := &vita.Source{Kernel: s, Type: vita.UserRW}
+	s.Fail(vita.CallBase, 1, vita.InvalidArgument)
+	_, err := src.Acquire(1, 0)
+	require.ErrorContains(t, err, string(vita.CallBase))
+	require.NotContains(t, err.Error(), string(vita.CallFree))
+}

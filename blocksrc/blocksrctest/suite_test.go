@@ -289,3 +289,19 @@ func TestTestOfASourceThatEndsGoroutines(t *testing.T) {
 	}))
 	assert.Greater(t, ended.Load(), int32(200), "calls from goroutines")
 }
+
+// A source that fails to discard nothing, be it nil or of a block.
+func TestTestFindsSourcesThatFailToDiscardNothing(t *testing.T) {
+	for name, bad := range map[string]func(part []byte) bool{
+		"nil":        func(part []byte) bool { return part == nil },
+		"of a block": func(part []byte) bool { return part != nil && len(part) == 0 },
+	} {
+		err := blocksrctest.Test(&broken{src: heap(), discard: func(src blocksrc.Source, part []byte) error {
+			if bad(part) {
+				return errors.New("no")
+			}
+			return blocksrc.Discard(src, part)
+		}})
+		assert.ErrorContains(t, err, "Discard of 0 bytes of a block: no", name)
+	}
+}

@@ -1,0 +1,98 @@
+package slab_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/blocksrc"
+	"github.com/vita-go/deblockator/slab"
+)
+
+// What is served from where, and how large blocks are for it.
+
+// TestSmallIsInSlabs: up to 1 KiB, at a multiple of up to 1 KiB, is served from slabs.
+func TestSmallIsInSlabs(t *testing.T) {
+	for _, size := range []int{1, 1000, smallMax - 1, smallMax} {
+		for _, align := range []int{1, 8, smallMax / 2, smallMax} {
+			a, err := slab.New(slab.Config{Source: new(blocksrc.GoHeap)})
+			require.NoError(t, err)
+			_, err = a.Alloc(size, align)
+			require.NoError(t, err)
+			require.Equal(t, 1, a.Stats().Slabs, "%d bytes aligned to %d", size, align)
+			for b := range a.Blocks() {
+				for c := range b.Chunks() {
+					require.NotEqual(t, slab.ChunkLive, c.Kind)
+				}
+			}
+			require.NoError(t, a.Close())
+		}
+	}
+}
+
+// TestFirstBlockWithinMax: the first block is of 64 KiB, or of MaxBlockSize if that is
+// less.
+func TestFirstBlockWithinMax(t *testing.T) {
+	for _, c := range []struct{ most, want int }{{0, 64 << 10}, {8 << 10, 8 << 10}, {64 << 10, 64 << 10}, {1 << 20, 64 << 10}} {
+		src := &asking{Source: new(blocksrc.GoHeap)}
+		a, err := slab.New(slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap), MaxBlockSize: c.most})
+		require.NoError(t, err)
+		_, err = a.Alloc(100, 1)
+		require.NoError(t, err)
+		assert.Equal(t, []int{c.want}, src.sizes, "MaxBlockSize %d", c.most)
+		require.NoError(t, a.Close())
+	}
+}
+
+// TestLargeAlignment: a small request at a multiple of more than a block has gets a
+// block of its own, as large as itself, and not one as large as its alignment.
+func TestLargeAlignment(t *testing.T) {
+	src := &asking{Source: new(blocksrc.GoHeap)}
+	a, err := slab.New(slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap), BlockSize: 16 << 10, MaxBlockSize: 64 << 10})
+	require.NoError(t, err)
+	b, err := a.Alloc(5008, 1<<20)
+	require.NoError(t, err)
+	require.Zero(t, address(b)&(1<<20-1))
+	assert.Equal(t, []int{5008}, src.sizes)
+	for info := range a.Blocks() {
+		assert.True(t, info.Large)
+	}
+	_, err = a.Alloc(5008, 16<<10)
+	require.NoError(t, err)
+	assert.Len(t, src.sizes, 2)
+	assert.Equal(t, 2, a.Stats().Blocks)
+	for info := range a.Blocks() {
+		assert.Equal(t, info.Addr == address(b), info.Large, "what fits in a block shares one")
+	}
+	require.NoError(t, a.Close())
+}
+
+// TestNumbersAreUsedAgain: what comes and goes does not use up numbers, which cost
+// Go memory each.
+func TestNumbersAreUsedAgain(t *testing.T) {
+	a, err := slab.New(slab.Config{Source: new(blocksrc.GoHeap), Retain: -1})
+	require.NoError(t, err)
+	var blocks, slabs, pools int
+	for i := range 20 {
+		b, err := a.Alloc(1<<20, 1) // a block of its own
+		require.NoError(t, err)
+		p, err := slab.NewPool(a, 64, 8)
+		require.NoError(t, err)
+		q, err := p.Alloc()
+		require.NoError(t, err)
+		if i == 0 {
+			blocks, slabs, pools = slab.Numbers(a)
+		}
+		p.Free(q)
+		require.NoError(t, p.Close())
+		a.Free(b)
+		a.Trim()
+		require.NoError(t, a.Check())
+	}
+	moreBlocks, moreSlabs, morePools := slab.Numbers(a)
+	assert.LessOrEqual(t, moreBlocks, blocks+1) // records come in a block of their own
+	assert.Equal(t, slabs, moreSlabs)
+	assert.Equal(t, pools, morePools)
+	require.NoError(t, a.Close())
+}
