@@ -2,6 +2,7 @@ package slab_test
 
 import (
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -174,4 +175,18 @@ func TestReallocShrinkNeverFails(t *testing.T) {
 		}
 	}
 	m.finish()
+}
+
+// TestReallocInside: Realloc too looks at where a slice starts, also where the
+// start of the allocation is in the same window and the capacity is right.
+func TestReallocInside(t *testing.T) {
+	for _, size := range []int{2000, 5008} {
+		a := onGoHeap(t, slab.Config{})
+		b, err := a.Alloc(size, 1)
+		require.NoError(t, err)
+		for _, off := range []int{1, 16, 100, 400} { // the block goes on behind b
+			wrongFree(t, a, slab.Interior, unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), off)), cap(b)))
+		}
+		a.Free(b)
+	}
 }
