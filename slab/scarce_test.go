@@ -13,8 +13,12 @@ import (
 // TestBudgetOfOneBlock: where the first block takes all that there is, and nothing is
 // left for records, smaller ones serve.
 func TestBudgetOfOneBlock(t *testing.T) {
-	for budget := 16 << 10; budget <= 4<<20; budget += budget / 2 {
-		for _, cfg := range []slab.Config{{}, {BlockSize: budget}, {BlockSize: 4 << 20}} {
+	most := 4 << 20
+	if testing.Short() {
+		most = 100 << 10
+	}
+	for budget := 16 << 10; budget <= most; budget += budget / 2 {
+		for _, block := range []int{0, budget, 4 << 20} {
 			for _, size := range []int{1, 64, 1000, 1024, 1025, 2000, 5000, 100_000} {
 				if size > budget/4 {
 					continue
@@ -22,21 +26,19 @@ func TestBudgetOfOneBlock(t *testing.T) {
 				for name, src := range map[string]blocksrc.Source{
 					"buffer": blocksrc.NewBuffer(make([]byte, budget)), "limit": blocksrc.Limit(new(blocksrc.GoHeap), budget),
 				} {
-					t.Run(fmt.Sprintf("%d of %s of %d, blocks of %d", size, name, budget, cfg.BlockSize), func(t *testing.T) {
-						cfg.Source = src
-						a, err := slab.New(cfg)
-						require.NoError(t, err)
-						b, err := a.Alloc(size, 0)
-						require.NoError(t, err)
-						a.Free(b)
-						p, err := slab.NewPool(a, size, 0)
-						require.NoError(t, err)
-						q, err := p.Alloc()
-						require.NoError(t, err)
-						p.Free(q)
-						require.NoError(t, a.Check())
-						require.NoError(t, a.Close())
-					})
+					what := fmt.Sprintf("%d of %s of %d, blocks of %d", size, name, budget, block)
+					a, err := slab.New(slab.Config{Source: src, BlockSize: block})
+					require.NoError(t, err)
+					b, err := a.Alloc(size, 0)
+					require.NoError(t, err, what)
+					a.Free(b)
+					p, err := slab.NewPool(a, size, 0)
+					require.NoError(t, err)
+					q, err := p.Alloc()
+					require.NoError(t, err, what)
+					p.Free(q)
+					require.NoError(t, a.Check())
+					require.NoError(t, a.Close())
 				}
 			}
 		}
@@ -46,7 +48,10 @@ func TestBudgetOfOneBlock(t *testing.T) {
 // TestRefusedRequestsAskLittle: a program that lives on a budget makes room whenever a
 // request is refused. What the source has refused once is not asked for again in vain.
 func TestRefusedRequestsAskLittle(t *testing.T) {
-	for _, budget := range []int{1 << 20, 16 << 20, 64 << 20} {
+	for _, budget := range []int{1 << 20, 4 << 20, 64 << 20} {
+		if testing.Short() && budget > 4<<20 {
+			continue
+		}
 		a, err := slab.New(slab.Config{Source: blocksrc.Limit(new(blocksrc.GoHeap), budget)})
 		require.NoError(t, err)
 		a.PauseChecks()
