@@ -53,6 +53,9 @@ func TestSimVita3KAddresses(t *testing.T) {
 
 // What was freed does not count as taken of Go's memory.
 func TestSimMemoryComesBack(t *testing.T) {
+	if testing.Short() {
+		t.Skip("fills more than half a GiB")
+	}
 	s := vita.NewSim(vita.Console{Profile: vita.Vita3K, Heap: -1})
 	for range 11 {
 		require.Equal(t, vita.OK, s.Free(mustAlloc(t, s, vita.UserRW, 64*mib)))
