@@ -35,7 +35,8 @@ func (s *Sim) Budgets() []Budget {
 				most = 0
 			}
 		} else {
-			most = (most/unit-2)/2*2*unit + unit // it takes that and the lowest bit of it
+			n := most/unit - 1 // a block takes its size and the lowest bit of that: best is one that is odd
+			most = (n - 1 + n&1) * unit
 		}
 		most = min(most, maxSimBytes-s.bytes)
 		all = append(all, Budget{

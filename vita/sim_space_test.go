@@ -57,13 +57,14 @@ func TestSimLargestIsTrue(t *testing.T) {
 		return vita.Console{Profile: vita.Vita3K, User: n, Heap: n, Addresses: n}
 	}
 	for name, c := range map[string]vita.Console{
-		"hardware":     {User: 8 * mib, CDRAM: 4 * mib, Phycont: 4 * mib, Tool: mib, VM: 2 * mib, Heap: -1},
-		"addresses":    {User: 8 * mib, Heap: -1, Addresses: 3 * mib},
-		"blocks":       {User: 8 * mib, Heap: -1, MaxBlocks: 3},
-		"no blocks":    {User: 8 * mib, Heap: -1, MaxBlocks: -1},
-		"as Vita3K":    nearly(2040 * mib),
-		"odd, Vita3K":  nearly(2041*mib + 4*kib),
-		"full, Vita3K": nearly(2047 * mib),
+		"hardware":         {User: 8 * mib, CDRAM: 4 * mib, Phycont: 4 * mib, Tool: mib, VM: 2 * mib, Heap: -1},
+		"addresses":        {User: 8 * mib, Heap: -1, Addresses: 3 * mib},
+		"blocks":           {User: 8 * mib, Heap: -1, MaxBlocks: 3},
+		"no blocks":        {User: 8 * mib, Heap: -1, MaxBlocks: -1},
+		"as Vita3K":        nearly(2040 * mib),
+		"odd, Vita3K":      nearly(2041*mib + 4*kib),
+		"full, Vita3K":     nearly(2047 * mib),
+		"too full, Vita3K": nearly(2048*mib - 4*kib),
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := vita.NewSim(c)
