@@ -131,28 +131,29 @@ func (h *heap) free(i uint32) {
 // settle decides about block i, which has just become empty. A refusal by the
 // source is counted in Stats and is no reason to fail: the block stays in use.
 func (h *heap) settle(i uint32) {
-	if !h.surplus(&i) || h.discardBlock(i) == nil {
+	if i, ok := h.surplus(i); !ok || h.discardBlock(i) == nil {
 		h.offerStuck()
 	}
 }
 
 // surplus tells whether there is a block too many now that block i is empty, and which.
-func (h *heap) surplus(i *uint32) bool {
+func (h *heap) surplus(i uint32) (uint32, bool) {
 	switch {
 	case h.retain < 0:
-		return true
+		return i, true
 	case h.retain > 0:
-		return h.empty > h.retain
+		return i, h.empty > h.retain
 	case h.spare == 0:
-		h.spare = *i + 1
-		return false
+		h.spare = i + 1
+		return i, false
 	}
 	// The larger is kept, or else a program that needs it every now and
 	// then would acquire it each time.
-	if s := h.spare - 1; len(h.blocks[s].mem) < len(h.blocks[*i].mem) {
-		h.spare, *i = *i+1, s
+	s := h.spare - 1
+	if len(h.blocks[s].mem) < len(h.blocks[i].mem) {
+		h.spare, i = i+1, s
 	}
-	return true
+	return i, true
 }
 
 // grow acquires a block and returns the hole that it is, which holds size

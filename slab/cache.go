@@ -194,11 +194,11 @@ const (
 )
 
 // shape returns the number of slots and the bytes of a slab of about target
-// bytes.
-func (c *cache) shape(target int) (slots uint32, size int) {
-	n := uintptr(target) / c.stride
+// bytes, and of no more than most, a number of windows, unless one slot has.
+func (c *cache) shape(target, most int) (slots uint32, size int) {
+	n := uintptr(min(target, most)) / c.stride
 	if n < 2 {
-		n = min(2, max(n, 1, slabSoft/c.stride))
+		n = min(2, max(n, 1, uintptr(min(slabSoft, most))/c.stride))
 	}
 	n = min(n, maxSlots)
 	size = c.bytesFor(uint32(n))
@@ -221,11 +221,7 @@ func (c *cache) growBy(n int) (uint32, error) {
 	if c.align > uintptr(c.a.user.align) {
 		most -= int(c.align) // a block of its own has that much in front
 	}
-	most &^= window - 1
-	slots, size := c.shape(max(min(target, most), 1))
-	if size > most { // two slots are too many
-		slots, size = 1, c.bytesFor(1)
-	}
+	slots, size := c.shape(target, max(most, 0)&^(window-1))
 	for {
 		id, err := c.newSlab(slots, size)
 		if err == nil {

@@ -19,7 +19,7 @@ func ClassSize(c int) int { return int(classSize[c]) }
 
 // SlabShape returns the shape of a slab of class c of about target bytes.
 func SlabShape(c, target int) (slots, size int) {
-	n, size := (&cache{stride: uintptr(classSize[c])}).shape(target)
+	n, size := (&cache{stride: uintptr(classSize[c])}).shape(target, maxInt)
 	return int(n), size
 }
 

@@ -69,14 +69,12 @@ func (e *MisuseError) Error() string {
 	if e.Name != "" {
 		s += " (allocator " + e.Name + ")"
 	}
-	s += ": "
-	switch {
-	case e.Misuse == DoubleFree && !strings.HasSuffix(e.Op, "Free"):
-		s += "free already"
-	case e.Misuse == WrongSize:
-		s += fmt.Sprintf("wrong size: it has %d", e.Want)
-	default:
-		s += e.Misuse.String()
+	if e.Misuse == DoubleFree && !strings.HasSuffix(e.Op, "Free") {
+		return s + ": free already"
+	}
+	s += ": " + e.Misuse.String()
+	if e.Misuse == WrongSize {
+		s += fmt.Sprintf(": it has %d", e.Want)
 	}
 	return s
 }

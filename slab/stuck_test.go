@@ -50,41 +50,46 @@ func TestStuckRecordsAreUsedAgain(t *testing.T) {
 // TestStuckBlocksAreOfferedOneByOne: a source that takes nothing back is not asked to take
 // everything whenever a block is empty; if it takes one, it is.
 func TestStuckBlocksAreOfferedOneByOne(t *testing.T) {
-	for i, retain := range []int{-1, 0, 64 << 10, -1, 0, 64 << 10} {
-		large := i >= 3
-		src := onlyGives(new(blocksrc.GoHeap))
-		calls, takes := 0, false
-		src.release = func(src blocksrc.Source, b []byte) error {
-			calls++
-			if !takes {
-				return errNever
-			}
-			return src.Release(b)
+	for _, large := range []bool{false, true} {
+		for _, retain := range []int{-1, 0, 64 << 10} {
+			stuckOneByOne(t, large, retain)
 		}
-		cfg := slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap), BlockSize: 4 << 10, MaxBlockSize: 4 << 10, Retain: retain}
-		if !large {
-			cfg.LargeSize = cfg.MaxBlockSize
-		}
-		a, err := slab.New(cfg)
-		require.NoError(t, err)
-		a.PauseChecks()
-		const n = 200
-		var live [][]byte
-		for range n {
-			b, err := a.Alloc(4000, 1)
-			require.NoError(t, err)
-			live = append(live, b)
-		}
-		for _, b := range live[:n-1] {
-			a.Free(b)
-		}
-		require.LessOrEqual(t, calls, n)
-		require.Equal(t, n, a.Stats().Blocks)
-		takes = true
-		a.Free(live[n-1])
-		s := a.Stats()
-		require.LessOrEqual(t, s.Held-s.Meta, max(retain, 4<<10), "the source takes blocks again: all but what is kept")
-		require.NoError(t, a.Check())
-		require.NoError(t, a.Close())
 	}
+}
+
+func stuckOneByOne(t *testing.T, large bool, retain int) {
+	src := onlyGives(new(blocksrc.GoHeap))
+	calls, takes := 0, false
+	src.release = func(src blocksrc.Source, b []byte) error {
+		calls++
+		if !takes {
+			return errNever
+		}
+		return src.Release(b)
+	}
+	cfg := slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap), BlockSize: 4 << 10, MaxBlockSize: 4 << 10, Retain: retain}
+	if !large {
+		cfg.LargeSize = cfg.MaxBlockSize
+	}
+	a, err := slab.New(cfg)
+	require.NoError(t, err)
+	a.PauseChecks()
+	const n = 200
+	var live [][]byte
+	for range n {
+		b, err := a.Alloc(4000, 1)
+		require.NoError(t, err)
+		live = append(live, b)
+	}
+	for _, b := range live[:n-1] {
+		a.Free(b)
+	}
+	require.LessOrEqual(t, calls, n)
+	require.Equal(t, n, a.Stats().Blocks)
+	takes = true
+	a.Free(live[n-1])
+	s := a.Stats()
+	require.LessOrEqual(t, s.Held-s.Meta, max(retain, 4<<10), "the source takes blocks again: all but what is kept")
+	require.NoError(t, a.Check())
+	require.NoError(t, a.Close())
 }

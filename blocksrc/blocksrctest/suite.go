@@ -19,9 +19,9 @@ import (
 // is asked for no more. It needs no testing.T, so a program can ask too.
 //
 // It takes a second at most, holds some 20 MiB, or two dozen times the granularity
-// where that is more, writes to every block it gets, and gives all of them back. Nobody else may use src meanwhile. A source
-// with no room for something is not at fault as long as it says so with
-// [blocksrc.ErrExhausted]; one that cannot give a single byte is. A source that
+// where that is more, writes to every block it gets, and gives all of them back. Nobody
+// else may use src meanwhile. A source with no room for something is not at fault as
+// long as it says so with [blocksrc.ErrExhausted]; one that cannot give a single byte is. A source that
 // forgets to take blocks back is found out only if it is finite, with room for at
 // most 256 KiB. Run it under the race detector on sources made of Go
 // memory.
