@@ -263,9 +263,8 @@ func (a *Allocator) allocRange(size, align int) (b []byte, dirty uintptr, err er
 		}
 	}
 	if !large {
-		i, err = a.allocChunk(uint32(n), uintptr(align), chunkLive)
-	}
-	if err == nil {
+		i, err = a.allocMapped(uint32(n), uintptr(align), 1, chunkLive)
+	} else if err == nil {
 		if err = a.mapRegions(a.user.address(a.table.at(i)), 1); err != nil {
 			a.freeChunk(i, a.table.at(i))
 		}
@@ -316,6 +315,33 @@ func (a *Allocator) allocChunk(size uint32, align uintptr, kind chunkKind) (uint
 		i, err = a.user.alloc(size, align, kind)
 	}
 	return i, err
+}
+
+// allocMapped returns a chunk of the user's memory, whose first mapped bytes can have
+// entries in the address map. A block that there is no leaf for is of no use: it goes
+// back, for a smaller one that leaves room for the leaf, or lies where there is one.
+func (a *Allocator) allocMapped(size uint32, align, mapped uintptr, kind chunkKind) (uint32, error) {
+	for most := maxInt; ; {
+		i, err := a.allocChunk(size, align, kind)
+		if err != nil {
+			return 0, err
+		}
+		c := a.table.at(i)
+		if err = a.mapRegions(a.user.address(c), mapped); err == nil {
+			return i, nil
+		}
+		b, mem := c.block, len(a.user.blocks[c.block].mem)
+		a.user.free(i)
+		_ = a.user.shrink(0, false)
+		if a.user.blocks[b].mem != nil || !errors.Is(err, ErrExhausted) {
+			return 0, err
+		}
+		a.user.most = max(mem/2, 1)
+		if mem >= most {
+			return 0, err
+		}
+		most = mem
+	}
 }
 
 // allocBlock returns a chunk that is a block of its own.

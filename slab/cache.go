@@ -251,18 +251,13 @@ func (c *cache) newSlab(slots uint32, size int) (uint32, error) {
 	if err != nil {
 		return 0, err
 	}
-	i, err := a.allocChunk(uint32(size>>granuleShift), c.align, chunkSlab)
+	i, err := a.allocMapped(uint32(size>>granuleShift), c.align, uintptr(size), chunkSlab)
 	if err != nil {
 		a.meta.free(rec)
 		return 0, err
 	}
 	ch := a.table.at(i)
 	addr := a.user.address(ch)
-	if err := a.mapRegions(addr, uintptr(size)); err != nil {
-		a.user.free(i)
-		a.meta.free(rec)
-		return 0, err
-	}
 	var id uint32
 	if n := len(a.vacantSlabs); n > 0 {
 		id, a.vacantSlabs = a.vacantSlabs[n-1], a.vacantSlabs[:n-1]

@@ -13,6 +13,7 @@ import (
 //   - any hole at all, whatever its bin and its alignment (searchAll)
 //   - what is kept for the next need, given back for the source to try again (reclaim),
 //     with no more than is needed
+//   - half of a block that there is no leaf of the address map for (allocMapped)
 //   - half a slab, and so on (growBy), and for a class a hole that is no slab
 //   - a hole that takes no new record either (atOnce)
 //   - leaves of the address map without an entry and, if nothing is live, all there

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/vita-go/deblockator/blocksrc"
@@ -52,7 +53,7 @@ func TestRefusedRequestsAskLittle(t *testing.T) {
 		if testing.Short() && budget > 4<<20 {
 			continue
 		}
-		a, err := slab.New(slab.Config{Source: blocksrc.Limit(new(blocksrc.GoHeap), budget)})
+		a, err := slab.New(slab.Config{Source: blocksrc.NewBuffer(make([]byte, budget))})
 		require.NoError(t, err)
 		a.PauseChecks()
 		p, err := slab.NewPool(a, 128, 8)
@@ -81,7 +82,8 @@ func TestRefusedRequestsAskLittle(t *testing.T) {
 // TestIdleLeavesAreRecords: leaves of the address map for blocks that went are memory for
 // records, before a request is refused.
 func TestIdleLeavesAreRecords(t *testing.T) {
-	a, err := slab.New(slab.Config{Source: new(blocksrc.GoHeap), MetaSource: blocksrc.Limit(new(blocksrc.GoHeap), 96<<10)})
+	mem := blocksrc.NewBuffer(make([]byte, 16<<20)) // a block that went comes to lie there again
+	a, err := slab.New(slab.Config{Source: mem, MetaSource: blocksrc.Limit(new(blocksrc.GoHeap), 96<<10)})
 	require.NoError(t, err)
 	a.PauseChecks()
 	_, err = a.Alloc(100, 1)
@@ -103,6 +105,41 @@ func TestIdleLeavesAreRecords(t *testing.T) {
 	require.ErrorIs(t, err, slab.ErrExhausted, "Trim has found nothing more")
 	require.NoError(t, a.Check())
 	require.NoError(t, a.Close())
+}
+
+// TestBlockWithoutLeafGoesBack: a block that cannot be used, since there is no memory for
+// its leaf of the address map, is memory for a smaller one and the leaf. What is refused
+// leaves nothing that would serve the next.
+func TestBlockWithoutLeafGoesBack(t *testing.T) {
+	for name, alloc := range map[string]func(a *slab.Allocator, p *slab.Pool) error{
+		"pool":  func(_ *slab.Allocator, p *slab.Pool) error { _, err := p.Alloc(); return err },
+		"small": func(a *slab.Allocator, _ *slab.Pool) error { _, err := a.Alloc(64, 8); return err },
+		"chunk": func(a *slab.Allocator, _ *slab.Pool) error { _, err := a.Alloc(3000, 8); return err },
+	} {
+		for budget := 300 << 10; budget < 400<<10; budget += 3 << 10 {
+			far := &wrapped{Source: new(blocksrc.GoHeap)}
+			far.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) {
+				return src.Acquire(size, max(align, 1<<20)) // in a region of its own
+			}
+			a, err := slab.New(slab.Config{Source: blocksrc.Limit(far, budget)})
+			require.NoError(t, err)
+			a.PauseChecks()
+			p, err := slab.NewPool(a, 128, 8)
+			require.NoError(t, err)
+			for alloc(a, p) == nil {
+			}
+			what := fmt.Sprintf("%s, %d", name, budget)
+			full := a.Stats()
+			assert.ErrorIs(t, alloc(a, p), slab.ErrExhausted, what)
+			assert.LessOrEqual(t, a.Stats().Refused-full.Refused, uint64(14), what)
+			assert.Zero(t, full.EmptyBlocks, what)
+			assert.Greater(t, full.Live, budget*8/10, what)
+			a.Trim()
+			assert.ErrorIs(t, alloc(a, p), slab.ErrExhausted, what)
+			require.NoError(t, a.Check())
+			require.NoError(t, a.Close())
+		}
+	}
 }
 
 // TestMaxBlockSizeIsOne: no block is larger than what a request needs or MaxBlockSize, be it
