@@ -332,8 +332,11 @@ func (a *Allocator) allocMapped(size uint32, align, mapped uintptr, kind chunkKi
 		}
 		b, mem := c.block, len(a.user.blocks[c.block].mem)
 		a.user.free(i)
+		if !errors.Is(err, ErrExhausted) {
+			return 0, err
+		}
 		_ = a.user.shrink(0, false)
-		if a.user.blocks[b].mem != nil || !errors.Is(err, ErrExhausted) {
+		if a.user.blocks[b].mem != nil {
 			return 0, err
 		}
 		a.user.most = max(mem/2, 1)

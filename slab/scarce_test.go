@@ -1,6 +1,7 @@
 package slab_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -53,7 +54,8 @@ func TestRefusedRequestsAskLittle(t *testing.T) {
 		if testing.Short() && budget > 4<<20 {
 			continue
 		}
-		a, err := slab.New(slab.Config{Source: blocksrc.NewBuffer(make([]byte, budget))})
+		mem := blocksrc.NewBuffer(make([]byte, 2*budget)) // a block that went comes to lie there again
+		a, err := slab.New(slab.Config{Source: blocksrc.Limit(mem, budget)})
 		require.NoError(t, err)
 		a.PauseChecks()
 		p, err := slab.NewPool(a, 128, 8)
@@ -140,6 +142,38 @@ func TestBlockWithoutLeafGoesBack(t *testing.T) {
 			require.NoError(t, a.Close())
 		}
 	}
+}
+
+// TestRetainedStaysWithoutLeaf: giving back what is kept for the next need is for want of
+// memory, and not for whatever else a source for records says.
+func TestRetainedStaysWithoutLeaf(t *testing.T) {
+	moon := errors.New("the moon is in the wrong phase")
+	records := &wrapped{Source: new(blocksrc.GoHeap)}
+	far := &wrapped{Source: new(blocksrc.GoHeap)}
+	far.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) {
+		return src.Acquire(size, max(align, 1<<20)) // in a region of its own
+	}
+	a, err := slab.New(slab.Config{Source: far, MetaSource: records, Retain: 64 << 20, BlockSize: 16 << 10})
+	require.NoError(t, err)
+	var live [][]byte
+	for range 4 {
+		b, err := a.Alloc(15<<10, 1)
+		require.NoError(t, err)
+		live = append(live, b)
+	}
+	for _, b := range live[1:] {
+		a.Free(b)
+	}
+	kept := a.Stats().EmptyBlocks
+	require.Positive(t, kept)
+	records.acquire = func(blocksrc.Source, int, int) ([]byte, error) { return nil, moon }
+	for err == nil { // more than the records that there are have leaves for
+		_, err = a.Alloc(17<<10, 1)
+	}
+	require.ErrorIs(t, err, moon)
+	require.GreaterOrEqual(t, a.Stats().EmptyBlocks, kept)
+	require.NoError(t, a.Check())
+	require.NoError(t, a.Close())
 }
 
 // TestMaxBlockSizeIsOne: no block is larger than what a request needs or MaxBlockSize, be it
