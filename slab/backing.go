@@ -1,0 +1,130 @@
+package slab
+
+import (
+	"errors"
+	"fmt"
+	"unsafe"
+)
+
+// What backs an allocation is three things, from two heaps: a chunk of the user's
+// memory, the records that describe it, and the leaf of the address map that its
+// addresses are found by. Where one is refused, those that were had before it go back.
+
+// ready makes sure that there are unused chunk records for the next step.
+func (a *Allocator) ready() error {
+	if a.table.spare >= chunkReserve {
+		return nil
+	}
+	i, err := a.meta.alloc(uint32(chunkPageBytes>>granuleShift), granule, chunkRecord)
+	if a.reclaim(err) {
+		if a.table.spare >= chunkReserve {
+			return nil
+		}
+		i, err = a.meta.alloc(uint32(chunkPageBytes>>granuleShift), granule, chunkRecord)
+	}
+	if err != nil {
+		return fmt.Errorf("slab: records: %w", err)
+	}
+	c := a.table.at(i)
+	a.meta.use(c)
+	a.table.addPage(a.meta.pointer(c), i)
+	return nil
+}
+
+// allocChunk returns a chunk of the user's memory, without an address entry.
+func (a *Allocator) allocChunk(size uint32, align uintptr, kind chunkKind) (uint32, error) {
+	if err := a.ready(); err != nil {
+		return 0, err
+	}
+	i, err := a.user.alloc(size, align, kind)
+	if a.reclaim(err) {
+		i, err = a.user.alloc(size, align, kind)
+	}
+	return i, err
+}
+
+// allocMapped returns a chunk of the user's memory, whose first mapped bytes can have
+// entries in the address map. A block that there is no leaf for is of no use: it goes
+// back, for a smaller one that leaves room for the leaf, or lies where there is one.
+func (a *Allocator) allocMapped(size uint32, align, mapped uintptr, kind chunkKind) (uint32, error) {
+	for most := maxInt; ; {
+		i, err := a.allocChunk(size, align, kind)
+		if err != nil {
+			return 0, err
+		}
+		c := a.table.at(i)
+		if err = a.mapRegions(a.user.address(c), mapped); err == nil {
+			return i, nil
+		}
+		b, mem := c.block, len(a.user.blocks[c.block].mem)
+		a.user.free(i)
+		if !errors.Is(err, ErrExhausted) {
+			return 0, err
+		}
+		_ = a.user.shrink(0, false)
+		if a.user.blocks[b].mem != nil {
+			return 0, err
+		}
+		a.user.most = max(mem/2, 1)
+		if mem >= most {
+			return 0, err
+		}
+		most = mem
+	}
+}
+
+// allocBlock returns a chunk that is a block of its own.
+func (a *Allocator) allocBlock(size, align int) (uint32, error) {
+	if err := a.ready(); err != nil {
+		return 0, err
+	}
+	return a.user.allocBlock(size, max(align, blockAlign(a.cfg.Source, a.cfg.LargeAlign)))
+}
+
+// allocRecord returns a chunk for records of the allocator's own, and how many
+// of its bytes may not be zero.
+func (a *Allocator) allocRecord(size uint32) (i uint32, dirty uintptr, err error) {
+	if err := a.ready(); err != nil {
+		return 0, 0, err
+	}
+	n := (size + granule - 1) >> granuleShift
+	i, err = a.meta.alloc(n, granule, chunkRecord)
+	if a.reclaim(err) {
+		i, err = a.meta.alloc(n, granule, chunkRecord)
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("slab: records: %w", err)
+	}
+	return i, a.meta.use(a.table.at(i)), nil
+}
+
+// mapRegions makes sure that [addr, addr+size) can have entries in the address
+// map.
+func (a *Allocator) mapRegions(addr, size uintptr) error {
+	if a.addrs.mostlyIdle() {
+		a.addrs.prune(a.meta.free)
+	}
+	for end := addr + size - 1; ; addr += 1 << regionShift {
+		if a.addrs.find(addr) == nil {
+			i, dirty, err := a.allocRecord(leafBytes)
+			if err != nil {
+				return err
+			}
+			leaf := a.meta.pointer(a.table.at(i))
+			clear(unsafe.Slice((*byte)(leaf), leafBytes)[:dirty])
+			a.addrs.insert(region{key: keyOf(addr), leaf: leaf, at: i})
+		}
+		if keyOf(addr) == keyOf(end) {
+			return nil
+		}
+	}
+}
+
+// freeChunk gives chunk i, which has no address entry any more, back.
+func (a *Allocator) freeChunk(i uint32, c *chunk) {
+	if c.kind == chunkLarge {
+		a.user.freeBlock(i, c)
+	} else {
+		a.user.free(i)
+	}
+}
