@@ -42,9 +42,11 @@ func (l *ledger) add(block []byte, note any) {
 			l.runs = append(l.runs, nil)
 		}
 	}
-	run := slices.Insert(l.runs[i], j+1, loan{block, note})
+	run := append(l.runs[i], loan{}) // slices.Insert would be 2 KiB of code
+	copy(run[j+2:], run[j+1:])
+	run[j+1] = loan{block, note}
 	if len(run) > maxRun {
-		l.runs = append(l.runs, nil) // slices.Insert would be 2 KiB of code
+		l.runs = append(l.runs, nil)
 		copy(l.runs[i+2:], l.runs[i+1:])
 		l.runs[i+1] = slices.Clone(run[maxRun/2:])
 		run = slices.Delete(run, maxRun/2, len(run))

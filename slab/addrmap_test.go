@@ -1,10 +1,13 @@
 package slab_test
 
 import (
+	"fmt"
 	"math/bits"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/vita-go/deblockator/slab"
@@ -19,7 +22,7 @@ func distantRegions(f func(apart uint64, addrs []uintptr)) {
 	if bits.UintSize == 32 {
 		n, most = 60, 26
 	}
-	for shift := 20; shift < most; shift++ {
+	for shift := bits.Len(slab.Region) - 1; shift < most; shift++ {
 		addrs := make([]uintptr, n)
 		for i := range addrs {
 			addrs[i] = uintptr(i+1) << shift
@@ -27,9 +30,9 @@ func distantRegions(f func(apart uint64, addrs []uintptr)) {
 		f(1<<shift, addrs)
 		for i := range addrs {
 			row := uintptr(i % rows)
-			addrs[i] = (row+1)<<shift + uintptr(i/rows)<<20
+			addrs[i] = (row+1)<<shift + uintptr(i/rows)*slab.Region
 		}
-		if len(addrs)/rows < 1<<(shift-20) { // else the rows run into each other
+		if len(addrs)/rows < 1<<shift/slab.Region { // else the rows run into each other
 			f(1<<shift, addrs)
 		}
 	}
@@ -38,12 +41,263 @@ func distantRegions(f func(apart uint64, addrs []uintptr)) {
 // All regions are found, and none that is not there.
 func TestDistantRegions(t *testing.T) {
 	distantRegions(func(apart uint64, addrs []uintptr) {
-		m := slab.NewRegionMap(addrs)
+		m := slab.NewMap(addrs...)
 		sorted := slices.Sorted(slices.Values(addrs))
 		for _, addr := range addrs {
 			require.True(t, m.Has(addr), "%#x of those %d bytes apart", addr, apart)
-			_, there := slices.BinarySearch(sorted, addr+1<<20)
-			require.Equal(t, there, m.Has(addr+1<<20), "behind %#x of those %d bytes apart", addr, apart)
+			_, there := slices.BinarySearch(sorted, addr+slab.Region)
+			require.Equal(t, there, m.Has(addr+slab.Region), "behind %#x of those %d bytes apart", addr, apart)
 		}
 	})
+}
+
+// extentOf is what lies somewhere: a slab, or a chunk of which only the start counts.
+type extentOf struct {
+	addr, size uintptr
+	id         uint32
+	slab       bool
+}
+
+// mapModel is an address map, and what it should know.
+type mapModel struct {
+	t       *testing.T
+	m       *slab.Map
+	windows map[uintptr]extentOf // by number of the window
+	all     []extentOf
+	ids     uint32
+}
+
+func newMapModel(t *testing.T) *mapModel {
+	return &mapModel{t: t, m: slab.NewMap(), windows: make(map[uintptr]extentOf)}
+}
+
+// windowsOf returns the numbers of the windows that an extent has.
+func windowsOf(addr, size uintptr) (ws []uintptr) {
+	for w := addr / window; ; w++ {
+		if ws = append(ws, w); w == (addr+size-1)/window {
+			return ws
+		}
+	}
+}
+
+// ready has the leaves be as large as they must be.
+func (m *mapModel) ready(addr, size uintptr) (grown int) {
+	for left := size; ; {
+		n := min(left, slab.Region-addr%slab.Region)
+		for ; !m.m.IsReady(addr, n); grown++ {
+			m.m.Grow(addr)
+		}
+		if n == left {
+			return grown
+		}
+		addr, left = addr+n, left-n
+	}
+}
+
+// add enters a slab, or a chunk if size is 1, unless something is there.
+func (m *mapModel) add(addr, size uintptr) bool {
+	for _, w := range windowsOf(addr, size) {
+		if m.windows[w] != (extentOf{}) {
+			return false
+		}
+	}
+	m.ready(addr, size)
+	x := extentOf{addr: addr, size: size, slab: size > 1}
+	if x.slab {
+		m.ids++
+		x.id = m.ids
+		m.m.SetSlab(addr, size, x.id)
+	} else {
+		x.id = m.m.SetStart(addr)
+	}
+	for _, w := range windowsOf(addr, size) {
+		m.windows[w] = x
+	}
+	m.all = append(m.all, x)
+	return true
+}
+
+// remove takes away what was entered as the i-th.
+func (m *mapModel) remove(i int) {
+	x := m.all[i]
+	m.m.Clear(x.addr, x.size)
+	for _, w := range windowsOf(x.addr, x.size) {
+		delete(m.windows, w)
+	}
+	m.all = slices.Delete(m.all, i, i+1)
+}
+
+// check looks up every byte that could be different in the rows that [from, to) touches.
+func (m *mapModel) check(from, to uintptr) {
+	m.t.Helper()
+	require.NoError(m.t, m.m.Check(len(m.windows)))
+	for w := from / slab.Row * (slab.Row / window); w*window < to; w++ {
+		x := m.windows[w]
+		for _, addr := range []uintptr{w * window, w*window + 1, w*window + window - 1} {
+			id, isSlab := m.m.Lookup(addr)
+			switch {
+			case x.slab:
+				require.True(m.t, isSlab && id == x.id, "%#x is in slab %d, not %d", addr, x.id, id)
+			case x.id != 0:
+				require.True(m.t, !isSlab && id == x.id, "chunk %d starts in the window of %#x, not %d", x.id, addr, id)
+			case isSlab:
+				m.t.Fatalf("%#x is in no slab, not in %d", addr, id)
+			}
+		}
+	}
+}
+
+// TestAddressMap: whatever comes and goes, each address is known to be in its slab, or in
+// the window that its chunk starts in. Most is at the edges of rows and regions, and at
+// that of the address space.
+func TestAddressMap(t *testing.T) {
+	top := ^uintptr(0) - 2*slab.Region + 1
+	for seed := range uint64(5) {
+		r := rand.New(rand.NewPCG(seed, 36))
+		m := newMapModel(t)
+		for n := range 4000 {
+			if r.IntN(200) == 0 {
+				for range len(m.all) / 2 {
+					m.remove(r.IntN(len(m.all)))
+				}
+				m.check(7*slab.Region, 10*slab.Region)
+			}
+			edge := uintptr(8+r.IntN(2))*slab.Region + uintptr(r.IntN(12))*slab.Row
+			addr := edge - uintptr(r.IntN(20))*window
+			size := uintptr(1+r.IntN(1<<r.IntN(6))) * window
+			switch {
+			case n%5 == 4 && len(m.all) > 0:
+				i := r.IntN(len(m.all))
+				addr, size = m.all[i].addr, m.all[i].size
+				m.remove(i)
+			case r.IntN(2) == 0:
+				addr, size = addr+uintptr(r.IntN(window/16))*16, 1
+				m.add(addr, size)
+			case r.IntN(50) == 0: // whatever regions it is in
+				addr, size = 7*slab.Region+5*window, 3*slab.Region
+				m.add(addr, size)
+			case bits.UintSize == 32 && r.IntN(10) == 0:
+				addr = ^uintptr(0) - size + 1 // to the last byte
+				m.add(addr, size)
+			default:
+				m.add(addr, size)
+			}
+			if addr < top {
+				m.check(addr, addr+size)
+			}
+		}
+		for len(m.all) > 0 {
+			m.remove(len(m.all) - 1)
+		}
+		m.check(7*slab.Region, 10*slab.Region)
+		for _, addr := range []uintptr{8 * slab.Region, 9 * slab.Region} {
+			used, _ := m.m.Splits(addr)
+			assert.Zero(t, used)
+		}
+	}
+}
+
+// The last byte of the address space is in a slab as any other is.
+func TestAddressMapTop(t *testing.T) {
+	m := newMapModel(t)
+	for _, size := range []uintptr{window, slab.Row, 3 * window, slab.Region + window} {
+		addr := ^uintptr(0) - size + 1
+		require.True(t, m.add(addr, size))
+		for _, at := range []uintptr{addr, ^uintptr(0)} {
+			id, isSlab := m.m.Lookup(at)
+			require.True(t, isSlab && id == m.all[0].id)
+		}
+		id, _ := m.m.Lookup(addr - 1)
+		require.Zero(t, id)
+		require.NoError(t, m.m.Check(len(m.windows)))
+		m.remove(0)
+		require.NoError(t, m.m.Check(0))
+	}
+}
+
+// TestRowsAreSplit: as few rows as can be have entries of their own for each window.
+func TestRowsAreSplit(t *testing.T) {
+	const row, base = slab.Row, 5 * slab.Region
+	for _, c := range []struct {
+		name   string
+		add    [][2]uintptr // where from base, and how much; 1 is a chunk
+		splits int
+		remove int // the one that goes then
+		left   int // splits after that
+	}{
+		{"a chunk alone", [][2]uintptr{{row - 16, 1}}, 0, 0, 0},
+		{"two chunks", [][2]uintptr{{0, 1}, {row - 16, 1}}, 1, 0, 0},
+		{"two chunks, the other goes", [][2]uintptr{{0, 1}, {row - 16, 1}}, 1, 1, 0},
+		{"three chunks", [][2]uintptr{{0, 1}, {2048, 1}, {row - 16, 1}}, 1, 1, 1},
+		{"two rows with a chunk", [][2]uintptr{{0, 1}, {row, 1}}, 0, 1, 0},
+		{"a slab of whole rows", [][2]uintptr{{row, 3 * row}}, 0, 0, 0},
+		{"a slab of a window", [][2]uintptr{{row, window}}, 1, 0, 0},
+		{"a slab within a row", [][2]uintptr{{window, row - 2*window}}, 1, 0, 0},
+		{"a slab of two rows' edges", [][2]uintptr{{row - window, 2 * window}}, 2, 0, 0},
+		{"a slab that ends in a row", [][2]uintptr{{0, row + window}}, 1, 0, 0},
+		{"a slab that starts in a row", [][2]uintptr{{window, 2*row - window}}, 1, 0, 0},
+		{"a slab over rows and edges", [][2]uintptr{{row - window, 2*row + 2*window}}, 2, 0, 0},
+		{"a chunk beside a slab", [][2]uintptr{{0, window}, {row - 16, 1}}, 1, 0, 0},
+		{"a slab beside a chunk", [][2]uintptr{{row - 16, 1}, {0, window}}, 1, 0, 1},
+		{"two slabs", [][2]uintptr{{0, window}, {window, row - window}}, 1, 1, 1},
+	} {
+		m := newMapModel(t)
+		for _, x := range c.add {
+			require.True(t, m.add(base+x[0], x[1]), c.name)
+			m.check(base, base+4*row)
+		}
+		used, _ := m.m.Splits(base)
+		assert.Equal(t, c.splits, used, c.name)
+		m.remove(c.remove)
+		m.check(base, base+4*row)
+		used, _ = m.m.Splits(base)
+		assert.Equal(t, c.left, used, c.name)
+	}
+}
+
+// TestLeavesGrow: with no split left a region is ready for what needs none, and for all
+// else once its leaf is larger. One for each row is enough for anything.
+func TestLeavesGrow(t *testing.T) {
+	const rows, row, base = slab.Region / slab.Row, slab.Row, 5 * slab.Region
+	m := newMapModel(t)
+	require.False(t, m.m.IsReady(base, 1))
+	m.m.Grow(base)
+	_, all := m.m.Splits(base)
+	for i := range uintptr(all) {
+		require.True(t, m.m.IsReady(base+i*row, window))
+		require.True(t, m.add(base+i*row, window))
+	}
+	end := base + uintptr(all)*row
+	for _, c := range []struct {
+		addr, size uintptr
+		ready      bool
+	}{
+		{base + window, window, true}, // in a row that is split
+		{base + window, 1, true},
+		{end, 1, true},   // a chunk alone
+		{end, row, true}, // a slab of whole rows
+		{end, 2 * row, true},
+		{end - window, row + window, true},
+		{end, window, false},
+		{end - window, window + window, false},
+		{end + window, row - window, false},
+		{end + window, 1, true},
+	} {
+		assert.Equal(t, c.ready, m.m.IsReady(c.addr, c.size), fmt.Sprintf("%#x, %d bytes", c.addr-base, c.size))
+	}
+	require.True(t, m.add(end, 1))
+	assert.False(t, m.m.IsReady(end+window, 1), "a second one")
+	m.m.Grow(base)
+	assert.True(t, m.m.IsReady(end+window, 1))
+	grown := 0
+	for i := range uintptr(rows) {
+		for w := range uintptr(row / window) {
+			grown += m.ready(base+i*row+w*window, 1)
+			m.add(base+i*row+w*window, 1)
+		}
+	}
+	used, all := m.m.Splits(base)
+	assert.Equal(t, [2]int{rows, rows}, [2]int{used, all})
+	assert.Less(t, grown, 16, "by half each time")
+	m.check(base, base+slab.Region)
 }

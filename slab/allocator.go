@@ -62,6 +62,7 @@ func New(cfg Config) (*Allocator, error) {
 	a.user.onGrow, a.meta.onGrow = a.noteHeld, a.noteHeld
 	a.user.other, a.meta.other = &a.meta, &a.user
 	a.table.init()
+	a.addrs.user = &a.user
 	a.addrs.init()
 	a.slabs = append(make([]slabRef, 0, 16), noSlab)
 	for k := range a.classes {

@@ -15,6 +15,9 @@ func (a *Allocator) ready() error {
 	if a.table.spare >= chunkReserve {
 		return nil
 	}
+	if len(a.table.pages) >= chunkPages {
+		return errTooMuch
+	}
 	i, err := a.meta.alloc(uint32(chunkPageBytes>>granuleShift), granule, chunkRecord)
 	if a.reclaim(err) {
 		if a.table.spare >= chunkReserve {
@@ -104,20 +107,44 @@ func (a *Allocator) mapRegions(addr, size uintptr) error {
 	if a.addrs.mostlyIdle() {
 		a.addrs.prune(a.meta.free)
 	}
-	for end := addr + size - 1; ; addr += 1 << regionShift {
-		if a.addrs.find(addr) == nil {
-			i, dirty, err := a.allocRecord(leafBytes)
-			if err != nil {
+	for {
+		n := min(size, 1<<regionShift-addr&(1<<regionShift-1))
+		if !a.addrs.isReady(addr, n) {
+			if err := a.growLeaf(addr); err != nil {
 				return err
 			}
-			leaf := a.meta.pointer(a.table.at(i))
-			clear(unsafe.Slice((*byte)(leaf), leafBytes)[:dirty])
-			a.addrs.insert(region{key: keyOf(addr), leaf: leaf, at: i})
 		}
-		if keyOf(addr) == keyOf(end) {
+		if n == size {
 			return nil
 		}
+		addr, size = addr+n, size-n
 	}
+}
+
+// growLeaf makes a leaf for the region of addr, a larger one if it has one.
+func (a *Allocator) growLeaf(addr uintptr) error {
+	var r region
+	if old := a.addrs.find(addr); old != nil {
+		r = *old
+	}
+	splits := r.moreSplits()
+	i, dirty, err := a.allocRecord(leafSize(splits))
+	if err != nil {
+		return err
+	}
+	leaf := a.meta.pointer(a.table.at(i))
+	clear(unsafe.Slice((*byte)(leaf), leafSize(splits))[:dirty])
+	if r.leaf == nil {
+		r.key = keyOf(addr)
+		r.move(leaf, i, splits)
+		a.addrs.insert(r)
+		return nil
+	}
+	old := a.addrs.find(addr) // it may have moved, and changed: slabs go where there is need of memory
+	gone := old.at
+	old.move(leaf, i, splits)
+	a.meta.free(gone)
+	return nil
 }
 
 // freeChunk gives chunk i, which has no address entry any more, back.

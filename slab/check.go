@@ -240,27 +240,83 @@ func (k *checker) records() {
 // addresses checks that the map has no entries besides those that were found.
 func (k *checker) addresses() {
 	m := &k.a.addrs
-	n, used, leaves, idle := 0, 0, 0, 0
+	n, leaves, idle := 0, 0, 0
 	for i := range m.table {
 		r := &m.table[i]
 		if r.key == noRegion {
 			continue
 		}
 		leaves++
-		used += int(r.used)
 		if r.used == 0 {
 			idle++
 		}
-		for _, e := range unsafe.Slice((*entry)(r.leaf), leafBytes/unsafe.Sizeof(entry(0))) {
-			if e != 0 {
-				n++
-			}
-		}
+		n += k.leaf(r)
 		if m.find(r.key<<regionShift) != r || !k.seen[r.at] {
 			k.fail("the region at %#x cannot be found, or its leaf is not in use", r.key<<regionShift)
 		}
 	}
-	if got, want := [...]int{n, used, m.leaves, m.idle}, [...]int{k.entries, n, leaves, idle}; got != want {
-		k.fail("the address map's entries, their count, leaves, idle leaves: %d, not %d", got, want)
+	if got, want := [...]int{n, m.leaves, m.idle}, [...]int{k.entries, leaves, idle}; got != want {
+		k.fail("the address map's windows, leaves, idle leaves: %d, not %d", got, want)
 	}
+}
+
+// leaf returns for how many windows of region r there is an entry.
+func (k *checker) leaf(r *region) (n int) {
+	end := leafSize(r.splits)
+	met := make(map[uint32]bool)
+	meet := func(at uint32) bool {
+		ok := at >= rowsBytes && at < end && at%splitBytes == 0 && !met[at]
+		if !ok {
+			k.fail("the region at %#x has a split at %d, which is none, or another row's", r.key<<regionShift, at)
+		}
+		met[at] = true
+		return ok
+	}
+	used := 0
+	for i := range uintptr(leafRows) {
+		e := *r.row(i << rowShift)
+		switch {
+		case e == 0:
+			continue
+		case e.isSplit():
+			if meet(uint32(e &^ splitBit)) {
+				n += k.split(r, e)
+			}
+		case e.isSlab():
+			n += rowWindows
+		default:
+			n++
+		}
+		used++
+	}
+	spare := 0
+	for at := uint32(r.unused); at != 0 && meet(at); at = uint32(*r.window(splitBit|entry(at), 0)) {
+		for w := uintptr(1); w < rowWindows; w++ {
+			if e := *r.window(splitBit|entry(at), w<<windowShift); e != 0 {
+				k.fail("the region at %#x has %#x in a split that is in no use", r.key<<regionShift, e)
+			}
+		}
+		spare++
+	}
+	if got, want := [...]int{int(r.used), int(r.spare), len(met)}, [...]int{used, spare, int(r.splits)}; got != want {
+		k.fail("the region at %#x: rows with an entry, unused splits, splits: %d, not %d", r.key<<regionShift, got, want)
+	}
+	return n
+}
+
+// split returns for how many windows there is an entry in the split that a row has.
+func (k *checker) split(r *region, row entry) (n int) {
+	slab, alike := false, true
+	first := *r.window(row, 0)
+	for w := range uintptr(rowWindows) {
+		e := *r.window(row, w<<windowShift)
+		if e != 0 {
+			n++
+		}
+		slab, alike = slab || e.isSlab(), alike && e == first
+	}
+	if alike || n < 2 && !slab {
+		k.fail("a row of the region at %#x is split for %d windows", r.key<<regionShift, n)
+	}
+	return n
 }

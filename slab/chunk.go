@@ -56,6 +56,10 @@ const (
 	// greediest request makes a slab: its memory, its record, two leaves of the address
 	// map, and a page for the table, a step each.
 	chunkReserve = 5*chunkStep + 1
+
+	// chunkPages is how many pages there may be: an entry of the address map has room for
+	// the number of a record beside what tells it from others.
+	chunkPages = chunkBit >> chunkPageShift
 )
 
 // chunkTable numbers the chunk records: number i stays at one place as long as

@@ -72,7 +72,7 @@ func (a *Allocator) atOnce(size uint32, align uintptr) uint32 {
 		if c.size-pad > size {
 			records++
 		}
-		return records <= a.table.spare && a.addrs.find(a.user.address(c)+uintptr(pad)<<granuleShift) != nil
+		return records <= a.table.spare && a.addrs.isReady(a.user.address(c)+uintptr(pad)<<granuleShift, 1)
 	})
 }
 

@@ -33,38 +33,77 @@ var recordCorruptions = map[string][]Corruption{
 	},
 	"I9 address map": {
 		{"no entry of a chunk", func(a *Allocator, _ *Pool) func() {
-			i, c := pick(a, ofKind(chunkLive))
-			at := a.user.address(c)
-			a.addrs.set(at, 1, 0)
-			return func() { a.addrs.set(at, 1, chunkEntry(i)) }
+			_, c := pick(a, ofKind(chunkLive))
+			return setTo(entryAt(a, a.user.address(c)), 0)
 		}},
 		{"entry of another chunk", func(a *Allocator, _ *Pool) func() {
 			i, c := pick(a, ofKind(chunkLive))
-			at := a.user.address(c)
-			a.addrs.set(at, 1, chunkEntry(i+1))
-			return func() { a.addrs.set(at, 1, chunkEntry(i)) }
+			return setTo(entryAt(a, a.user.address(c)), chunkEntry(i+1))
 		}},
 		{"no entry of a large allocation", func(a *Allocator, _ *Pool) func() {
-			i, c := pick(a, ofKind(chunkLarge))
-			at := a.user.address(c)
-			a.addrs.set(at, 1, 0)
-			return func() { a.addrs.set(at, 1, chunkEntry(i)) }
+			_, c := pick(a, ofKind(chunkLarge))
+			return setTo(entryAt(a, a.user.address(c)), 0)
 		}},
 		{"entry of a hole", func(a *Allocator, _ *Pool) func() {
 			i, c := pick(a, func(c *chunk) bool { return c.kind == chunkHole && c.size >= 3*window>>granuleShift })
-			at := a.user.address(c) + window
-			a.addrs.set(at, 1, chunkEntry(i))
-			return func() { a.addrs.set(at, 1, 0) }
+			return setTo(entryAt(a, a.user.address(c)+window), chunkEntry(i))
 		}},
 		{"no entry of a slab's middle", func(a *Allocator, _ *Pool) func() {
-			id, s := partial(a)
-			a.addrs.set(s.addr+window, 1, 0)
-			return func() { a.addrs.set(s.addr+window, 1, slabEntry(id)) }
+			_, s := partial(a)
+			return setTo(entryAt(a, s.addr+window), 0)
 		}},
 		{"entry of another slab", func(a *Allocator, _ *Pool) func() {
 			id, s := partial(a)
-			a.addrs.set(s.addr, 1, slabEntry(id+1))
-			return func() { a.addrs.set(s.addr, 1, slabEntry(id)) }
+			return setTo(entryAt(a, s.addr), slabEntry(id+1))
+		}},
+		{"row split twice", func(a *Allocator, _ *Pool) func() {
+			r, row := splitRow(a)
+			for i := range uintptr(leafRows) {
+				if e := r.row(i << rowShift); *e == 0 {
+					return both(setTo(e, *row), setTo(&r.used, r.used+1))
+				}
+			}
+			panic("the region has no empty row")
+		}},
+		{"row split for one chunk", func(a *Allocator, _ *Pool) func() {
+			_, c := pick(a, ofKind(chunkLarge))
+			addr := a.user.address(c)
+			r := a.addrs.find(addr)
+			row := r.row(addr)
+			undo := both(setTo(row, *row), setTo(&r.unused, r.unused), setTo(&r.spare, r.spare))
+			next := r.window(splitBit|entry(r.unused), 0)
+			undo = both(undo, setTo(next, *next))
+			*row = r.split()
+			return both(undo, setTo(r.window(*row, addr), chunkEntry(a.user.blocks[c.block].first)))
+		}},
+		{"split in the middle of another", func(a *Allocator, _ *Pool) func() {
+			_, row := splitRow(a)
+			return setTo(row, *row+4)
+		}},
+		{"split among the rows", func(a *Allocator, _ *Pool) func() {
+			_, row := splitRow(a)
+			return setTo(row, splitBit|splitBytes)
+		}},
+		{"split behind the leaf", func(a *Allocator, _ *Pool) func() {
+			r, row := splitRow(a)
+			return setTo(row, splitBit|entry(leafSize(r.splits)))
+		}},
+		{"entry in an unused split", func(a *Allocator, _ *Pool) func() {
+			r, _ := splitRow(a)
+			return setTo(r.window(splitBit|entry(r.unused), window), slabEntry(1))
+		}},
+		{"split lost", func(a *Allocator, _ *Pool) func() {
+			r, _ := splitRow(a)
+			next := *r.window(splitBit|entry(r.unused), 0)
+			return both(setTo(&r.unused, uint16(next)), setTo(&r.spare, r.spare-1))
+		}},
+		{"loop among the unused splits", func(a *Allocator, _ *Pool) func() {
+			r, _ := splitRow(a)
+			return setTo(r.window(splitBit|entry(r.unused), 0), entry(r.unused))
+		}},
+		{"count of unused splits", func(a *Allocator, _ *Pool) func() {
+			r, _ := splitRow(a)
+			return setTo(&r.spare, r.spare+1)
 		}},
 		{"count of a region", func(a *Allocator, _ *Pool) func() {
 			r := anyRegion(a)

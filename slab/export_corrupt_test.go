@@ -108,6 +108,29 @@ func fullSlab(a *Allocator) (uint32, *slab) {
 	panic("the allocator has no such slab")
 }
 
+// entryAt points at what lookup returns for addr.
+func entryAt(a *Allocator, addr uintptr) *entry {
+	r := a.addrs.find(addr)
+	if row := r.row(addr); !row.isSplit() {
+		return row
+	}
+	return r.window(*r.row(addr), addr)
+}
+
+// splitRow returns a row that is split, in a region with an unused split.
+func splitRow(a *Allocator) (*region, *entry) {
+	for i := range a.addrs.table {
+		if r := &a.addrs.table[i]; r.key != noRegion && r.spare > 0 {
+			for i := range uintptr(leafRows) {
+				if row := r.row(i << rowShift); row.isSplit() {
+					return r, row
+				}
+			}
+		}
+	}
+	panic("the address map has no such row")
+}
+
 func anyRegion(a *Allocator) *region {
 	for i := range a.addrs.table {
 		if r := &a.addrs.table[i]; r.key != noRegion && r.used > 0 {

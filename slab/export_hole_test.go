@@ -16,6 +16,8 @@ func (a *Allocator) PauseChecks() { a.unchecked = maxInt }
 const (
 	Granule   = granule
 	Window    = window
+	Row       = 1 << rowShift
+	Region    = 1 << regionShift
 	SmallMax  = smallMax
 	MaxSlots  = maxSlots
 	BinLevels = binLevels

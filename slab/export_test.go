@@ -3,6 +3,7 @@ package slab
 import (
 	"encoding/binary"
 	"hash/fnv"
+	"unsafe"
 )
 
 // The door for the external tests: constants, counters, and ways to bring about
@@ -52,24 +53,6 @@ func Stuck(a *Allocator) int { return a.user.stuck + a.meta.stuck }
 
 // Regions returns how many regions the address map has a leaf for.
 func Regions(a *Allocator) int { return a.addrs.leaves }
-
-// RegionMap is an address map with the regions of these addresses, without leaves.
-type RegionMap struct{ m addrMap }
-
-func NewRegionMap(addrs []uintptr) *RegionMap {
-	m := &RegionMap{}
-	m.m.init()
-	for _, addr := range addrs {
-		m.m.insert(region{key: keyOf(addr)})
-	}
-	return m
-}
-
-// Has tells whether the region of addr is there.
-func (m *RegionMap) Has(addr uintptr) bool {
-	r := m.m.find(addr)
-	return r != nil && r.key == keyOf(addr)
-}
 
 // Fingerprint returns a hash of everything that can bear on what an allocator
 // does next, counts of events aside. Two allocators with the same fingerprint
@@ -151,7 +134,11 @@ func Fingerprint(a *Allocator) uint64 {
 			}
 		}
 	}
-	put(uint64(a.table.spare), uint64(a.addrs.leaves), flag(a.closed))
+	splits := 0
+	for _, r := range a.addrs.table {
+		splits += int(r.splits)
+	}
+	put(uint64(a.table.spare), uint64(a.addrs.leaves), uint64(splits), flag(a.closed))
 	return f.Sum64()
 }
 
@@ -161,4 +148,14 @@ func Pretend(a *Allocator, less int) (undo func()) {
 	held := a.meta.held
 	a.meta.held = maxInt - a.user.held - less
 	return func() { a.meta.held = held }
+}
+
+// PretendChunks has a use as many records as can be counted, but for what one step may
+// take, and returns what undoes it.
+func PretendChunks(a *Allocator) (undo func()) {
+	pages, spare := a.table.pages, a.table.spare
+	a.table.pages = make([]unsafe.Pointer, chunkPages)
+	copy(a.table.pages, pages)
+	a.table.spare = chunkReserve - 1
+	return func() { a.table.pages, a.table.spare = pages, a.table.spare-(chunkReserve-1)+spare }
 }

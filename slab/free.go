@@ -14,7 +14,11 @@ func (a *Allocator) Free(b []byte) {
 	// window of a few hundred instructions. All else is done by free.
 	addr := addrOf(b)
 	if r := a.addrs.place(keyOf(addr)); r.key == keyOf(addr) {
-		if id := uint(*r.entry(addr)); id < uint(len(a.slabs)) { // a chunk's is not
+		e := *r.row(addr)
+		if e.isSplit() {
+			e = *r.window(e, addr)
+		}
+		if id := uint(e); id < uint(len(a.slabs)) { // a chunk's is not
 			ref := &a.slabs[id]
 			c := ref.class
 			n := c.count

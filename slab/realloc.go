@@ -12,7 +12,7 @@ import (
 //
 // What shrinks by a quarter or more moves if there is a hole that it fits better
 // than its own place: chunks that are cut down where they are leave a hole for
-// every one that was large once. A fixed heap that is full has 1.7 % more in use
+// every one that was large once. A fixed heap that is full has 1.8 % more in use
 // for it (W15).
 
 // Realloc returns b with size bytes. The first min(len(b), size) of them are as

@@ -337,9 +337,13 @@ func TestRetain(t *testing.T) {
 		m.a.PauseChecks()
 		var user, records int
 		for level := range 5 {
-			for range 24 { // each has a leaf of the address map
+			for range 24 {
 				require.True(t, m.alloc(1000<<10, 0, false))
 			}
+			p, err := slab.NewPool(m.a, 8, 8) // its slabs have larger records
+			require.NoError(t, err)
+			require.NoError(t, p.Reserve(40_000))
+			require.NoError(t, p.Close())
 			for len(m.live) > 0 {
 				m.free(0, false)
 			}

@@ -1,11 +1,9 @@
 package slab_test
 
 import (
-	"errors"
 	"fmt"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/vita-go/deblockator/blocksrc"
@@ -79,101 +77,6 @@ func TestRefusedRequestsAskLittle(t *testing.T) {
 		}
 		require.NoError(t, a.Close())
 	}
-}
-
-// TestIdleLeavesAreRecords: leaves of the address map for blocks that went are memory for
-// records, before a request is refused.
-func TestIdleLeavesAreRecords(t *testing.T) {
-	mem := blocksrc.NewBuffer(make([]byte, 16<<20)) // a block that went comes to lie there again
-	a, err := slab.New(slab.Config{Source: mem, MetaSource: blocksrc.Limit(new(blocksrc.GoHeap), 96<<10)})
-	require.NoError(t, err)
-	a.PauseChecks()
-	_, err = a.Alloc(100, 1)
-	require.NoError(t, err)
-	var large [][]byte
-	for range 8 {
-		b, err := a.AllocUninitialized(1<<20, 1<<20) // in a region of its own
-		require.NoError(t, err)
-		large = append(large, b)
-	}
-	for _, b := range large {
-		a.Free(b)
-	}
-	for err = nil; err == nil; _, err = a.AllocUninitialized(1025, 1) {
-	}
-	require.ErrorIs(t, err, slab.ErrExhausted)
-	a.Trim()
-	_, err = a.AllocUninitialized(1025, 1)
-	require.ErrorIs(t, err, slab.ErrExhausted, "Trim has found nothing more")
-	require.NoError(t, a.Check())
-	require.NoError(t, a.Close())
-}
-
-// TestBlockWithoutLeafGoesBack: a block that cannot be used, since there is no memory for
-// its leaf of the address map, is memory for a smaller one and the leaf. What is refused
-// leaves nothing that would serve the next.
-func TestBlockWithoutLeafGoesBack(t *testing.T) {
-	for name, alloc := range map[string]func(a *slab.Allocator, p *slab.Pool) error{
-		"pool":  func(_ *slab.Allocator, p *slab.Pool) error { _, err := p.Alloc(); return err },
-		"small": func(a *slab.Allocator, _ *slab.Pool) error { _, err := a.Alloc(64, 8); return err },
-		"chunk": func(a *slab.Allocator, _ *slab.Pool) error { _, err := a.Alloc(3000, 8); return err },
-	} {
-		for budget := 300 << 10; budget < 400<<10; budget += 3 << 10 {
-			far := &wrapped{Source: new(blocksrc.GoHeap)}
-			far.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) {
-				return src.Acquire(size, max(align, 1<<20)) // in a region of its own
-			}
-			a, err := slab.New(slab.Config{Source: blocksrc.Limit(far, budget)})
-			require.NoError(t, err)
-			a.PauseChecks()
-			p, err := slab.NewPool(a, 128, 8)
-			require.NoError(t, err)
-			for alloc(a, p) == nil {
-			}
-			what := fmt.Sprintf("%s, %d", name, budget)
-			full := a.Stats()
-			assert.ErrorIs(t, alloc(a, p), slab.ErrExhausted, what)
-			assert.LessOrEqual(t, a.Stats().Refused-full.Refused, uint64(14), what)
-			assert.Zero(t, full.EmptyBlocks, what)
-			assert.Greater(t, full.Live, budget*8/10, what)
-			a.Trim()
-			assert.ErrorIs(t, alloc(a, p), slab.ErrExhausted, what)
-			require.NoError(t, a.Check())
-			require.NoError(t, a.Close())
-		}
-	}
-}
-
-// TestRetainedStaysWithoutLeaf: giving back what is kept for the next need is for want of
-// memory, and not for whatever else a source for records says.
-func TestRetainedStaysWithoutLeaf(t *testing.T) {
-	moon := errors.New("the moon is in the wrong phase")
-	records := &wrapped{Source: new(blocksrc.GoHeap)}
-	far := &wrapped{Source: new(blocksrc.GoHeap)}
-	far.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) {
-		return src.Acquire(size, max(align, 1<<20)) // in a region of its own
-	}
-	a, err := slab.New(slab.Config{Source: far, MetaSource: records, Retain: 64 << 20, BlockSize: 16 << 10})
-	require.NoError(t, err)
-	var live [][]byte
-	for range 4 {
-		b, err := a.Alloc(15<<10, 1)
-		require.NoError(t, err)
-		live = append(live, b)
-	}
-	for _, b := range live[1:] {
-		a.Free(b)
-	}
-	kept := a.Stats().EmptyBlocks
-	require.Positive(t, kept)
-	records.acquire = func(blocksrc.Source, int, int) ([]byte, error) { return nil, moon }
-	for err == nil { // more than the records that there are have leaves for
-		_, err = a.Alloc(17<<10, 1)
-	}
-	require.ErrorIs(t, err, moon)
-	require.GreaterOrEqual(t, a.Stats().EmptyBlocks, kept)
-	require.NoError(t, a.Check())
-	require.NoError(t, a.Close())
 }
 
 // TestMaxBlockSizeIsOne: no block is larger than what a request needs or MaxBlockSize, be it

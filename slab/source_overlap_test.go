@@ -228,7 +228,7 @@ func TestSourceOverlapsStuck(t *testing.T) {
 func TestSourceOverlapsStuckFromBelow(t *testing.T) {
 	room, err := new(blocksrc.GoHeap).Acquire(1<<20, 4096)
 	require.NoError(t, err)
-	at, most, refuse := 512<<10, 4<<10, false
+	at, most, refuse := 512<<10, 8<<10, false
 	liar := &wrapped{Source: new(blocksrc.GoHeap)}
 	liar.acquire = func(_ blocksrc.Source, size, _ int) ([]byte, error) {
 		if size > most {

@@ -218,7 +218,7 @@ func TestTouchesOfManyPools(t *testing.T) {
 // The regions of blocks are found in a few looks however far from each other they are.
 func TestTouchesOfDistantRegions(t *testing.T) {
 	distantRegions(func(apart uint64, addrs []uintptr) {
-		m := slab.NewRegionMap(addrs)
+		m := slab.NewMap(addrs...)
 		most := 0
 		for _, addr := range addrs {
 			slab.Touches()

@@ -1,0 +1,94 @@
+package slab
+
+import (
+	"errors"
+	"unsafe"
+)
+
+// Map is an address map alone, for any address that there is.
+type Map struct {
+	m     addrMap
+	user  heap
+	table chunkTable
+}
+
+// NewMap returns a map with the regions of these addresses, without leaves.
+func NewMap(addrs ...uintptr) *Map {
+	m := &Map{}
+	m.table.init()
+	m.user = heap{table: &m.table, blocks: make([]block, 1)} // one that starts at 0
+	m.m.user = &m.user
+	m.m.init()
+	for _, addr := range addrs {
+		m.m.insert(region{key: keyOf(addr)})
+	}
+	return m
+}
+
+// Has tells whether the region of addr is there.
+func (m *Map) Has(addr uintptr) bool {
+	r := m.m.find(addr)
+	return r != nil && r.key == keyOf(addr)
+}
+
+// IsReady tells whether there can be an entry for what lies in one region: a slab, or
+// the start of an allocation if size is 1.
+func (m *Map) IsReady(addr, size uintptr) bool { return m.m.isReady(addr, size) }
+
+// Grow makes a leaf for a region, or a larger one.
+func (m *Map) Grow(addr uintptr) {
+	r := m.m.find(addr)
+	if r == nil {
+		m.m.insert(region{key: keyOf(addr)})
+		r = m.m.find(addr)
+	}
+	splits := r.moreSplits()
+	r.move(unsafe.Pointer(unsafe.SliceData(make([]entry, leafSize(splits)/4))), 0, splits)
+}
+
+// SetSlab enters slab id.
+func (m *Map) SetSlab(addr, size uintptr, id uint32) { m.m.set(addr, size, slabEntry(id)) }
+
+// SetStart enters a chunk that starts at addr, and returns its number.
+func (m *Map) SetStart(addr uintptr) uint32 {
+	for m.table.spare == 0 {
+		m.table.addPage(unsafe.Pointer(new([chunkPage]chunk)), 0)
+	}
+	i, c := m.table.get()
+	c.off = uint32(addr >> granuleShift)
+	m.m.set(addr, 1, chunkEntry(i))
+	return i
+}
+
+// Clear takes away what was entered for [addr, addr+size).
+func (m *Map) Clear(addr, size uintptr) { m.m.set(addr, size, 0) }
+
+// Lookup returns the slab or the chunk that is entered for addr, 0 if none is.
+func (m *Map) Lookup(addr uintptr) (id uint32, isSlab bool) {
+	v := m.m.lookup(addr)
+	return v.number(), v.isSlab()
+}
+
+// Splits returns how many rows of a region are split, and how many can be.
+func (m *Map) Splits(addr uintptr) (used, all int) {
+	r := m.m.find(addr)
+	return int(r.splits - r.spare), int(r.splits)
+}
+
+// Check verifies the leaves, and that they have entries for so many windows.
+func (m *Map) Check(windows int) error {
+	k := &checker{}
+	leaves, idle := 0, 0
+	for i := range m.m.table {
+		if r := &m.m.table[i]; r.key != noRegion {
+			leaves++
+			if windows -= k.leaf(r); r.used == 0 {
+				idle++
+			}
+		}
+	}
+	if windows != 0 || leaves != m.m.leaves || idle != m.m.idle {
+		k.fail("entries of %d windows too few, %d leaves, %d idle", windows, leaves, idle)
+	}
+	return errors.Join(k.errs...)
+}

@@ -1,0 +1,225 @@
+//go:build !tinygo
+
+// After all other tests TinyGo's heap has nothing as large as several regions in one
+// piece.
+
+package slab_test
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/blocksrc"
+	"github.com/vita-go/deblockator/slab"
+)
+
+// TestRecordsComeAgain: the last records are for the next page of them, should there be
+// memory for it again; and what is at hand for a hole depends on where in it the
+// request would lie.
+func TestRecordsComeAgain(t *testing.T) {
+	refuse := false
+	meta := &wrapped{Source: new(blocksrc.GoHeap)}
+	meta.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) {
+		if refuse {
+			return nil, slab.ErrExhausted
+		}
+		return src.Acquire(size, align)
+	}
+	const size = slab.Row + 1000 // so that no row of the address map has more than one
+	mem := make([]byte, 7*slab.Region/2)
+	a, err := slab.New(slab.Config{
+		Source: blocksrc.NewBuffer(mem), BlockSize: len(mem) - 4096, MaxBlockSize: len(mem), LargeSize: len(mem), MetaSource: meta,
+	})
+	require.NoError(t, err)
+	a.PauseChecks()
+	for _, more := range []int{1, 200} {
+		for range more {
+			_, err := a.AllocUninitialized(size, 1)
+			require.NoError(t, err)
+		}
+		refuse = true
+		var last [][]byte
+		for {
+			b, err := a.AllocUninitialized(size, 1)
+			if err != nil {
+				require.ErrorIs(t, err, slab.ErrExhausted)
+				break
+			}
+			last = append(last, b)
+		}
+		freeAll(a, last[len(last)-8:])                   // which leaves records for more, and a hole
+		_, err = a.AllocUninitialized(size, slab.Region) // where the address map has nothing yet
+		require.ErrorIs(t, err, slab.ErrExhausted)
+		require.NoError(t, a.Check())
+		refuse = false
+	}
+	require.Less(t, a.Stats().Live, 2*slab.Region, "there was a hole")
+	require.NoError(t, a.Close())
+}
+
+// apart gives each block in a region of the address map of its own: where a block was
+// last, another is last of all.
+type apart struct {
+	mem  []byte
+	free []int // regions
+}
+
+const apartRegions = 24
+
+var apartMemory = sync.OnceValue(func() []byte {
+	mem, err := new(blocksrc.GoHeap).Acquire(apartRegions*slab.Region, slab.Region)
+	if err != nil {
+		panic(err)
+	}
+	return mem
+})
+
+func newApart() *apart {
+	s := &apart{mem: apartMemory()}
+	for i := range apartRegions {
+		s.free = append(s.free, i)
+	}
+	return s
+}
+
+func (s *apart) Acquire(size, _ int) ([]byte, error) {
+	if len(s.free) == 0 || size > slab.Region {
+		return nil, slab.ErrExhausted
+	}
+	b := s.mem[s.free[0]*slab.Region:][:size:size]
+	s.free = s.free[1:]
+	return b, nil
+}
+
+func (s *apart) Release(b []byte) error {
+	off := uintptr(unsafe.Pointer(unsafe.SliceData(b))) - uintptr(unsafe.Pointer(unsafe.SliceData(s.mem)))
+	s.free = append(s.free, int(off/slab.Region))
+	return nil
+}
+
+// Blocks that come at new addresses all the time do not leave a leaf of the address
+// map for each region that there ever was one in.
+func TestRegionsDoNotPileUp(t *testing.T) {
+	src := newApart()
+	a, err := slab.New(slab.Config{Source: src, MetaSource: &blocksrc.GoHeap{}, LargeSize: 64 << 10, Retain: -1})
+	require.NoError(t, err)
+	kept := granted(t, a, 64, 0)
+	var others [][]byte // of many regions at once, so that the table grows
+	for range 12 {
+		b, err := a.AllocUninitialized(64<<10, 0)
+		require.NoError(t, err)
+		others = append(others, b)
+	}
+	require.Equal(t, 13, slab.Regions(a))
+	freeAll(a, others[:6])
+	others = append(others[6:], granted(t, a, 64<<10, 0))
+	require.Equal(t, 14, slab.Regions(a), "a few are kept for their return")
+	freeAll(a, others)
+	meta := 0
+	for i := range 100 {
+		b, err := a.AllocUninitialized(64<<10, 0)
+		require.NoError(t, err)
+		require.LessOrEqual(t, slab.Regions(a), 13)
+		require.NoError(t, a.Check())
+		a.Free(b)
+		if i == 10 {
+			meta = a.Stats().Meta
+		}
+	}
+	assert.Equal(t, meta, a.Stats().Meta)
+	assert.True(t, a.Owns(kept))
+	a.Free(kept)
+	require.NoError(t, a.Close())
+}
+
+// TestIdleLeavesAreRecords: leaves of the address map for blocks that went are memory for
+// records, before a request is refused.
+func TestIdleLeavesAreRecords(t *testing.T) {
+	a, err := slab.New(slab.Config{Source: newApart(), MetaSource: blocksrc.Limit(new(blocksrc.GoHeap), 96<<10)})
+	require.NoError(t, err)
+	a.PauseChecks()
+	_, err = a.Alloc(100, 1)
+	require.NoError(t, err)
+	var large [][]byte
+	for range 8 {
+		b, err := a.AllocUninitialized(1<<20, 1)
+		require.NoError(t, err)
+		large = append(large, b)
+	}
+	for _, b := range large {
+		a.Free(b)
+	}
+	for err = nil; err == nil; _, err = a.AllocUninitialized(1025, 1) {
+	}
+	require.ErrorIs(t, err, slab.ErrExhausted)
+	a.Trim()
+	_, err = a.AllocUninitialized(1025, 1)
+	require.ErrorIs(t, err, slab.ErrExhausted, "Trim has found nothing more")
+	require.NoError(t, a.Check())
+	require.NoError(t, a.Close())
+}
+
+// TestBlockWithoutLeafGoesBack: a block that cannot be used, since there is no memory for
+// its leaf of the address map, is memory for a smaller one and the leaf. What is refused
+// leaves nothing that would serve the next.
+func TestBlockWithoutLeafGoesBack(t *testing.T) {
+	for name, alloc := range map[string]func(a *slab.Allocator, p *slab.Pool) error{
+		"pool":  func(_ *slab.Allocator, p *slab.Pool) error { _, err := p.Alloc(); return err },
+		"small": func(a *slab.Allocator, _ *slab.Pool) error { _, err := a.Alloc(64, 8); return err },
+		"chunk": func(a *slab.Allocator, _ *slab.Pool) error { _, err := a.Alloc(3000, 8); return err },
+	} {
+		for budget := 300 << 10; budget < 400<<10; budget += 3 << 10 {
+			a, err := slab.New(slab.Config{Source: blocksrc.Limit(newApart(), budget)})
+			require.NoError(t, err)
+			a.PauseChecks()
+			p, err := slab.NewPool(a, 128, 8)
+			require.NoError(t, err)
+			for alloc(a, p) == nil {
+			}
+			what := fmt.Sprintf("%s, %d", name, budget)
+			full := a.Stats()
+			assert.ErrorIs(t, alloc(a, p), slab.ErrExhausted, what)
+			assert.LessOrEqual(t, a.Stats().Refused-full.Refused, uint64(14), what)
+			assert.Zero(t, full.EmptyBlocks, what)
+			assert.Greater(t, full.Live, budget*8/10, what)
+			a.Trim()
+			assert.ErrorIs(t, alloc(a, p), slab.ErrExhausted, what)
+			require.NoError(t, a.Check())
+			require.NoError(t, a.Close())
+		}
+	}
+}
+
+// TestRetainedStaysWithoutLeaf: giving back what is kept for the next need is for want of
+// memory, and not for whatever else a source for records says.
+func TestRetainedStaysWithoutLeaf(t *testing.T) {
+	moon := errors.New("the moon is in the wrong phase")
+	records := &wrapped{Source: new(blocksrc.GoHeap)}
+	a, err := slab.New(slab.Config{Source: newApart(), MetaSource: records, Retain: 64 << 20, BlockSize: 16 << 10})
+	require.NoError(t, err)
+	var live [][]byte
+	for range 4 {
+		b, err := a.Alloc(15<<10, 1)
+		require.NoError(t, err)
+		live = append(live, b)
+	}
+	for _, b := range live[1:] {
+		a.Free(b)
+	}
+	kept := a.Stats().EmptyBlocks
+	require.Positive(t, kept)
+	records.acquire = func(blocksrc.Source, int, int) ([]byte, error) { return nil, moon }
+	for err == nil { // more than the records that there are have leaves for
+		_, err = a.Alloc(17<<10, 1)
+	}
+	require.ErrorIs(t, err, moon)
+	require.GreaterOrEqual(t, a.Stats().EmptyBlocks, kept)
+	require.NoError(t, a.Check())
+	require.NoError(t, a.Close())
+}
