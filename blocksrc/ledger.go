@@ -48,8 +48,10 @@ func (l *ledger) add(block []byte, note any) {
 	if len(run) > maxRun {
 		l.runs = append(l.runs, nil)
 		copy(l.runs[i+2:], l.runs[i+1:])
-		l.runs[i+1] = slices.Clone(run[maxRun/2:])
-		run = slices.Delete(run, maxRun/2, len(run))
+		half := run[maxRun/2:]
+		l.runs[i+1] = append([]loan(nil), half...)
+		clear(half) // for the collector
+		run = run[:maxRun/2]
 	}
 	l.runs[i] = run
 }
@@ -66,13 +68,13 @@ func (l *ledger) take(block []byte) (loan, error) {
 	found := l.runs[i][j]
 	run := slices.Delete(l.runs[i], j, j+1)
 	l.runs[i] = run
-	switch {
-	case len(run) == 0:
-		l.runs = slices.Delete(l.runs, i, i+1)
-	case i+1 < len(l.runs) && len(run)+len(l.runs[i+1]) <= maxRun/2:
-		l.runs[i] = append(run, l.runs[i+1]...)
-		l.runs = slices.Delete(l.runs, i+1, i+2)
+	if len(run) > 0 {
+		if i++; i == len(l.runs) || len(run)+len(l.runs[i]) > maxRun/2 {
+			return found, nil
+		}
+		l.runs[i-1] = append(run, l.runs[i]...)
 	}
+	l.runs = slices.Delete(l.runs, i, i+1)
 	return found, nil
 }
 

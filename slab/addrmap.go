@@ -100,20 +100,19 @@ func (m *addrMap) setRow(addr, n uintptr, e entry) {
 	r := m.find(addr)
 	row := r.row(addr)
 	before := *row
-	switch {
-	case before.isSplit():
-		r.fill(before, addr, n, e)
-		if e == 0 {
-			*row = r.join(before)
-		}
-	case e == 0 || n == rowWindows || before == 0 && !e.isSlab():
+	if !before.isSplit() && (e == 0 || n == rowWindows || before == 0 && !e.isSlab()) {
 		*row = e
-	default:
-		*row = r.split()
-		if before != 0 {
-			*r.window(*row, m.user.address(m.user.table.at(before.number()))) = before
+	} else {
+		if !before.isSplit() {
+			*row = r.split()
+			if before != 0 {
+				*r.window(*row, m.user.address(m.user.table.at(before.number()))) = before
+			}
 		}
 		r.fill(*row, addr, n, e)
+		if e == 0 {
+			*row = r.join(*row)
+		}
 	}
 	switch {
 	case before == 0 && *row != 0:
@@ -200,19 +199,22 @@ func (m *addrMap) isReady(addr, size uintptr) bool {
 // leafSize returns the bytes of a leaf for so many splits.
 func leafSize(splits uint16) uint32 { return rowsBytes + uint32(splits)*splitBytes }
 
-// moreSplits returns how many splits the next leaf of r is to have.
-// With one for each row there is always one to be had.
-func (r *region) moreSplits() uint16 { return min(max(splitsMin, r.splits+r.splits/2), leafRows) }
+// moreSplits returns how many splits the next leaf of r is to have. With one for each row
+// there is always one to be had.
+func (r *region) moreSplits() uint16 { return min(r.splits+r.splits/2, leafRows) }
 
+// splitsMin is how many the first leaf of a region has room for.
 const splitsMin = 16
 
 // move has r use a leaf for so many splits, which is zero.
 func (r *region) move(leaf unsafe.Pointer, at uint32, splits uint16) {
-	had := r.splits
-	if r.leaf != nil {
-		copy(unsafe.Slice((*byte)(leaf), leafSize(had)), unsafe.Slice((*byte)(r.leaf), leafSize(had)))
-	}
+	from, had := r.leaf, r.splits
 	r.leaf, r.at, r.splits = leaf, at, splits
+	if from != nil {
+		for off := uintptr(0); off < uintptr(leafSize(had)); off += 4 {
+			*(*entry)(unsafe.Add(leaf, off)) = *(*entry)(unsafe.Add(from, off))
+		}
+	}
 	for i := splits; i > had; {
 		i--
 		r.giveSplit(uint16(leafSize(i)))

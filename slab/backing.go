@@ -18,15 +18,15 @@ func (a *Allocator) ready() error {
 	if len(a.table.pages) >= chunkPages {
 		return errTooMuch
 	}
-	i, err := a.meta.alloc(uint32(chunkPageBytes>>granuleShift), granule, chunkRecord)
-	if a.reclaim(err) {
-		if a.table.spare >= chunkReserve {
-			return nil
+	i, err := a.allocMeta(uint32(chunkPageBytes))
+	if a.table.spare >= chunkReserve { // what was given back has left them
+		if err == nil {
+			a.meta.free(i)
 		}
-		i, err = a.meta.alloc(uint32(chunkPageBytes>>granuleShift), granule, chunkRecord)
+		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("slab: records: %w", err)
+		return err
 	}
 	c := a.table.at(i)
 	a.meta.use(c)
@@ -90,15 +90,23 @@ func (a *Allocator) allocRecord(size uint32) (i uint32, dirty uintptr, err error
 	if err := a.ready(); err != nil {
 		return 0, 0, err
 	}
+	if i, err = a.allocMeta(size); err != nil {
+		return 0, 0, err
+	}
+	return i, a.meta.use(a.table.at(i)), nil
+}
+
+// allocMeta returns a chunk of the record heap.
+func (a *Allocator) allocMeta(size uint32) (uint32, error) {
 	n := (size + granule - 1) >> granuleShift
-	i, err = a.meta.alloc(n, granule, chunkRecord)
+	i, err := a.meta.alloc(n, granule, chunkRecord)
 	if a.reclaim(err) {
 		i, err = a.meta.alloc(n, granule, chunkRecord)
 	}
 	if err != nil {
-		return 0, 0, fmt.Errorf("slab: records: %w", err)
+		return 0, fmt.Errorf("slab: records: %w", err)
 	}
-	return i, a.meta.use(a.table.at(i)), nil
+	return i, nil
 }
 
 // mapRegions makes sure that [addr, addr+size) can have entries in the address
@@ -123,27 +131,27 @@ func (a *Allocator) mapRegions(addr, size uintptr) error {
 
 // growLeaf makes a leaf for the region of addr, a larger one if it has one.
 func (a *Allocator) growLeaf(addr uintptr) error {
-	var r region
-	if old := a.addrs.find(addr); old != nil {
-		r = *old
+	splits := uint16(splitsMin)
+	if r := a.addrs.find(addr); r != nil {
+		splits = r.moreSplits()
 	}
-	splits := r.moreSplits()
 	i, dirty, err := a.allocRecord(leafSize(splits))
 	if err != nil {
 		return err
 	}
 	leaf := a.meta.pointer(a.table.at(i))
 	clear(unsafe.Slice((*byte)(leaf), leafSize(splits))[:dirty])
-	if r.leaf == nil {
-		r.key = keyOf(addr)
-		r.move(leaf, i, splits)
-		a.addrs.insert(r)
-		return nil
+	// Only now, for where there is need of memory slabs go, and their entries.
+	r := a.addrs.find(addr)
+	if r == nil {
+		a.addrs.insert(region{key: keyOf(addr)})
+		r = a.addrs.find(addr)
 	}
-	old := a.addrs.find(addr) // it may have moved, and changed: slabs go where there is need of memory
-	gone := old.at
-	old.move(leaf, i, splits)
-	a.meta.free(gone)
+	before := r.at
+	r.move(leaf, i, splits)
+	if before != 0 {
+		a.meta.free(before)
+	}
 	return nil
 }
 

@@ -262,50 +262,44 @@ func (k *checker) addresses() {
 
 // leaf returns for how many windows of region r there is an entry.
 func (k *checker) leaf(r *region) (n int) {
-	end := leafSize(r.splits)
-	met := make(map[uint32]bool)
-	meet := func(at uint32) bool {
-		ok := at >= rowsBytes && at < end && at%splitBytes == 0 && !met[at]
-		if !ok {
-			k.fail("the region at %#x has a split at %d, which is none, or another row's", r.key<<regionShift, at)
-		}
-		met[at] = true
-		return ok
+	ok, met := true, make(map[entry]bool)
+	meet := func(e entry) bool {
+		at := uint32(e &^ splitBit)
+		is := at >= rowsBytes && at < leafSize(r.splits) && at%splitBytes == 0 && !met[e]
+		ok, met[e] = ok && is, true
+		return is
 	}
-	used := 0
+	used, spare := 0, 0
 	for i := range uintptr(leafRows) {
 		e := *r.row(i << rowShift)
 		switch {
 		case e == 0:
 			continue
-		case e.isSplit():
-			if meet(uint32(e &^ splitBit)) {
-				n += k.split(r, e)
-			}
 		case e.isSlab():
 			n += rowWindows
-		default:
+		case !e.isSplit():
 			n++
+		case meet(e):
+			m, needed := r.entries(e)
+			n, ok = n+m, ok && needed
 		}
 		used++
 	}
-	spare := 0
-	for at := uint32(r.unused); at != 0 && meet(at); at = uint32(*r.window(splitBit|entry(at), 0)) {
-		for w := uintptr(1); w < rowWindows; w++ {
-			if e := *r.window(splitBit|entry(at), w<<windowShift); e != 0 {
-				k.fail("the region at %#x has %#x in a split that is in no use", r.key<<regionShift, e)
-			}
-		}
-		spare++
+	for e := splitBit | entry(r.unused); e != splitBit && meet(e); spare++ {
+		next := *r.window(e, 0)
+		m, _ := r.entries(e)
+		e, ok = splitBit|next, ok && (m == 0 || m == 1 && next != 0)
 	}
-	if got, want := [...]int{int(r.used), int(r.spare), len(met)}, [...]int{used, spare, int(r.splits)}; got != want {
-		k.fail("the region at %#x: rows with an entry, unused splits, splits: %d, not %d", r.key<<regionShift, got, want)
+	got, want := [...]int{int(r.used), int(r.spare), len(met)}, [...]int{used, spare, int(r.splits)}
+	if !ok || got != want {
+		k.fail("the region at %#x: rows with an entry, unused splits, splits: %d, not %d, or a row's split is none, another's, or not needed",
+			r.key<<regionShift, got, want)
 	}
 	return n
 }
 
-// split returns for how many windows there is an entry in the split that a row has.
-func (k *checker) split(r *region, row entry) (n int) {
+// entries returns how many entries a split has, and whether that takes one.
+func (r *region) entries(row entry) (n int, needed bool) {
 	slab, alike := false, true
 	first := *r.window(row, 0)
 	for w := range uintptr(rowWindows) {
@@ -315,8 +309,5 @@ func (k *checker) split(r *region, row entry) (n int) {
 		}
 		slab, alike = slab || e.isSlab(), alike && e == first
 	}
-	if alike || n < 2 && !slab {
-		k.fail("a row of the region at %#x is split for %d windows", r.key<<regionShift, n)
-	}
-	return n
+	return n, !alike && (n > 1 || slab)
 }

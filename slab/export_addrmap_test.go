@@ -38,11 +38,13 @@ func (m *Map) IsReady(addr, size uintptr) bool { return m.m.isReady(addr, size) 
 // Grow makes a leaf for a region, or a larger one.
 func (m *Map) Grow(addr uintptr) {
 	r := m.m.find(addr)
+	splits := uint16(splitsMin)
 	if r == nil {
 		m.m.insert(region{key: keyOf(addr)})
 		r = m.m.find(addr)
+	} else {
+		splits = r.moreSplits()
 	}
-	splits := r.moreSplits()
 	r.move(unsafe.Pointer(unsafe.SliceData(make([]entry, leafSize(splits)/4))), 0, splits)
 }
 
