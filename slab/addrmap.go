@@ -86,27 +86,40 @@ func (m *addrMap) lookup(addr uintptr) entry {
 // set writes e for the windows that [addr, addr+size) touches. They have had none, or e is
 // 0. Their regions are ready.
 func (m *addrMap) set(addr, size uintptr, e entry) {
-	for w, last := addr>>windowShift, (addr+size-1)>>windowShift; ; {
-		n := min(last-w, rowWindows-1-w%rowWindows) + 1
-		m.setRow(w<<windowShift, n, e)
-		if w += n; w-1 == last { // not w > last: that may be the end of the address space
-			return
+	for w, last, more := addr>>windowShift, (addr+size-1)>>windowShift, true; more; {
+		r := m.find(w << windowShift)
+		before := r.used
+		for {
+			n := min(last-w, rowWindows-1-w%rowWindows) + 1
+			m.setRow(r, w<<windowShift, n, e)
+			w += n
+			// Not w <= last: that may be the end of the address space.
+			if more = w-1 != last; !more || w%(leafRows*rowWindows) == 0 {
+				break
+			}
+		}
+		if before == 0 {
+			m.idle--
+		}
+		if r.used == 0 {
+			m.idle++
 		}
 	}
 }
 
-// setRow writes e for n windows of a row, from that of addr.
-func (m *addrMap) setRow(addr, n uintptr, e entry) {
-	r := m.find(addr)
+// setRow writes e for n windows of a row of r, from that of addr.
+func (m *addrMap) setRow(r *region, addr, n uintptr, e entry) {
 	row := r.row(addr)
-	before := *row
-	if !before.isSplit() && (e == 0 || n == rowWindows || before == 0 && !e.isSlab()) {
+	if *row != 0 {
+		r.used--
+	}
+	if !row.isSplit() && (e == 0 || n == rowWindows || *row == 0 && !e.isSlab()) {
 		*row = e
 	} else {
-		if !before.isSplit() {
+		if alone := *row; !alone.isSplit() {
 			*row = r.split()
-			if before != 0 {
-				*r.window(*row, m.user.address(m.user.table.at(before.number()))) = before
+			if alone != 0 {
+				*r.window(*row, m.user.address(m.user.table.at(alone.number()))) = alone
 			}
 		}
 		r.fill(*row, addr, n, e)
@@ -114,15 +127,8 @@ func (m *addrMap) setRow(addr, n uintptr, e entry) {
 			*row = r.join(*row)
 		}
 	}
-	switch {
-	case before == 0 && *row != 0:
-		if r.used++; r.used == 1 {
-			m.idle--
-		}
-	case before != 0 && *row == 0:
-		if r.used--; r.used == 0 {
-			m.idle++
-		}
+	if *row != 0 {
+		r.used++
 	}
 }
 
