@@ -93,8 +93,7 @@ func (m *addrMap) set(addr, size uintptr, e entry) {
 			n := min(last-w, rowWindows-1-w%rowWindows) + 1
 			m.setRow(r, w<<windowShift, n, e)
 			w += n
-			// Not w <= last: that may be the end of the address space.
-			if more = w-1 != last; !more || w%(leafRows*rowWindows) == 0 {
+			if more = w <= last; !more || w%(leafRows*rowWindows) == 0 {
 				break
 			}
 		}

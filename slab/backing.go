@@ -19,13 +19,10 @@ func (a *Allocator) ready() error {
 		return errTooMuch
 	}
 	i, err := a.allocMeta(uint32(chunkPageBytes))
-	if a.table.spare >= chunkReserve { // what was given back has left them
-		if err == nil {
-			a.meta.free(i)
-		}
-		return nil
-	}
 	if err != nil {
+		if a.table.spare >= chunkReserve { // what was given back has left them
+			return nil
+		}
 		return err
 	}
 	c := a.table.at(i)

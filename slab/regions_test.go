@@ -103,6 +103,29 @@ func (s *apart) Release(b []byte) error {
 	return nil
 }
 
+// TestGivenBackAreRecords: where the records' source has nothing more, those of slabs that
+// are kept for the next need are enough to go on with.
+func TestGivenBackAreRecords(t *testing.T) {
+	const block = slab.Row + 1008 // for one chunk, and no more than one lies in a row
+	a, err := slab.New(slab.Config{
+		Source:    blocksrc.NewBuffer(apartMemory()[:slab.Region]), // so that there is a leaf for all of it
+		BlockSize: block, MaxBlockSize: block, LargeSize: block, MetaSource: blocksrc.Limit(new(blocksrc.GoHeap), 20<<10),
+	})
+	require.NoError(t, err)
+	a.PauseChecks()
+	var small [][]byte
+	for n := 200; n <= 1000; n += 40 { // each has a slab
+		small = append(small, granted(t, a, n, 1))
+	}
+	freeAll(a, small)
+	slabs := a.Stats().Slabs
+	for a.Stats().Slabs == slabs { // until they are given back
+		granted(t, a, block-16, 1)
+	}
+	require.NoError(t, a.Check())
+	require.NoError(t, a.Close())
+}
+
 // Blocks that come at new addresses all the time do not leave a leaf of the address
 // map for each region that there ever was one in.
 func TestRegionsDoNotPileUp(t *testing.T) {
