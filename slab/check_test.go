@@ -58,6 +58,8 @@ func furnished(t *testing.T) (*model, *slab.Pool) {
 	for i := range 60 {
 		m.give(p, i, i%2 == 0)
 	}
+	require.True(t, m.newPool(20_000, 8)) // a slab that has whole rows of the address map
+	require.True(t, m.take(m.pools[1], 1))
 	drop(get(60, 5000), 60) // a block that is kept back
 	require.NotZero(t, m.a.Stats().EmptyBlocks)
 	m.check()

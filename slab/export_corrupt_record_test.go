@@ -68,13 +68,12 @@ var recordCorruptions = map[string][]Corruption{
 		{"row split for one chunk", func(a *Allocator, _ *Pool) func() {
 			_, c := pick(a, ofKind(chunkLarge))
 			addr := a.user.address(c)
-			r := a.addrs.find(addr)
-			row := r.row(addr)
-			undo := both(setTo(row, *row), setTo(&r.unused, r.unused), setTo(&r.spare, r.spare))
-			next := r.window(splitBit|entry(r.unused), 0)
-			undo = both(undo, setTo(next, *next))
-			*row = r.split()
-			return both(undo, setTo(r.window(*row, addr), chunkEntry(a.user.blocks[c.block].first)))
+			return splitNeedlessly(a.addrs.find(addr), addr, 1)
+		}},
+		{"row split for one slab", func(a *Allocator, _ *Pool) func() {
+			_, c := pick(a, func(c *chunk) bool { return c.kind == chunkSlab && c.size >= 2<<rowShift>>granuleShift })
+			addr := a.user.address(c) + 1<<rowShift
+			return splitNeedlessly(a.addrs.find(addr), addr, rowWindows)
 		}},
 		{"split in the middle of another", func(a *Allocator, _ *Pool) func() {
 			_, row := splitRow(a)

@@ -8,7 +8,8 @@ import (
 //
 //	a large allocation, chunks, two neighbours among them, holes at both sides of
 //	chunks, slabs of a class with free slots and without, a pool with a
-//	group, an empty block that is kept back, and an unused slab number.
+//	group, a slab of whole rows of the address map, an empty block that is kept back,
+//	and an unused slab number.
 //
 // Apply returns what undoes it.
 type Corruption struct {
@@ -129,6 +130,20 @@ func splitRow(a *Allocator) (*region, *entry) {
 		}
 	}
 	panic("the address map has no such row")
+}
+
+// splitNeedlessly has the entry of a row in n windows of a split, from that of addr.
+func splitNeedlessly(r *region, addr, n uintptr) (undo func()) {
+	row := r.row(addr)
+	e, next := *row, r.window(splitBit|entry(r.unused), 0)
+	back := both(setTo(row, e), setTo(&r.unused, r.unused), setTo(&r.spare, r.spare), setTo(next, *next))
+	*row = r.split()
+	taken := *row
+	r.fill(taken, addr, n, e)
+	return func() {
+		r.fill(taken, 0, rowWindows, 0)
+		back()
+	}
 }
 
 func anyRegion(a *Allocator) *region {
