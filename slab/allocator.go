@@ -271,10 +271,11 @@ func (a *Allocator) allocRange(size, align int) (b []byte, dirty uintptr, err er
 		}
 	}
 	if err != nil {
-		if i = a.atOnce(uint32(n), uintptr(align)); i == 0 {
+		var pad uint32
+		if i, pad = a.atOnce(uint32(n), uintptr(align)); i == 0 {
 			return nil, 0, err
 		}
-		a.user.take(i, uint32(n), uintptr(align), chunkLive)
+		a.user.take(i, pad, uint32(n), chunkLive)
 	}
 	c := a.table.at(i)
 	c.align = log2(align)

@@ -78,17 +78,17 @@ func (h *heap) alloc(size uint32, align uintptr, kind chunkKind) (uint32, error)
 		// reach, though it is large enough.
 		var err error
 		if i, err = h.grow(size, align); err != nil {
-			if i = h.searchAll(size, align, nil); i == 0 {
+			if i, _ = h.searchAll(size, align, nil); i == 0 {
 				return 0, err
 			}
 		}
 	}
-	h.take(i, size, align, kind)
+	h.take(i, h.padding(h.table.at(i), align), size, kind)
 	return i, nil
 }
 
-// take makes hole i, or what is needed of it, a chunk.
-func (h *heap) take(i, size uint32, align uintptr, kind chunkKind) {
+// take makes hole i, or what is needed of it behind pad granules, a chunk.
+func (h *heap) take(i, pad, size uint32, kind chunkKind) {
 	if c := h.table.at(i); h.isWhole(c) {
 		h.empty -= len(h.blocks[c.block].mem)
 		if b := &h.blocks[c.block]; b.stuck {
@@ -99,7 +99,7 @@ func (h *heap) take(i, size uint32, align uintptr, kind chunkKind) {
 			h.spare = 0
 		}
 	}
-	h.carve(i, size, align, kind)
+	h.carve(i, pad, size, kind)
 }
 
 // use marks chunk c as handed out and returns how many of its bytes, from its

@@ -63,7 +63,7 @@ func (a *Allocator) scarce(again bool) bool {
 // atOnce returns a hole that serves a request as things are, with no new block, record or
 // leaf of the address map; 0 if there is none. What was freed can be had again that way,
 // whatever has become of the source.
-func (a *Allocator) atOnce(size uint32, align uintptr) uint32 {
+func (a *Allocator) atOnce(size uint32, align uintptr) (i, pad uint32) {
 	return a.user.searchAll(size, align, func(c *chunk, pad uint32) bool {
 		records := chunkStep // that are to be left, for the next page of them
 		if pad > 0 {

@@ -77,6 +77,21 @@ func (x *Index) Alloc(granules uint32, align uintptr) uint32 {
 	return i
 }
 
+// Search looks for a hole with a place at from or above, and returns the place, 0 if there
+// is none.
+func (x *Index) Search(granules uint32, align, from uintptr) uintptr {
+	i, pad := x.heap.searchAll(granules, align, func(c *chunk, pad uint32) bool {
+		return x.heap.address(c)+uintptr(pad)<<granuleShift >= from
+	})
+	if i == 0 {
+		return 0
+	}
+	return x.heap.address(x.table.at(i)) + uintptr(pad)<<granuleShift
+}
+
+// Address is where a chunk is.
+func (x *Index) Address(i uint32) uintptr { return x.heap.address(x.table.at(i)) }
+
 // Free gives a chunk back.
 func (x *Index) Free(i uint32) { x.heap.free(i) }
 

@@ -133,26 +133,41 @@ func (h *heap) findHole(size uint32, align uintptr) uint32 {
 // searchAll looks at all holes that may be large enough. It is for the moment
 // before a request is refused, when time does not count any more: whatever the
 // bins and the alignment, a hole that holds the request behind some padding is found,
-// if also says yes to it; nil says yes to all.
-func (h *heap) searchAll(size uint32, align uintptr, also func(c *chunk, pad uint32) bool) uint32 {
+// if also says yes to it; nil says yes to all. It is asked for the first place in each row
+// of the address map that the hole reaches into, for that is what it may depend on.
+func (h *heap) searchAll(size uint32, align uintptr, also func(c *chunk, pad uint32) bool) (i, pad uint32) {
 	level, step := binOf(size)
 	for ; level < binLevels; level, step = level+1, 0 {
 		for ; step < binSteps; step++ {
 			for i := h.bins.head[level][step]; i != 0; {
 				c := h.table.at(i)
-				if pad := h.padding(c, align); c.size >= pad && c.size-pad >= size && (also == nil || also(c, pad)) {
-					return i
+				pad := h.padding(c, align)
+				for c.size >= pad && c.size-pad >= size {
+					if also == nil || also(c, pad) {
+						return i, pad
+					}
+					more := (1<<rowShift - (h.address(c)+uintptr(pad)<<granuleShift)&(1<<rowShift-1)) >> granuleShift
+					if align > 1<<rowShift {
+						more = align >> granuleShift
+					}
+					if pad += uint32(more); pad < uint32(more) {
+						break
+					}
 				}
 				i = c.link
 			}
 		}
 	}
-	return 0
+	return 0, 0
 }
 
 // hasHole tells whether a request can be served without the source.
 func (h *heap) hasHole(size uint32, align uintptr) bool {
-	return h.findHole(size, align) != 0 || h.searchAll(size, align, nil) != 0
+	i := h.findHole(size, align)
+	if i == 0 {
+		i, _ = h.searchAll(size, align, nil)
+	}
+	return i != 0
 }
 
 // padding returns how many granules in front of c must be left out for it to
@@ -164,13 +179,12 @@ func (h *heap) padding(c *chunk, align uintptr) uint32 {
 	return uint32((-h.address(c) & (align - 1)) >> granuleShift)
 }
 
-// carve makes a live chunk of size granules out of hole i, at a multiple of
-// align bytes. What is left in front and behind stays free. It takes at most
-// two unused records.
-func (h *heap) carve(i uint32, size uint32, align uintptr, kind chunkKind) {
+// carve makes a live chunk of size granules out of hole i, behind pad granules.
+// What is left in front and behind stays free. It takes at most two unused records.
+func (h *heap) carve(i, pad, size uint32, kind chunkKind) {
 	c := h.table.at(i)
 	h.removeHole(c)
-	if pad := h.padding(c, align); pad > 0 {
+	if pad > 0 {
 		j, front := h.table.get()
 		*front = chunk{off: c.off, size: pad, block: c.block, prev: c.prev, next: i}
 		if c.prev != 0 {
