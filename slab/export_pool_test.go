@@ -113,3 +113,12 @@ func (p *Pool) BeSure(place uint32) (undo func()) {
 	e := &p.dir[place]
 	return setTo(&e.sure, e.floor+1)
 }
+
+// CanPrefetch tells whether scans ask ahead on this processor.
+const CanPrefetch = canPrefetch
+
+// Prefetch is prefetch.
+func Prefetch(base unsafe.Pointer, stride uintptr, slots uint64) { prefetch(base, stride, slots) }
+
+// Lead returns how many words c asks ahead of the one at hand.
+func (c *Scan) Lead() int { return int(c.lead) }

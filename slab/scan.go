@@ -42,6 +42,7 @@ type Scan struct {
 	w     uint32 // the next word
 	words uint32 // of the slab
 	plain uint32 // of those, words in which a bit that is not free is live
+	lead  uint32 // words that it asks for ahead, see lead.go
 }
 
 // Scan returns a scan before the first slot.
@@ -75,6 +76,9 @@ func (c *Scan) Next() bool {
 	for {
 		for c.w < c.plain && !c.stale() {
 			m := ^*c.s.word(c.w)
+			if canPrefetch && c.lead != 0 {
+				c.ask(c.w + c.lead)
+			}
 			if c.w++; m != 0 {
 				c.show(m)
 				return true
@@ -100,7 +104,7 @@ func (c *Scan) Next() bool {
 func (c *Scan) show(live uint64) {
 	c.group = c.w - 1
 	c.Live = live
-	c.Base = unsafe.Add(c.place.base, uintptr(c.group)*64*c.pool.stride)
+	c.Base = c.at(c.group)
 	c.Gens = unsafe.Pointer(c.place.gen(c.group << 6))
 	c.Index = c.place.index + c.group<<6
 }
@@ -125,6 +129,10 @@ func (c *Scan) enter() bool {
 		c.w, c.words, c.plain = 0, c.s.words(), 0
 		if c.s.retired == 0 {
 			c.plain = c.s.slots / 64
+		}
+		c.lead = p.leadOf(c.s)
+		for w := range c.lead {
+			c.ask(w)
 		}
 		return true
 	}

@@ -1,0 +1,63 @@
+package slab_test
+
+import (
+	"math/bits"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/slab"
+)
+
+// TestScanLeads: how far a scan asks ahead, by how many of the slots are live, and
+// that it shows what is live and nothing else.
+func TestScanLeads(t *testing.T) {
+	if slab.Invariants {
+		t.Skip("half a million frees, each with a Check")
+	}
+	const large, small = 80 << 10, 8 << 10 // slots of 64 bytes: 5 MiB, half a MiB
+	for _, test := range []struct{ slots, every, words int }{
+		{large, 1, 0}, {large, 2, 0}, {large, 4, 1}, {large, 8, 2}, {large, 16, 4}, {large, 32, 8}, {large, 64, 0},
+		{small, 8, 0},
+	} {
+		if !slab.CanPrefetch {
+			test.words = 0
+		}
+		p, _ := newPool(t, 64, 8, slab.Config{})
+		require.NoError(t, p.Room(test.slots))
+		for range p.Stats().Free {
+			_, err := p.Alloc()
+			require.NoError(t, err)
+		}
+		n := 0
+		for s := p.Scan(); s.Next(); {
+			for m := s.Live; m != 0; m &= m - 1 {
+				q := unsafe.Add(s.Base, bits.TrailingZeros64(m)*64)
+				if n++; n%test.every != 0 {
+					p.Free(q)
+				} else {
+					*(*int32)(q) = 1
+				}
+			}
+		}
+		seen := 0
+		for s := p.Scan(); s.Next(); {
+			require.Equal(t, test.words, s.Lead(), "one in %d of %d", test.every, test.slots)
+			for m := s.Live; m != 0; m &= m - 1 {
+				seen += int(*(*int32)(unsafe.Add(s.Base, bits.TrailingZeros64(m)*64)))
+			}
+		}
+		assert.Equal(t, n/test.every, seen)
+		assert.Equal(t, p.Len(), seen)
+	}
+}
+
+// TestPrefetch: whatever is asked for, it ends, and reads nothing.
+func TestPrefetch(t *testing.T) {
+	for _, slots := range []uint64{0, 1, 1 << 63, 0x8000_0001_0010_0000, ^uint64(0)} {
+		slab.Prefetch(nil, 64, slots)
+		slab.Prefetch(unsafe.Pointer(new(int)), ^uintptr(0)/2, slots)
+	}
+}

@@ -1,0 +1,13 @@
+//go:build !tinygo && !purego
+
+package slab
+
+import "unsafe"
+
+const canPrefetch = true
+
+// prefetch asks for the line of the cache at the start of each of the slots, bit i for
+// the one that is i strides from base. It reads nothing and cannot fault.
+//
+//go:noescape
+func prefetch(base unsafe.Pointer, stride uintptr, slots uint64)

@@ -1,0 +1,9 @@
+//go:build !amd64 || tinygo || purego
+
+package slab
+
+import "unsafe"
+
+const canPrefetch = false
+
+func prefetch(unsafe.Pointer, uintptr, uint64) {}
