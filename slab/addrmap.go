@@ -139,11 +139,21 @@ func (r *region) fill(row entry, addr, n uintptr, e entry) {
 	}
 }
 
+// The splits in no use are a list: each says by how much it misses the one behind it
+// that the next is from there. So memory that is zero is a list as it is, in the order of
+// addresses up to the end of the leaf, and goes on in that of a larger leaf: a new leaf's
+// pages are not touched before they are needed. The list ends where the leaf does.
+
+// afterSplit returns where the next unused split is.
+func (r *region) afterSplit(at uint16) uint16 {
+	return at + splitBytes + uint16(*r.window(splitBit|entry(at), 0))
+}
+
 // split returns the entry of a row for a split without entries. There is an unused one.
 func (r *region) split() entry {
 	e := splitBit | entry(r.unused)
-	next := r.window(e, 0)
-	r.unused, *next = uint16(*next), 0
+	r.unused = r.afterSplit(r.unused)
+	*r.window(e, 0) = 0
 	r.spare--
 	return e
 }
@@ -167,7 +177,7 @@ func (r *region) join(row entry) entry {
 
 // giveSplit puts a split, all of it 0, on the list of unused ones.
 func (r *region) giveSplit(at uint16) {
-	*r.window(splitBit|entry(at), 0) = entry(r.unused)
+	*r.window(splitBit|entry(at), 0) = entry(r.unused - at - splitBytes)
 	r.unused = at
 	r.spare++
 }
@@ -213,15 +223,13 @@ const splitsMin = 16
 
 // move has r use a leaf for so many splits, which is zero.
 func (r *region) move(leaf unsafe.Pointer, at uint32, splits uint16) {
-	from, had := r.leaf, r.splits
-	r.leaf, r.at, r.splits = leaf, at, splits
-	if from != nil {
-		for off := uintptr(0); off < uintptr(leafSize(had)); off += 4 {
-			*(*entry)(unsafe.Add(leaf, off)) = *(*entry)(unsafe.Add(from, off))
+	if r.leaf == nil {
+		r.unused = rowsBytes
+	} else {
+		for off := uintptr(0); off < uintptr(leafSize(r.splits)); off += 4 {
+			*(*entry)(unsafe.Add(leaf, off)) = *(*entry)(unsafe.Add(r.leaf, off))
 		}
 	}
-	for i := splits; i > had; {
-		i--
-		r.giveSplit(uint16(leafSize(i)))
-	}
+	r.spare += splits - r.splits
+	r.leaf, r.at, r.splits = leaf, at, splits
 }

@@ -269,6 +269,7 @@ func TestLeavesGrow(t *testing.T) {
 	m := newMapModel(t)
 	require.False(t, m.m.IsReady(base, 1))
 	m.m.Grow(base)
+	assert.True(t, m.m.IsUntouched(base), "memory from the system is no page before it is written to")
 	_, all := m.m.Splits(base)
 	for i := range uintptr(all) {
 		require.True(t, m.m.IsReady(base+i*row, window))

@@ -285,10 +285,10 @@ func (k *checker) leaf(r *region) (n int) {
 		}
 		used++
 	}
-	for e := splitBit | entry(r.unused); e != splitBit && meet(e); spare++ {
-		next := *r.window(e, 0)
-		m, _ := r.entries(e)
-		e, ok = splitBit|next, ok && (m == 0 || m == 1 && next != 0)
+	for at := r.unused; uint32(at) != leafSize(r.splits) && meet(splitBit|entry(at)); spare++ {
+		link := *r.window(splitBit|entry(at), 0)
+		m, _ := r.entries(splitBit | entry(at))
+		at, ok = r.afterSplit(at), ok && (m == 0 || m == 1 && link != 0) && link>>16 == 0
 	}
 	got, want := [...]int{int(r.used), int(r.spare), len(met)}, [...]int{used, spare, int(r.splits)}
 	if !ok || got != want {

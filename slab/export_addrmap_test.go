@@ -2,6 +2,7 @@ package slab
 
 import (
 	"errors"
+	"slices"
 	"unsafe"
 )
 
@@ -46,6 +47,12 @@ func (m *Map) Grow(addr uintptr) {
 		splits = r.moreSplits()
 	}
 	r.move(unsafe.Pointer(unsafe.SliceData(make([]entry, leafSize(splits)/4))), 0, splits)
+}
+
+// IsUntouched tells whether the leaf of addr is still all zero.
+func (m *Map) IsUntouched(addr uintptr) bool {
+	r := m.m.find(addr)
+	return !slices.ContainsFunc(unsafe.Slice((*entry)(r.leaf), leafSize(r.splits)/4), func(e entry) bool { return e != 0 })
 }
 
 // SetSlab enters slab id.

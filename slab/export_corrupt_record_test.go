@@ -91,14 +91,18 @@ var recordCorruptions = map[string][]Corruption{
 			r, _ := splitRow(a)
 			return setTo(r.window(splitBit|entry(r.unused), window), slabEntry(1))
 		}},
+		{"unused split with more than a link", func(a *Allocator, _ *Pool) func() {
+			r, _ := splitRow(a)
+			link := r.window(splitBit|entry(r.unused), 0)
+			return setTo(link, *link|chunkBit)
+		}},
 		{"split lost", func(a *Allocator, _ *Pool) func() {
 			r, _ := splitRow(a)
-			next := *r.window(splitBit|entry(r.unused), 0)
-			return both(setTo(&r.unused, uint16(next)), setTo(&r.spare, r.spare-1))
+			return both(setTo(&r.unused, r.afterSplit(r.unused)), setTo(&r.spare, r.spare-1))
 		}},
 		{"loop among the unused splits", func(a *Allocator, _ *Pool) func() {
 			r, _ := splitRow(a)
-			return setTo(r.window(splitBit|entry(r.unused), 0), entry(r.unused))
+			return setTo(r.window(splitBit|entry(r.unused), 0), 1<<16-splitBytes)
 		}},
 		{"count of unused splits", func(a *Allocator, _ *Pool) func() {
 			r, _ := splitRow(a)

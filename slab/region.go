@@ -16,7 +16,7 @@ type region struct {
 	at     uint32                                              // the chunk that the leaf lies in
 	used   uint16                                              // rows with an entry
 	splits uint16                                              // that the leaf has room for
-	unused uint16                                              // the first of those in no use, as rows name it; each names the next, 0 is none
+	unused uint16                                              // where in the leaf the first of those in no use is
 	spare  uint16                                              // how many those are
 	_      [regionSize - 2*unsafe.Sizeof(uintptr(0)) - 12]byte // indexing is a shift
 }
