@@ -272,8 +272,12 @@ func TestLeavesGrow(t *testing.T) {
 	assert.True(t, m.m.IsUntouched(base), "memory from the system is no page before it is written to")
 	_, all := m.m.Splits(base)
 	for i := range uintptr(all) {
-		require.True(t, m.m.IsReady(base+i*row, window))
-		require.True(t, m.add(base+i*row, window))
+		at := base + i*row
+		if i == 5 {
+			at += row - window // there is room in front of it
+		}
+		require.True(t, m.m.IsReady(at, window))
+		require.True(t, m.add(at, window))
 	}
 	end := base + uintptr(all)*row
 	for _, c := range []struct {
@@ -282,8 +286,9 @@ func TestLeavesGrow(t *testing.T) {
 	}{
 		{base + window, window, true}, // in a row that is split
 		{base + window, 1, true},
-		{end, 1, true},   // a chunk alone
-		{end, row, true}, // a slab of whole rows
+		{base + 4*row + window, row, true}, // in two of these
+		{end, 1, true},                     // a chunk alone
+		{end, row, true},                   // a slab of whole rows
 		{end, 2 * row, true},
 		{end - window, row + window, true},
 		{end, window, false},
@@ -308,4 +313,30 @@ func TestLeavesGrow(t *testing.T) {
 	assert.Equal(t, [2]int{rows, rows}, [2]int{used, all})
 	assert.Less(t, grown, 16, "by half each time")
 	m.check(base, base+slab.Region)
+}
+
+// TestIdleRegions: regions without an entry are pruned when they are more than half of all,
+// and more than a few. What is left is in a table for as many.
+func TestIdleRegions(t *testing.T) {
+	for _, c := range []struct {
+		live, idle int
+		most       bool
+	}{{1, 6, false}, {1, 9, true}, {30, 12, false}, {12, 13, true}, {13, 12, false}, {1, 200, true}} {
+		m := slab.NewMap()
+		for i := range c.live + c.idle {
+			addr := uintptr(i+1) * slab.Region
+			m.Grow(addr)
+			if i < c.live {
+				m.SetStart(addr)
+			}
+		}
+		assert.Equal(t, c.most, m.IsMostlyIdle(), c)
+		assert.Equal(t, c.idle, m.Prune())
+		assert.False(t, m.IsMostlyIdle())
+		assert.LessOrEqual(t, m.Places(), max(16, 8*c.live))
+		assert.NoError(t, m.Check(c.live))
+		for i := range c.live + c.idle {
+			assert.Equal(t, i < c.live, m.Has(uintptr(i+1)*slab.Region), i)
+		}
+	}
 }

@@ -115,7 +115,8 @@ func (a *Allocator) mapRegions(addr, size uintptr) error {
 	for {
 		n := min(size, 1<<regionShift-addr&(1<<regionShift-1))
 		if !a.addrs.isReady(addr, n) {
-			if err := a.growLeaf(addr); err != nil {
+			// What was given back for the leaf may have left it splits enough.
+			if err := a.growLeaf(addr); err != nil && !a.addrs.isReady(addr, n) {
 				return err
 			}
 		}

@@ -20,7 +20,7 @@ import (
 // The numbers are those of the literature the checks were collected from; what
 // is missing there is about threads.
 func (a *Allocator) Check() error {
-	k := &checker{a: a, seen: make(map[uint32]bool), idle: make(map[uint32]int), ready: make(map[uint32]int)}
+	k := &checker{a: a, seen: make(map[uint32]bool), kept: make(map[uint32]bool), idle: make(map[uint32]int), ready: make(map[uint32]int)}
 	if a.closed && len(a.user.order) == 0 && len(a.meta.order) == 0 {
 		return nil
 	}
@@ -36,11 +36,14 @@ type checker struct {
 	a       *Allocator
 	errs    []error
 	seen    map[uint32]bool // chunks in use
+	kept    map[uint32]bool // of those, chunks that have a record of somebody's
 	live    int             // bytes
 	spares  int             // caches that keep a slab back
 	entries int             // address windows that must have an entry
-	idle    map[uint32]int  // by owner: slots in the group of a pool
-	ready   map[uint32]int  // by slab of a class: slots that its magazine is to have
+
+	inRecords int            // chunks of the record heap, but for holes
+	idle      map[uint32]int // by owner: slots in the group of a pool
+	ready     map[uint32]int // by slab of a class: slots that its magazine is to have
 }
 
 func (k *checker) fail(format string, args ...any) {
@@ -146,7 +149,7 @@ func (k *checker) chunk(name string, h *heap, i uint32, c *chunk) {
 	switch c.kind {
 	case chunkHole:
 	case chunkRecord:
-		if h != &a.meta {
+		if k.inRecords++; h != &a.meta {
 			k.fail("%s: chunk %d is a record", name, i)
 		}
 	case chunkLive, chunkLarge:
@@ -196,7 +199,7 @@ func (k *checker) bins(name string, h *heap, holes map[uint32]uint32) {
 				c := h.table.at(i)
 				l, s := binOf(c.size)
 				if _, ok := holes[i]; !ok || c.kind != chunkHole || int(l) != level || int(s) != step || c.binPrev != prev {
-					k.fail("%s: bin %d.%d holds chunk %d, %+v, after %d", name, level, step, i, *c, prev)
+					k.fail("%s: bin %d.%d holds chunk %d, %+v, after %d", name, level, step, i, c, prev)
 					break
 				}
 				if found++; found > len(holes) {
@@ -231,13 +234,22 @@ func (k *checker) records() {
 		k.fail("%d records: %d in use, %d unused, but %d counted as such", t.len(), len(k.seen), n, t.spare)
 	}
 	for page, i := range t.owner {
-		if page > 0 && (!k.seen[i] || t.at(i).kind != chunkRecord) {
-			k.fail("page %d of the chunk table lies in chunk %d, which is not in use for it", page, i)
+		if page > 0 {
+			k.record("page", page, i, t.pages[page], uint32(chunkPageBytes))
 		}
 	}
 }
 
-// addresses checks that the map has no entries besides those that were found.
+// record checks that the n-th of what is kept lies at p, in chunk i, which has room for it.
+func (k *checker) record(what string, n int, i uint32, p unsafe.Pointer, bytes uint32) {
+	if c := k.a.table.at(i); !k.seen[i] || c.kind != chunkRecord || c.size<<granuleShift < bytes || k.a.meta.pointer(c) != p {
+		k.fail("%s %d, %d bytes at %p, does not lie in chunk %d", what, n, bytes, p, i)
+	}
+	k.kept[i] = true
+}
+
+// addresses checks that the map has no entries besides those that were found, and, since
+// leaves are the last of the records, that no chunk of records is nobody's.
 func (k *checker) addresses() {
 	m := &k.a.addrs
 	n, leaves, idle := 0, 0, 0
@@ -251,12 +263,13 @@ func (k *checker) addresses() {
 			idle++
 		}
 		n += k.leaf(r)
-		if m.find(r.key<<regionShift) != r || !k.seen[r.at] {
-			k.fail("the region at %#x cannot be found, or its leaf is not in use", r.key<<regionShift)
+		k.record("leaf", i, r.at, r.leaf, leafSize(r.splits))
+		if m.find(r.key<<regionShift) != r {
+			k.fail("the region at %#x cannot be found", r.key<<regionShift)
 		}
 	}
-	if got, want := [...]int{n, m.leaves, m.idle}, [...]int{k.entries, leaves, idle}; got != want {
-		k.fail("the address map's windows, leaves, idle leaves: %d, not %d", got, want)
+	if got, want := [...]int{n, m.leaves, m.idle, k.inRecords}, [...]int{k.entries, leaves, idle, len(k.kept)}; got != want {
+		k.fail("the address map's windows, leaves, idle leaves, and chunks of records: %d, not %d", got, want)
 	}
 }
 

@@ -34,14 +34,15 @@ func (k *checker) slabs() {
 		if s.owner < numClasses {
 			class, live = a.classes[s.owner], s.behindFree()
 		}
-		if ref.class != class || ref.live != live {
-			k.fail("slab %d: %+v is not what its record says: %+v", id, *ref, *s)
-			continue
-		}
-		if !k.seen[s.chunk] || !k.seen[s.record] || ch.kind != chunkSlab || int(ch.link) != id ||
-			a.table.at(s.record).kind != chunkRecord || s.addr != a.user.address(ch) || uintptr(a.slabs[id].base) != s.addr ||
+		told := ref.class == class && ref.live == live
+		k.record("slab", id, s.record, unsafe.Pointer(s), recordBytes(s.slots, c.generations))
+		if !told || !k.seen[s.chunk] || ch.kind != chunkSlab || int(ch.link) != id ||
+			s.addr != a.user.address(ch) || uintptr(ref.base) != s.addr ||
 			s.addr&(c.align-1) != 0 || uintptr(s.slots)*c.stride > uintptr(ch.size)<<granuleShift {
-			k.fail("slab %d: %+v does not fit its chunk %+v", id, *s, *ch)
+			k.fail("slab %d: %+v does not fit its chunk %+v, or is not what %+v says", id, s, ch, ref)
+		}
+		if !told {
+			continue
 		}
 		free := 0
 		for w, v := range unsafe.Slice(s.free(), s.words()) {
@@ -67,7 +68,7 @@ func (k *checker) slabs() {
 			k.fail("slab %d: clean from %d, of %d slots", id, s.clean, s.slots)
 		}
 		if s.used != s.slots-s.retired-uint32(free) {
-			k.fail("slab %d: %d slots are free, but %+v", id, free, *s)
+			k.fail("slab %d: %d slots are free, but %+v", id, free, s)
 		}
 		if c.generations {
 			k.generations(uint32(id), s)
@@ -164,7 +165,7 @@ func (k *checker) generations(id uint32, s *slab) {
 	e := &p.dir[s.seq]
 	if e.id != id || e.rec != s || e.base != k.a.slabs[id].base || unsafe.Pointer(e.gen(0)) != s.generations() || len(e.gens) != int(s.slots) ||
 		e.index != s.seq<<slotShift || e.bytes != uintptr(s.slots)*p.stride {
-		k.fail("slab %d: place %d is %+v", id, s.seq, *e)
+		k.fail("slab %d: place %d is %+v", id, s.seq, e)
 		return
 	}
 	retired, idle := uint32(0), 0
@@ -176,28 +177,29 @@ func (k *checker) generations(id uint32, s *slab) {
 			frees, group = *s.word(uint32(i) >> 6), p.group.among(s, uint32(i)>>6)
 		}
 		free, grouped := hasBit(&frees, bit), hasBit(&group, bit)
-		if e.sure != touched && (g&^1 != e.floor || e.sure != e.floor && g != e.sure) {
-			k.fail("slab %d: slot %d has generation %d, but all have %d for sure", id, i, g, e.sure)
-		}
-		if !p.names && g != e.floor {
-			k.fail("slab %d: slot %d has generation %d, not %d, in a pool without names", id, i, g, e.floor)
-		}
+		wrong := ""
 		switch {
 		case grouped && (free || g&1 != 0):
-			k.fail("slab %d: slot %d of the group is free: %t, generation %d", id, i, free, g)
+			wrong = "in the group, which has no free or named ones"
 		case grouped:
-			idle++
-			if hasBit(&fresh, bit) && g != e.floor {
-				k.fail("slab %d: slot %d counts as never handed out, with generation %d", id, i, g)
+			if idle++; hasBit(&fresh, bit) && g != e.floor {
+				wrong = "counts as never handed out"
 			}
 		case !free && g == deadGen:
 			retired++
-		case g&1 != 0 && free:
-			k.fail("slab %d: slot %d is free and has a name, generation %d", id, i, g)
-		case g >= deadGen:
-			k.fail("slab %d: slot %d has generation %d, and is free: %t", id, i, g, free)
-		case g < e.floor:
-			k.fail("slab %d: slot %d has generation %d, below %d", id, i, g, e.floor)
+		case free && g&1 != 0:
+			wrong = "has a name"
+		case g >= deadGen || g < e.floor:
+			wrong = "out of bounds"
+		}
+		if e.sure != touched && (g&^1 != e.floor || e.sure != e.floor && g != e.sure) {
+			wrong = "not what all have for sure"
+		}
+		if !p.names && g != e.floor {
+			wrong = "has had a name, in a pool without names"
+		}
+		if wrong != "" {
+			k.fail("slab %d: slot %d has generation %d, from %d, and is free: %t: %s", id, i, g, e.floor, free, wrong)
 		}
 	}
 	k.idle[s.owner] += idle

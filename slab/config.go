@@ -88,24 +88,19 @@ const (
 // validate returns an error that wraps ErrInvalid and names the field if c
 // contradicts itself.
 func (c *Config) validate() error {
-	for _, f := range []struct {
-		name     string
-		n, align int
-	}{
-		{"BlockSize", c.BlockSize, 0}, {"MaxBlockSize", c.MaxBlockSize, 0}, {"BlockAlign", c.BlockAlign, c.BlockAlign},
-		{"LargeSize", c.LargeSize, 0}, {"LargeAlign", c.LargeAlign, c.LargeAlign},
-	} {
+	names := [...]string{"BlockSize", "MaxBlockSize", "LargeSize", "BlockAlign", "LargeAlign"}
+	for i, n := range [...]int{c.BlockSize, c.MaxBlockSize, c.LargeSize, c.BlockAlign, c.LargeAlign} {
 		bad := ""
 		switch {
-		case f.n < 0:
+		case n < 0:
 			bad = "less than 0"
-		case uint64(f.n) > maxBlockBytes:
+		case uint64(n) > maxBlockBytes:
 			bad = "more than a block can have"
-		case f.align&(f.align-1) != 0:
+		case i >= 3 && n&(n-1) != 0:
 			bad = "not a power of two"
 		}
 		if bad != "" {
-			return fmt.Errorf("%w: Config.%s is %d, %s", ErrInvalid, f.name, f.n, bad)
+			return fmt.Errorf("%w: Config.%s is %d, %s", ErrInvalid, names[i], n, bad)
 		}
 	}
 	bad := func(format string, n, bound int) error {

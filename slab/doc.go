@@ -71,8 +71,8 @@
 // as with a thousand. Not counted are the clearing of what Alloc returns, calls of
 // the source, with each of which the list of blocks by address moves up or down (4
 // bytes for each block above), and the growth of the Go slices that list slabs, of
-// the table of regions and, up to 36 KiB, of a region's leaf, and their shrinking,
-// which are constant on average.
+// the table of regions, which shrinks too, and of a region's leaf, up to 36 KiB; that
+// is constant on average.
 //
 // Records take two bits for each slot, or in a pool a bit and 4 bytes, 32 bytes for
 // each chunk, and to find it by its address 4 bytes for each 8 KiB, 36 where more than
@@ -145,7 +145,8 @@
 // source that breaks its contract (ErrBadSource). Every step that can fail comes
 // before the first change, so an error leaves everything as it was, but for what is
 // kept for the next need: empty slabs and blocks have gone back to the source, since
-// that was the need, and a block that came before its records were refused may stay.
+// that was the need, and what came before the rest was refused may stay, a block or a
+// larger leaf of the address map.
 // Before it comes to that, all holes are looked at, however many, and for up to 1 KiB
 // the free slots of larger classes: a request is refused only if none would do, or if
 // there is no room for what has to be noted of it.

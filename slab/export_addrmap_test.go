@@ -84,6 +84,28 @@ func (m *Map) Splits(addr uintptr) (used, all int) {
 	return int(r.splits - r.spare), int(r.splits)
 }
 
+// IsMostlyIdle tells whether it pays to prune.
+func (m *Map) IsMostlyIdle() bool { return m.m.mostlyIdle() }
+
+// Prune drops the regions without an entry, and returns how many those were.
+func (m *Map) Prune() (dropped int) {
+	m.m.prune(func(uint32) { dropped++ })
+	return dropped
+}
+
+// Places returns how many places the table has.
+func (m *Map) Places() int { return len(m.m.table) }
+
+// LeafIsLost tells whether the region of addr has no split left, and there is no room for
+// a larger leaf of it in the records that there are.
+func LeafIsLost(a *Allocator, addr uintptr) bool {
+	r := a.addrs.find(addr)
+	return r.spare == 0 && a.meta.largestHole() < leafSize(r.moreSplits())>>granuleShift
+}
+
+// LeafSplits returns how many splits the leaf of addr has room for.
+func LeafSplits(a *Allocator, addr uintptr) int { return int(a.addrs.find(addr).splits) }
+
 // Check verifies the leaves, and that they have entries for so many windows.
 func (m *Map) Check(windows int) error {
 	k := &checker{}

@@ -2,6 +2,7 @@ package slab
 
 import (
 	"slices"
+	"unsafe"
 )
 
 // recordCorruptions are of the chunk table and the address map.
@@ -25,6 +26,20 @@ var recordCorruptions = map[string][]Corruption{
 		}},
 		{"page of the table in no chunk", func(a *Allocator, _ *Pool) func() {
 			return setTo(&a.table.owner[1], a.table.unused)
+		}},
+		{"page of the table in another's chunk", func(a *Allocator, _ *Pool) func() {
+			return setTo(&a.table.owner[1], anyRegion(a).at)
+		}},
+		{"page of the table elsewhere than in its chunk", func(a *Allocator, _ *Pool) func() {
+			page := *(*[chunkPage]chunk)(a.table.pages[1])
+			return setTo(&a.table.pages[1], unsafe.Pointer(&page))
+		}},
+		{"chunk of records that nobody has", func(a *Allocator, _ *Pool) func() {
+			i, _, err := a.allocRecord(100)
+			if err != nil {
+				panic(err)
+			}
+			return func() { a.meta.free(i) }
 		}},
 		{"page of the table in a hole", func(a *Allocator, _ *Pool) func() {
 			i, _ := pick(a, innerHole)
@@ -123,6 +138,37 @@ var recordCorruptions = map[string][]Corruption{
 			t := a.addrs.table
 			from, to := anyRegion(a), slices.IndexFunc(t, func(r region) bool { return r.key == noRegion })
 			return both(setTo(&t[to], *from), setTo(from, region{key: noRegion}))
+		}},
+		{"idle region in a place where it is not found", func(a *Allocator, _ *Pool) func() {
+			i, _, err := a.allocRecord(leafSize(splitsMin))
+			if err != nil {
+				panic(err)
+			}
+			clear(unsafe.Slice((*byte)(a.meta.pointer(a.table.at(i))), leafSize(splitsMin)))
+			r := region{key: noRegion - 1}
+			r.move(a.meta.pointer(a.table.at(i)), i, splitsMin)
+			back := both(setTo(&a.addrs.leaves, a.addrs.leaves+1), setTo(&a.addrs.idle, a.addrs.idle+1))
+			for to := range a.addrs.table {
+				if place := &a.addrs.table[to]; place.key == noRegion {
+					undo := setTo(place, r)
+					if a.addrs.find(r.key<<regionShift) != place {
+						return both(func() { a.meta.free(i) }, back, undo)
+					}
+					undo()
+				}
+			}
+			panic("it is found in every place")
+		}},
+		{"leaf in a chunk of the user's", func(a *Allocator, _ *Pool) func() {
+			i, _ := pick(a, ofKind(chunkLive))
+			return setTo(&anyRegion(a).at, i)
+		}},
+		{"leaf in another's chunk", func(a *Allocator, _ *Pool) func() { return setTo(&anyRegion(a).at, a.table.owner[1]) }},
+		{"leaf elsewhere than in its chunk", func(a *Allocator, _ *Pool) func() {
+			r := anyRegion(a)
+			leaf := make([]entry, leafSize(r.splits)/4)
+			copy(leaf, unsafe.Slice((*entry)(r.leaf), len(leaf)))
+			return setTo(&r.leaf, unsafe.Pointer(unsafe.SliceData(leaf)))
 		}},
 		{"leaf in no chunk", func(a *Allocator, _ *Pool) func() { return setTo(&anyRegion(a).at, a.table.unused) }},
 	},

@@ -77,16 +77,13 @@ func (x *Index) Alloc(granules uint32, align uintptr) uint32 {
 	return i
 }
 
-// Search looks for a hole with a place at from or above, and returns the place, 0 if there
-// is none.
-func (x *Index) Search(granules uint32, align, from uintptr) uintptr {
-	i, pad := x.heap.searchAll(granules, align, func(c *chunk, pad uint32) bool {
-		return x.heap.address(c)+uintptr(pad)<<granuleShift >= from
+// Places returns the places that the last resort looks at.
+func (x *Index) Places(granules uint32, align uintptr) (all []uintptr) {
+	_, _ = x.heap.searchAll(granules, align, func(c *chunk, pad uint32) bool {
+		all = append(all, x.heap.address(c)+uintptr(pad)<<granuleShift)
+		return false
 	})
-	if i == 0 {
-		return 0
-	}
-	return x.heap.address(x.table.at(i)) + uintptr(pad)<<granuleShift
+	return all
 }
 
 // Address is where a chunk is.

@@ -48,6 +48,12 @@ func MetaBlocks(a *Allocator) [][]byte {
 	return all
 }
 
+// ChunkStep is how many records a step may take.
+const ChunkStep = chunkStep
+
+// SpareRecords returns how many records of chunks are in no use.
+func SpareRecords(a *Allocator) int { return a.table.spare }
+
 // Stuck returns how many blocks the sources refused to take back.
 func Stuck(a *Allocator) int { return a.user.stuck + a.meta.stuck }
 

@@ -133,8 +133,9 @@ func (h *heap) findHole(size uint32, align uintptr) uint32 {
 // searchAll looks at all holes that may be large enough. It is for the moment
 // before a request is refused, when time does not count any more: whatever the
 // bins and the alignment, a hole that holds the request behind some padding is found,
-// if also says yes to it; nil says yes to all. It is asked for the first place in each row
-// of the address map that the hole reaches into, for that is what it may depend on.
+// if also says yes to it; nil says yes to all. Also is asked for places in a hole that
+// differ to the address map: the first, which may be in a row that something else lies
+// in, the first in the next row, which is empty, and the first in each region behind that.
 func (h *heap) searchAll(size uint32, align uintptr, also func(c *chunk, pad uint32) bool) (i, pad uint32) {
 	level, step := binOf(size)
 	for ; level < binLevels; level, step = level+1, 0 {
@@ -142,15 +143,13 @@ func (h *heap) searchAll(size uint32, align uintptr, also func(c *chunk, pad uin
 			for i := h.bins.head[level][step]; i != 0; {
 				c := h.table.at(i)
 				pad := h.padding(c, align)
-				for c.size >= pad && c.size-pad >= size {
+				for to := uintptr(1 << rowShift); c.size >= pad && c.size-pad >= size; to = 1 << regionShift {
 					if also == nil || also(c, pad) {
 						return i, pad
 					}
-					more := (1<<rowShift - (h.address(c)+uintptr(pad)<<granuleShift)&(1<<rowShift-1)) >> granuleShift
-					if align > 1<<rowShift {
-						more = align >> granuleShift
-					}
-					if pad += uint32(more); pad < uint32(more) {
+					to = max(to, align)
+					more := uint32((to - (h.address(c)+uintptr(pad)<<granuleShift)&(to-1)) >> granuleShift)
+					if pad += more; pad < more {
 						break
 					}
 				}

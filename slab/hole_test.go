@@ -199,28 +199,3 @@ func TestPicturesOfTheSource(t *testing.T) {
 	assert.Empty(t, before)
 	assert.GreaterOrEqual(t, n, 7, "hole.go has fewer pictures, or the test does not find them")
 }
-
-// TestSearchInRows: the last resort looks at the first place in each row of the address map
-// that a hole reaches into, not only at the first of all.
-func TestSearchInRows(t *testing.T) {
-	const granules = 16 * slab.Row / slab.Granule
-	x := slab.NewIndex(granules)
-	start := x.Address(x.Alloc(10, 1)) // the rest is a hole
-	end := start + granules*slab.Granule
-	const size = 100
-	for _, align := range []uintptr{1, 64, 2048, slab.Row, 4 * slab.Row} {
-		for from := start; from < end; from += 1000 {
-			at := x.Search(size, align, from)
-			row := max((from+slab.Row-1)&^(slab.Row-1), start+10*slab.Granule)
-			want := (row + align - 1) &^ (align - 1) // no later than that
-			if want+size*slab.Granule > end {
-				continue
-			}
-			require.NotZero(t, at, "of %d, from %d", align, from-start)
-			require.GreaterOrEqual(t, at, max(from, start+10*slab.Granule))
-			require.LessOrEqual(t, at, want, "of %d, from %d", align, from-start)
-			require.Zero(t, at&(align-1))
-		}
-		require.Zero(t, x.Search(size, align, end-size*slab.Granule+1))
-	}
-}

@@ -47,6 +47,49 @@ func TestHolesServeWithoutNewRecords(t *testing.T) {
 	}
 }
 
+// refusing is a source that refuses while that is set.
+func refusing(src blocksrc.Source, refuse *bool) blocksrc.Source {
+	return &wrapped{Source: src, acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
+		if *refuse {
+			return nil, slab.ErrExhausted
+		}
+		return src.Acquire(size, align)
+	}}
+}
+
+// TestMisalignedHolesServe: a hole out of the search's reach, for it would not be large
+// enough if it lay as badly as can be, serves a pool's slab and what wants a block of its
+// own.
+func TestMisalignedHolesServe(t *testing.T) {
+	const size, align = 100 << 10, 64 << 10
+	for name, get := range map[string]func(a *slab.Allocator) error{
+		"pool": func(a *slab.Allocator) error {
+			p, err := slab.NewPool(a, size, align)
+			require.NoError(t, err)
+			_, err = p.Alloc()
+			return err
+		},
+		"large": func(a *slab.Allocator) error {
+			_, err := a.Alloc(size, align)
+			return err
+		},
+	} {
+		refuse := false
+		mem, err := new(blocksrc.GoHeap).Acquire(size+50<<10, align)
+		require.NoError(t, err)
+		a, err := slab.New(slab.Config{
+			Source: refusing(blocksrc.NewBuffer(mem), &refuse), MetaSource: new(blocksrc.GoHeap),
+			BlockSize: len(mem), MaxBlockSize: 1 << 20, LargeSize: align,
+		})
+		require.NoError(t, err)
+		a.Free(granted(t, a, 60<<10, 1))
+		refuse = true
+		require.NoError(t, get(a), name)
+		require.NoError(t, a.Check())
+		require.NoError(t, a.Close())
+	}
+}
+
 // TestChunksAreCounted: there are as many chunks as an entry of the address map can tell
 // apart. Beyond that what has no slot and no hole is refused, and nothing is changed.
 func TestChunksAreCounted(t *testing.T) {

@@ -18,9 +18,9 @@ func TestScanLeads(t *testing.T) {
 		t.Skip("half a million frees, each with a Check")
 	}
 	const large, small = 80 << 10, 8 << 10 // slots of 64 bytes: 5 MiB, half a MiB
-	for _, test := range []struct{ slots, every, words int }{
-		{large, 1, 0}, {large, 2, 0}, {large, 4, 1}, {large, 8, 2}, {large, 16, 4}, {large, 32, 8}, {large, 64, 0},
-		{small, 8, 0},
+	for _, test := range []struct{ slots, keep, of, words int }{
+		{large, 1, 1, 0}, {large, 1, 2, 0}, {large, 2, 7, 1}, {large, 1, 4, 1}, {large, 1, 8, 2}, {large, 1, 16, 4}, {large, 1, 32, 8},
+		{large, 1, 64, 0}, {small, 1, 8, 0},
 	} {
 		if !slab.CanPrefetch {
 			test.words = 0
@@ -35,21 +35,21 @@ func TestScanLeads(t *testing.T) {
 		for s := p.Scan(); s.Next(); {
 			for m := s.Live; m != 0; m &= m - 1 {
 				q := unsafe.Add(s.Base, bits.TrailingZeros64(m)*64)
-				if n++; n%test.every != 0 {
-					p.Free(q)
-				} else {
+				if n++; n%test.of < test.keep {
 					*(*int32)(q) = 1
+				} else {
+					p.Free(q)
 				}
 			}
 		}
 		seen := 0
 		for s := p.Scan(); s.Next(); {
-			require.Equal(t, test.words, s.Lead(), "one in %d of %d", test.every, test.slots)
+			require.Equal(t, test.words, s.Lead(), "%d in %d of %d", test.keep, test.of, test.slots)
 			for m := s.Live; m != 0; m &= m - 1 {
 				seen += int(*(*int32)(unsafe.Add(s.Base, bits.TrailingZeros64(m)*64)))
 			}
 		}
-		assert.Equal(t, n/test.every, seen)
+		assert.InDelta(t, n*test.keep/test.of, seen, 2)
 		assert.Equal(t, p.Len(), seen)
 	}
 }

@@ -8,6 +8,7 @@ package slab_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"unsafe"
@@ -19,22 +20,15 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// TestRecordsComeAgain: the last records are for the next page of them, should there be
-// memory for it again; and what is at hand for a hole depends on where in it the
-// request would lie.
+// TestRecordsComeAgain: what is at hand for a hole depends on where in it the request would
+// lie; and what was refused leaves all as it was, for when there is memory for records again.
 func TestRecordsComeAgain(t *testing.T) {
 	refuse := false
-	meta := &wrapped{Source: new(blocksrc.GoHeap)}
-	meta.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) {
-		if refuse {
-			return nil, slab.ErrExhausted
-		}
-		return src.Acquire(size, align)
-	}
 	const size = slab.Row + 1000 // so that no row of the address map has more than one
 	mem := make([]byte, 7*slab.Region/2)
 	a, err := slab.New(slab.Config{
-		Source: blocksrc.NewBuffer(mem), BlockSize: len(mem) - 4096, MaxBlockSize: len(mem), LargeSize: len(mem), MetaSource: meta,
+		Source: blocksrc.NewBuffer(mem), BlockSize: len(mem) - 4096, MaxBlockSize: len(mem), LargeSize: len(mem),
+		MetaSource: refusing(new(blocksrc.GoHeap), &refuse),
 	})
 	require.NoError(t, err)
 	a.PauseChecks()
@@ -61,6 +55,135 @@ func TestRecordsComeAgain(t *testing.T) {
 	}
 	require.Less(t, a.Stats().Live, 2*slab.Region, "there was a hole")
 	require.NoError(t, a.Close())
+}
+
+// TestSearchInRegions: the last resort looks at places in a hole of which one is as good as
+// any to the address map: in the same row, or in an empty one of the same region. It does
+// not look at many.
+func TestSearchInRegions(t *testing.T) {
+	const size = 100 * slab.Granule
+	for _, rows := range []uintptr{1, 2, 3, 16, slab.Region / slab.Row, 5 * slab.Region / slab.Row / 2} {
+		x := slab.NewIndex(uint32(rows * slab.Row / slab.Granule))
+		start := x.Address(x.Alloc(10, 1))
+		end := start + rows*slab.Row
+		start += 10 * slab.Granule // the rest is a hole
+		for _, align := range []uintptr{1, 64, 2048, slab.Row, 2 * slab.Row, 4 * slab.Row, slab.Region / 2, slab.Region, 2 * slab.Region} {
+			places := x.Places(size/slab.Granule, align)
+			require.LessOrEqual(t, len(places), 3+int(rows*slab.Row/slab.Region))
+			for _, at := range places {
+				require.Zero(t, at&(align-1))
+				require.True(t, at >= start && at+size <= end)
+			}
+			for row := start &^ (slab.Row - 1); row < end; row += slab.Row {
+				at := (max(row, start) + align - 1) &^ (align - 1)
+				if at+size > end {
+					break
+				}
+				require.True(t, slices.ContainsFunc(places, func(p uintptr) bool {
+					of := p &^ (slab.Row - 1)
+					return of == at&^(slab.Row-1) || p/slab.Region == at/slab.Region && of >= start && of+slab.Row <= end
+				}), "%d rows, aligned to %d: %#x, looks at %#x", rows, align, at-start, places)
+			}
+		}
+	}
+}
+
+// oneRegion returns an allocator whose memory is one region.
+func oneRegion(t *testing.T, records blocksrc.Source) *slab.Allocator {
+	t.Helper()
+	a, err := slab.New(slab.Config{
+		Source: blocksrc.NewBuffer(apartMemory()[:slab.Region:slab.Region]), MetaSource: records,
+		BlockSize: slab.Region, MaxBlockSize: slab.Region, LargeSize: slab.Region,
+	})
+	require.NoError(t, err)
+	a.PauseChecks()
+	return a
+}
+
+// TestRecordsAreLeft: holes are used up to the last records but those that the next page of
+// records takes, should there be memory for one again.
+func TestRecordsAreLeft(t *testing.T) {
+	refuse := false
+	a := oneRegion(t, refusing(new(blocksrc.GoHeap), &refuse))
+	_, err := a.AllocUninitialized(9000, 1)
+	require.NoError(t, err)
+	for refuse = true; err == nil; {
+		_, err = a.AllocUninitialized(9000, 1)
+	}
+	require.ErrorIs(t, err, slab.ErrExhausted)
+	require.Equal(t, slab.ChunkStep, slab.SpareRecords(a))
+	refuse = false
+	_, err = a.AllocUninitialized(9000, 1)
+	require.NoError(t, err)
+	require.NoError(t, a.Check())
+	require.NoError(t, a.Close())
+}
+
+// TestGivenBackIsReady: where there is no memory for a larger leaf, slabs that are kept go,
+// and leave splits for the request that the leaf was to be for.
+func TestGivenBackIsReady(t *testing.T) {
+	hits := 0
+	for records := 16 << 10; records < 64<<10; records += 512 {
+		a := oneRegion(t, blocksrc.Limit(new(blocksrc.GoHeap), records))
+		first, err := a.AllocUninitialized(3000, 1)
+		var kept []*slab.Pool
+		var small []unsafe.Pointer
+		for range 4 { // slabs that have splits for themselves
+			if err == nil {
+				p, e := slab.NewPool(a, 7<<10, 8)
+				require.NoError(t, e)
+				var q unsafe.Pointer
+				q, err = p.Alloc()
+				kept, small = append(kept, p), append(small, q)
+			}
+			if err == nil {
+				_, err = a.AllocUninitialized(3000, 1)
+			}
+		}
+		if err != nil {
+			continue // so few records
+		}
+		for err == nil && !slab.LeafIsLost(a, startOf(first)) {
+			_, err = a.AllocUninitialized(1500, 1)
+		}
+		for i, p := range kept {
+			p.Free(small[i])
+		}
+		p, e := slab.NewPool(a, 41<<10, 8)
+		require.NoError(t, e)
+		if _, err = p.Alloc(); err == nil {
+			hits++
+			continue
+		}
+		_, err = p.Alloc()
+		require.Error(t, err, "%d bytes of records: refused, and then served", records)
+		require.NoError(t, a.Check())
+	}
+	require.NotZero(t, hits)
+}
+
+// TestGivenBackForTheLeaf: slabs that go for a leaf to have room have entries in the leaf
+// that it is to replace.
+func TestGivenBackForTheLeaf(t *testing.T) {
+	hits := 0
+	for records := 32 << 10; records < 128<<10; records += 2048 {
+		a := oneRegion(t, blocksrc.Limit(new(blocksrc.GoHeap), records))
+		first, err := a.AllocUninitialized(3000, 1)
+		if err != nil {
+			continue
+		}
+		p, err := slab.NewPool(a, 4, 4)
+		require.NoError(t, err)
+		for err = p.Room(4096); err == nil; { // an empty slab of 16 KiB, with a record as large
+			splits, slabs := slab.LeafSplits(a, startOf(first)), p.Stats().Slabs
+			_, err = a.AllocUninitialized(1500, 1)
+			if p.Stats().Slabs < slabs && slab.LeafSplits(a, startOf(first)) > splits {
+				hits++
+				require.NoError(t, a.Check())
+			}
+		}
+	}
+	require.NotZero(t, hits)
 }
 
 // apart gives each block in a region of the address map of its own: where a block was
