@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/vita-go/deblockator/arena"
+	"github.com/vita-go/deblockator/slab"
 )
 
 // The benchmarks compare an arena with what a program would do without one, and
@@ -430,4 +431,32 @@ func BenchmarkSpawn(b *testing.B) {
 			vs = append(vs, bodyAt(float64(i)))
 		}
 	}, func() {})
+}
+
+// BenchmarkNew makes an arena with a few objects in it, and closes it.
+func BenchmarkNew(b *testing.B) {
+	run := func(impl string, open func() *arena.Arena[body]) {
+		b.Run(fmt.Sprintf("impl=%s/objects=16", impl), func(b *testing.B) {
+			for range b.N {
+				a := open()
+				for range 16 {
+					if _, err := a.Insert(body{}); err != nil {
+						b.Fatal(err)
+					}
+				}
+				if err := a.Close(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	run("own", func() *arena.Arena[body] { return new(arena.Arena[body]) })
+	on, err := slab.New(slab.Config{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	run("shared", func() *arena.Arena[body] { return arena.Must(arena.New[body](on)) })
+	if err := on.Close(); err != nil {
+		b.Fatal(err)
+	}
 }

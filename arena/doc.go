@@ -61,7 +61,10 @@
 // # Cost
 //
 // Every operation on one object takes constant time; only when an arena grows is
-// the source asked, once or, where it refuses, a dozen times for ever less. An object
+// the source asked, once or, where it refuses, a dozen times for ever less. A first object
+// that makes the arena's own allocator waits for two blocks from the system, and closing
+// gives them back: where arenas come and go, New with an allocator that stays takes a
+// twentieth of the time for a few objects. An object
 // takes its size, 4 bytes for its generation, a bit, and 0.4 % for finding it by its
 // address; that is outside the Go heap, but for up to 0.8 % more, 4 KiB at least, once
 // objects are freed by pointer.

@@ -2,8 +2,10 @@ package candidate
 
 import (
 	"errors"
+	"sync"
 
 	"github.com/vita-go/deblockator/arena"
+	"github.com/vita-go/deblockator/slab"
 
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
@@ -15,7 +17,7 @@ import (
 func init() {
 	bench.Register(&bench.Candidate{
 		Name:   "arena batch",
-		About:  "arena.Arena, entities all at once: InsertN of 256, Reset; iteration by Chunks",
+		About:  "arena.Arena, entities all at once: InsertN of 256, Reset; iteration by Chunks; worlds share an allocator",
 		Family: bench.Ours, Rank: 2, Colour: "#ffc4c4", Frees: true,
 		ECS: func() bench.ECS { return &arenaBatchECS{} },
 		Lacks: bench.LacksAll("for entities only: see arena handles", bench.KindFixed, bench.KindMixed, bench.KindFit,
@@ -28,6 +30,11 @@ type entity struct {
 	bench.Velocity
 }
 
+// worlds is what all worlds are made on, as a program has it that makes many: an arena
+// with an allocator of its own asks the system for its first blocks, and gives them back.
+// What others make their worlds of is on Go's heap, which they share as well.
+var worlds = sync.OnceValues(func() (*slab.Allocator, error) { return slab.New(slab.Config{}) })
+
 type arenaECS struct {
 	moving *arena.Arena[entity]
 	still  *arena.Arena[bench.Position]
@@ -36,7 +43,16 @@ type arenaECS struct {
 }
 
 func (w *arenaECS) Open(n int) error {
-	w.moving, w.still = new(arena.Arena[entity]), new(arena.Arena[bench.Position])
+	on, err := worlds()
+	if err != nil {
+		return err
+	}
+	if w.moving, err = arena.New[entity](on); err != nil {
+		return err
+	}
+	if w.still, err = arena.New[bench.Position](on); err != nil {
+		return err
+	}
 	w.names, w.spare = slots[arena.Handle[entity]](n), slots[arena.Handle[entity]](n)
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 func init() {
 	bench.Register(&bench.Candidate{
 		Name:   "arena handles",
-		About:  "arena.Arena: AllocHandle or Insert, Get and Remove by handle, each checked; iteration by All",
+		About:  "arena.Arena: AllocHandle or Insert, Get and Remove by handle, each checked; iteration by All; worlds of entities share an allocator",
 		Family: bench.Ours, Rank: 2, Colour: "#ff9896", Frees: true,
 		Fixed:     func() bench.Fixed { return &sized{New: newArenaHandles} },
 		TreesFree: func() bench.Trees { return &arenaTrees{} },
