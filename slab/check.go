@@ -242,7 +242,12 @@ func (k *checker) records() {
 
 // record checks that the n-th of what is kept lies at p, in chunk i, which has room for it.
 func (k *checker) record(what string, n int, i uint32, p unsafe.Pointer, bytes uint32) {
-	if c := k.a.table.at(i); !k.seen[i] || c.kind != chunkRecord || c.size<<granuleShift < bytes || k.a.meta.pointer(c) != p {
+	ok := k.seen[i]
+	if ok {
+		c := k.a.table.at(i)
+		ok = c.kind == chunkRecord && c.size<<granuleShift >= bytes && k.a.meta.pointer(c) == p
+	}
+	if !ok {
 		k.fail("%s %d, %d bytes at %p, does not lie in chunk %d", what, n, bytes, p, i)
 	}
 	k.kept[i] = true

@@ -96,7 +96,7 @@ func (c *Config) validate() error {
 			bad = "less than 0"
 		case uint64(n) > maxBlockBytes:
 			bad = "more than a block can have"
-		case i >= 3 && n&(n-1) != 0:
+		case i >= 3 && n&(n-1) != 0: // the last two are alignments
 			bad = "not a power of two"
 		}
 		if bad != "" {

@@ -170,6 +170,7 @@ var recordCorruptions = map[string][]Corruption{
 			copy(leaf, unsafe.Slice((*entry)(r.leaf), len(leaf)))
 			return setTo(&r.leaf, unsafe.Pointer(unsafe.SliceData(leaf)))
 		}},
+		{"leaf in a chunk of a number that there is not", func(a *Allocator, _ *Pool) func() { return setTo(&anyRegion(a).at, ^uint32(0)) }},
 		{"leaf in no chunk", func(a *Allocator, _ *Pool) func() { return setTo(&anyRegion(a).at, a.table.unused) }},
 	},
 }

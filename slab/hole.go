@@ -134,8 +134,9 @@ func (h *heap) findHole(size uint32, align uintptr) uint32 {
 // before a request is refused, when time does not count any more: whatever the
 // bins and the alignment, a hole that holds the request behind some padding is found,
 // if also says yes to it; nil says yes to all. Also is asked for places in a hole that
-// differ to the address map: the first, which may be in a row that something else lies
-// in, the first in the next row, which is empty, and the first in each region behind that.
+// differ to the address map: the first, in whose row something else may lie, the first in
+// the next row, and the first in each region behind that. The rest of such a region is the
+// same, but for where the hole ends, which is no better.
 func (h *heap) searchAll(size uint32, align uintptr, also func(c *chunk, pad uint32) bool) (i, pad uint32) {
 	level, step := binOf(size)
 	for ; level < binLevels; level, step = level+1, 0 {

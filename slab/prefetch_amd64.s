@@ -1,4 +1,4 @@
-//go:build !tinygo && !purego
+//go:build gc && !tinygo && !purego
 
 #include "textflag.h"
 

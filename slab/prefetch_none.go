@@ -1,4 +1,4 @@
-//go:build !amd64 || tinygo || purego
+//go:build !amd64 || !gc || tinygo || purego
 
 package slab
 
