@@ -83,12 +83,12 @@ var recordCorruptions = map[string][]Corruption{
 		{"row split for one chunk", func(a *Allocator, _ *Pool) func() {
 			_, c := pick(a, ofKind(chunkLarge))
 			addr := a.user.address(c)
-			return splitNeedlessly(a.addrs.find(addr), addr, 1)
+			return splitNeedlessly(a, addr, 1)
 		}},
 		{"row split for one slab", func(a *Allocator, _ *Pool) func() {
 			_, c := pick(a, func(c *chunk) bool { return c.kind == chunkSlab && c.size >= 2<<rowShift>>granuleShift })
 			addr := a.user.address(c) + 1<<rowShift
-			return splitNeedlessly(a.addrs.find(addr), addr, rowWindows)
+			return splitNeedlessly(a, addr, rowWindows)
 		}},
 		{"split in the middle of another", func(a *Allocator, _ *Pool) func() {
 			_, row := splitRow(a)

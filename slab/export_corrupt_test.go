@@ -118,13 +118,24 @@ func entryAt(a *Allocator, addr uintptr) *entry {
 	return r.window(*r.row(addr), addr)
 }
 
+// roomy returns the region of addr, with an unused split.
+func roomy(a *Allocator, addr uintptr) *region {
+	if a.addrs.find(addr).spare == 0 {
+		if err := a.growLeaf(addr); err != nil {
+			panic(err)
+		}
+	}
+	return a.addrs.find(addr)
+}
+
 // splitRow returns a row that is split, in a region with an unused split.
 func splitRow(a *Allocator) (*region, *entry) {
 	for i := range a.addrs.table {
-		if r := &a.addrs.table[i]; r.key != noRegion && r.spare > 0 {
+		if r := &a.addrs.table[i]; r.key != noRegion {
 			for i := range uintptr(leafRows) {
-				if row := r.row(i << rowShift); row.isSplit() {
-					return r, row
+				if r.row(i << rowShift).isSplit() {
+					r = roomy(a, r.key<<regionShift)
+					return r, r.row(i << rowShift)
 				}
 			}
 		}
@@ -133,7 +144,8 @@ func splitRow(a *Allocator) (*region, *entry) {
 }
 
 // splitNeedlessly has the entry of a row in n windows of a split, from that of addr.
-func splitNeedlessly(r *region, addr, n uintptr) (undo func()) {
+func splitNeedlessly(a *Allocator, addr, n uintptr) (undo func()) {
+	r := roomy(a, addr)
 	row := r.row(addr)
 	e, next := *row, r.window(splitBit|entry(r.unused), 0)
 	back := both(setTo(row, e), setTo(&r.unused, r.unused), setTo(&r.spare, r.spare), setTo(next, *next))

@@ -14,7 +14,7 @@ import (
 func init() {
 	bench.Register(&bench.Candidate{
 		Name:   "region",
-		About:  "arena.Region: MakeSlice of 1 024 nodes at a time, linked by index; Reset",
+		About:  "arena.Region: Make of 1 024 nodes at a time, linked by index; Reset",
 		Family: bench.Ours, Rank: 6, Colour: "#17becf",
 		TreesBulk: func() bench.Trees { return &regionTrees{} },
 		Lacks: bench.LacksAll("no free of single objects", bench.KindFixed, bench.KindMixed, bench.KindFit,
@@ -24,11 +24,13 @@ func init() {
 
 const pageNodes = 1024
 
+type treePage = [pageNodes]listNode
+
 // pagedTree is a tree in pages of nodes; a node refers to its children by their
 // numbers plus one.
 type pagedTree struct {
-	more  func() ([]listNode, error)
-	pages [][]listNode
+	more  func() (*treePage, error)
+	pages []*treePage
 	used  uint32
 }
 
@@ -110,8 +112,8 @@ func (t *regionTrees) Open() (err error) {
 	if t.long, err = arena.NewRegion(nil); err != nil {
 		return err
 	}
-	t.tree.more = func() ([]listNode, error) { return arena.MakeSlice[listNode](t.short, pageNodes) }
-	t.keeping.more = func() ([]listNode, error) { return arena.MakeSlice[listNode](t.long, pageNodes) }
+	t.tree.more = func() (*treePage, error) { return arena.Make[treePage](t.short) }
+	t.keeping.more = func() (*treePage, error) { return arena.Make[treePage](t.long) }
 	t.reset = t.short.Reset
 	return nil
 }

@@ -30,15 +30,14 @@ type zTrees struct {
 
 func (t *zTrees) Open() error {
 	t.short, t.long = z.NewAllocator(1<<16, "compare"), z.NewAllocator(1<<16, "compare")
-	t.tree.more = func() ([]listNode, error) { return zPage(t.short), nil }
-	t.keeping.more = func() ([]listNode, error) { return zPage(t.long), nil }
+	t.tree.more = func() (*treePage, error) { return zPage(t.short), nil }
+	t.keeping.more = func() (*treePage, error) { return zPage(t.long), nil }
 	t.reset = t.short.Reset
 	return nil
 }
 
-func zPage(a *z.Allocator) []listNode {
-	b := a.AllocateAligned(pageNodes * int(unsafe.Sizeof(listNode{})))
-	return unsafe.Slice((*listNode)(unsafe.Pointer(&b[0])), pageNodes)
+func zPage(a *z.Allocator) *treePage {
+	return (*treePage)(unsafe.Pointer(&a.AllocateAligned(int(unsafe.Sizeof(treePage{})))[0]))
 }
 
 func (t *zTrees) Close() error {
