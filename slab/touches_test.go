@@ -156,8 +156,12 @@ func TestW20_MostTouchesOfAnyOperation(t *testing.T) {
 		a.Reset()
 	}
 	t.Logf("%v", most)
+	// The dearest is a Realloc to another block: a search, a few looks at the address map
+	// for what is new, by where the system has put that, and a Free that gives half a
+	// magazine back, each slot to a slab that may become a hole. That is up to 35 as a
+	// rule. What walked along chunks or slabs would be hundreds.
 	for what, touches := range most[chunkCounts()[1]] {
-		assert.LessOrEqual(t, touches, 32, what)
+		assert.LessOrEqual(t, touches, 64, what)
 	}
 }
 
