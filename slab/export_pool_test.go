@@ -122,3 +122,13 @@ func Prefetch(base unsafe.Pointer, stride uintptr, slots uint64) { prefetch(base
 
 // Lead returns how many words c asks ahead of the one at hand.
 func (c *Scan) Lead() int { return int(c.lead) }
+
+// Leads returns how many words a scan would ask ahead in each slab.
+func (p *Pool) Leads() (words []int) {
+	for _, e := range p.dir {
+		if e.base != nil {
+			words = append(words, int(p.leadOf(e.rec)))
+		}
+	}
+	return words
+}

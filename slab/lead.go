@@ -24,10 +24,10 @@ const (
 // the slots are live, what the processor does of itself is as good; of less than one
 // in 32, finding them takes the time.
 func (p *Pool) leadOf(s *slab) uint32 {
-	if !canPrefetch || p.bytes < leadBytes || s.used > s.slots/3 || s.used < s.slots/32 {
+	if !canPrefetch || p.bytes < leadBytes || s.used > s.slots/3 || s.used < max(s.slots/32, 1) {
 		return 0
 	}
-	return (s.slots*leadSlots/64 + s.used - 1) / max(s.used, 1)
+	return (s.slots*leadSlots/64 + s.used - 1) / s.used
 }
 
 // ask prefetches what is live in word w, if it is one whose bits alone tell.

@@ -52,6 +52,26 @@ func TestScanLeads(t *testing.T) {
 	}
 }
 
+// In a slab without a live slot there is nothing to ask for, however few slots it has.
+func TestScanLeadsNowhere(t *testing.T) {
+	for _, size := range []int{64, 8 << 10, 100 << 10, 3 << 20} {
+		p, _ := newPool(t, size, 8, slab.Config{})
+		p.Allocator().PauseChecks()
+		require.NoError(t, p.Reserve(max(16, 16<<20/size)))
+		for range 2 {
+			for _, words := range p.Leads() {
+				assert.Zero(t, words, "slots of %d bytes", size)
+			}
+			q, err := p.Alloc()
+			require.NoError(t, err)
+			p.Free(q)
+			for s := p.Scan(); s.Next(); {
+				t.Error("nothing is live")
+			}
+		}
+	}
+}
+
 // TestPrefetch: whatever is asked for, it ends, and reads nothing.
 func TestPrefetch(t *testing.T) {
 	for _, slots := range []uint64{0, 1, 1 << 63, 0x8000_0001_0010_0000, ^uint64(0)} {
