@@ -325,3 +325,40 @@ func TestAllRandom(t *testing.T) {
 		})
 	}
 }
+
+// A loop that only makes objects, and frees none, may have what it makes handed out of
+// words that the scan has yet to come to.
+func TestMakingOnlyWhileIterating(t *testing.T) {
+	for _, loop := range []func(a *arena.Arena[uint64], visit func(p *uint64)){
+		func(a *arena.Arena[uint64], visit func(p *uint64)) {
+			for _, p := range a.All() {
+				visit(p)
+			}
+		},
+		func(a *arena.Arena[uint64], visit func(p *uint64)) {
+			for run := range a.Chunks() {
+				for i := range run {
+					visit(&run[i])
+				}
+			}
+		},
+	} {
+		a := newArena[uint64](t, nil)
+		var hs []arena.Handle[uint64]
+		for range 256 {
+			hs = append(hs, arena.Must(a.Insert(1)))
+		}
+		for _, h := range hs[192:] { // a whole word ahead
+			a.Remove(h)
+		}
+		made := false
+		loop(a, func(p *uint64) {
+			require.True(t, a.Owns(p))
+			if !made {
+				made = true
+				arena.Must(a.Insert(1))
+			}
+		})
+		require.NoError(t, a.Allocator().Check())
+	}
+}

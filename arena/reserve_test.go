@@ -79,3 +79,19 @@ func TestReserveTooMany(t *testing.T) {
 		arena.Must(z.Alloc())
 	}
 }
+
+// What Reserve keeps, it keeps until the allocator's Reset too.
+func TestReserveEndsWithReset(t *testing.T) {
+	al, _ := newAllocator(t, new(blocksrc.GoHeap))
+	a := newArena[[64]byte](t, al)
+	require.NoError(t, a.Reserve(10_000))
+	al.Reset()
+	var ps []*[64]byte
+	for range 10_000 {
+		ps = append(ps, arena.Must(a.Alloc()))
+	}
+	for _, p := range ps {
+		a.Free(p)
+	}
+	assert.LessOrEqual(t, a.Stats().Slabs, 2)
+}

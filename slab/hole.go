@@ -312,6 +312,16 @@ func (h *heap) tighter(c *chunk, size uint32) bool {
 	return i != 0 && i != c.prev && i != c.next && h.table.at(i).size < room
 }
 
+// largest returns how many bytes one of the largest holes has at a multiple of align.
+func (h *heap) largest(align uintptr) int {
+	if h.bins.levels == 0 {
+		return 0
+	}
+	level := bits.Len32(h.bins.levels) - 1
+	c := h.table.at(h.bins.head[level][bits.Len32(h.bins.steps[level])-1])
+	return int(c.size-min(c.size, h.padding(c, align))) << granuleShift
+}
+
 // largestHole returns the size of the largest hole in granules. It walks the
 // topmost bin, whose holes differ by less than a part in 32.
 func (h *heap) largestHole() uint32 {

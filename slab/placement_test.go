@@ -96,3 +96,24 @@ func TestNumbersAreUsedAgain(t *testing.T) {
 	assert.Equal(t, pools, morePools)
 	require.NoError(t, a.Close())
 }
+
+// Slabs whose slots are not a power of two of bytes, and too many for it, leave a rest of
+// each block, which is to be used before there is another block.
+func TestSlabsTileBlocks(t *testing.T) {
+	const n = 100_000
+	for _, size := range []int{24, 40, 48, 56, 100} {
+		p, _ := newPool(t, size, 8, slab.Config{})
+		p.Allocator().PauseChecks()
+		for range n {
+			_, err := p.AllocUninitialized()
+			require.NoError(t, err)
+		}
+		s := p.Allocator().Stats()
+		t.Logf("%d bytes: held %.3f of what is live, %d slabs in %d blocks, %d bytes in %d holes", size,
+			float64(s.Held)/float64(s.Live), s.Slabs, s.Blocks, s.HoleBytes, s.Holes)
+		// One hole may be the next slab, which is an eighth; a block's rest is less than an
+		// eighth of a slab.
+		assert.Less(t, s.HoleBytes-s.LargestHole, s.Live/50, "%d bytes", size)
+		require.NoError(t, p.Allocator().Check())
+	}
+}

@@ -122,7 +122,10 @@ func (p *Pool) putAny(e *place, slot uint32) {
 		return
 	}
 	if n := bits.OnesCount64(p.group.Slots); n != 0 && e.rec.summary != 0 && int(e.rec.used) > n+1 {
-		p.shelve(e, e.rec, slot) // it has others in use, if all of the group is of it
+		// It has others in use, if all of the group is of it. What is below would do as
+		// well, but a pool of a few dozen comes here all the time, and it is a quarter
+		// faster to free some and make as many.
+		p.shelve(e, e.rec, slot)
 		return
 	}
 	if p.group.Slots == 0 || e.rec.used == 1 || p.Len() == 1 {
