@@ -43,7 +43,7 @@ func (f *fallback) Acquire(size, align int) ([]byte, error) {
 	if len(f.srcs) == 0 {
 		return nil, fmt.Errorf("blocksrc: no sources to fall back on: %w", ErrExhausted)
 	}
-	var refusals []error
+	var all []error
 	for _, src := range f.srcs {
 		block, err := src.Acquire(size, align)
 		switch {
@@ -53,19 +53,28 @@ func (f *fallback) Acquire(size, align int) ([]byte, error) {
 		case !errors.Is(err, ErrExhausted) && !errors.Is(err, errors.ErrUnsupported):
 			return nil, err
 		}
-		refusals = append(refusals, err)
+		all = append(all, err)
 	}
-	if slices.ContainsFunc(refusals, forNow) {
-		for i, err := range refusals {
-			refusals[i] = notForEver{err}
+	if slices.ContainsFunc(all, forNow) {
+		for i, err := range all {
+			all[i] = notForEver{err}
 		}
 	}
-	all := refusals[0]
-	for _, err := range refusals[1:] {
-		all = fmt.Errorf("%w; %w", all, err)
-	}
-	return nil, fmt.Errorf("blocksrc: none of %d sources has room: %w", len(f.srcs), all)
+	return nil, &noneHasRoom{all}
 }
+
+// noneHasRoom is what all sources said, an error whose text is made when it is read.
+type noneHasRoom struct{ all []error }
+
+func (e *noneHasRoom) Error() string {
+	text := fmt.Sprintf("blocksrc: none of %d sources has room: %v", len(e.all), e.all[0])
+	for _, err := range e.all[1:] {
+		text += "; " + err.Error()
+	}
+	return text
+}
+
+func (e *noneHasRoom) Unwrap() []error { return e.all }
 
 // forNow tells whether the source that said err may have room later.
 func forNow(err error) bool { return errors.Is(err, ErrExhausted) && !errors.Is(err, ErrInvalid) }

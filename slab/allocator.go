@@ -190,7 +190,7 @@ func (a *Allocator) alloc(size, align int) (b []byte, dirty uintptr, err error) 
 	}
 	switch {
 	case size < 0 || align < 0 || align&(align-1) != 0:
-		return nil, 0, fmt.Errorf("%w: size %d, align %d", ErrInvalid, size, align)
+		return nil, 0, because(ErrInvalid, "size %d, align %d", size, align)
 	case size == 0:
 		return []byte{}, 0, nil
 	}
@@ -248,7 +248,7 @@ func (a *Allocator) allocSlot(c *class, size int) (b []byte, dirty uintptr) {
 // there is no block to be had for it alone.
 func (a *Allocator) allocRange(size, align int) (b []byte, dirty uintptr, err error) {
 	if uint64(size) > maxBlockBytes || uint64(align) > maxBlockBytes {
-		return nil, 0, fmt.Errorf("%w: %d bytes aligned to %d", ErrTooLarge, size, align)
+		return nil, 0, because(ErrTooLarge, "%d bytes aligned to %d", size, align)
 	}
 	n := (max(uint64(size), window) + granule - 1) >> granuleShift // one start to a window
 	large := uint64(size) >= uint64(a.cfg.LargeSize) || n<<granuleShift+uint64(align) > uint64(a.cfg.MaxBlockSize)

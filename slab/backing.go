@@ -2,7 +2,6 @@ package slab
 
 import (
 	"errors"
-	"fmt"
 	"unsafe"
 )
 
@@ -101,7 +100,7 @@ func (a *Allocator) allocMeta(size uint32) (uint32, error) {
 		i, err = a.meta.alloc(n, granule, chunkRecord)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("slab: records: %w", err)
+		return 0, &refusal{format: "slab: records: %[2]v", err: err}
 	}
 	return i, nil
 }

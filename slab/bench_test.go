@@ -133,3 +133,28 @@ func BenchmarkHeld(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkRefused asks for what there is no memory for, as a cache does that frees what
+// it can spare only when it is refused.
+func BenchmarkRefused(b *testing.B) {
+	for _, size := range []int{40, 4000} {
+		b.Run(fmt.Sprintf("size=%d", size), func(b *testing.B) {
+			src := blocksrc.Fallback(blocksrc.NewBuffer(make([]byte, 1<<20)), blocksrc.Limit(new(blocksrc.GoHeap), 1<<20))
+			a, err := slab.New(slab.Config{Source: src})
+			require.NoError(b, err)
+			p, err := slab.NewPool(a, size, 8)
+			require.NoError(b, err)
+			for err == nil {
+				_, err = p.Alloc()
+			}
+			b.ReportAllocs()
+			before := a.Stats().Refused
+			for b.Loop() {
+				_, err = p.Alloc()
+			}
+			require.ErrorIs(b, err, slab.ErrExhausted)
+			b.ReportMetric(float64(a.Stats().Refused-before)/float64(b.N), "refusals/op")
+			require.NoError(b, a.Close())
+		})
+	}
+}

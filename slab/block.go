@@ -242,7 +242,7 @@ func (h *heap) acquire(size, align int) (uint32, error) {
 	}
 	if err != nil {
 		h.failures++
-		return 0, fmt.Errorf("slab: acquiring a block of %d bytes: %w", size, err)
+		return 0, &refusal{format: "slab: acquiring a block of %d bytes: %v", n: size, err: err}
 	}
 	base := unsafe.Pointer(unsafe.SliceData(mem))
 	at, taken := h.search(uintptr(base), len(mem))
@@ -274,6 +274,18 @@ func (h *heap) acquire(size, align int) (uint32, error) {
 	h.onGrow()
 	return h.enter(block{mem: mem, base: base, size: uint32(uint64(len(mem)) >> granuleShift)}, at), nil
 }
+
+// refusal is an error whose text is made when it is read: before a request is served, or
+// refused, the source may have refused a dozen times.
+type refusal struct {
+	_      [0]func() // no two are compared, and no code is needed for it
+	format string    // of n and err
+	n      int
+	err    error
+}
+
+func (r *refusal) Error() string { return fmt.Sprintf(r.format, r.n, r.err) }
+func (r *refusal) Unwrap() error { return r.err }
 
 // enter gives a block a number and its place in the order of addresses.
 func (h *heap) enter(b block, at int) (i uint32) {

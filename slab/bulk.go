@@ -1,9 +1,6 @@
 package slab
 
-import (
-	"fmt"
-	"math/bits"
-)
+import "math/bits"
 
 // What a pool does with many slots at once.
 
@@ -29,9 +26,9 @@ func (p *Pool) Room(n int) error {
 	}
 	switch {
 	case n < 0:
-		return fmt.Errorf("%w: room for %d", ErrInvalid, n)
+		return because(ErrInvalid, "room for %d", n)
 	case uint64(n) > 1<<32-1 || n > maxInt-p.Len() || uint64(n) > maxBlockBytes/uint64(p.stride)*maxSeq:
-		return fmt.Errorf("%w: room for %d", ErrTooLarge, n)
+		return because(ErrTooLarge, "room for %d", n)
 	}
 	if n <= p.slots-p.Len() {
 		return nil

@@ -1,7 +1,6 @@
 package slab
 
 import (
-	"fmt"
 	"math/bits"
 	"unsafe"
 )
@@ -254,7 +253,7 @@ func (c *cache) bytesFor(slots uint32) int {
 func (c *cache) newSlab(slots uint32, size int) (uint32, error) {
 	a := c.a
 	if c.generations && a.pool(c.id).full() {
-		return 0, fmt.Errorf("%w: the pool has %d slabs", ErrTooLarge, maxSeq)
+		return 0, because(ErrTooLarge, "the pool has %d slabs", maxSeq)
 	}
 	rec, _, err := a.allocRecord(recordBytes(slots, c.generations))
 	if err != nil {

@@ -140,8 +140,8 @@ func (h *heap) findHole(size uint32, align uintptr) uint32 {
 func (h *heap) searchAll(size uint32, align uintptr, also func(c *chunk, pad uint32) bool) (i, pad uint32) {
 	level, step := binOf(size)
 	for ; level < binLevels; level, step = level+1, 0 {
-		for ; step < binSteps; step++ {
-			for i := h.bins.head[level][step]; i != 0; {
+		for m := h.bins.steps[level] >> step << step; m != 0; m &= m - 1 {
+			for i := h.bins.head[level][bits.TrailingZeros32(m)]; i != 0; {
 				c := h.table.at(i)
 				pad := h.padding(c, align)
 				for to := uintptr(1 << rowShift); c.size >= pad && c.size-pad >= size; to = 1 << regionShift {

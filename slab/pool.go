@@ -74,9 +74,9 @@ func (p *Pool) Init(a *Allocator, size, align int) error {
 	case a.state() != nil:
 		return a.state()
 	case size < 0 || align < 0 || align&(align-1) != 0:
-		return fmt.Errorf("%w: size %d, align %d", ErrInvalid, size, align)
+		return because(ErrInvalid, "size %d, align %d", size, align)
 	case uint64(max(size, 1))+uint64(align)+window > maxBlockBytes:
-		return fmt.Errorf("%w: slots of %d bytes aligned to %d", ErrTooLarge, size, align)
+		return because(ErrTooLarge, "slots of %d bytes aligned to %d", size, align)
 	}
 	id := len(a.pools)
 	if n := len(a.vacantPools) - 1; n >= 0 {

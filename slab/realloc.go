@@ -1,9 +1,6 @@
 package slab
 
-import (
-	"fmt"
-	"unsafe"
-)
+import "unsafe"
 
 // Realloc changes the size of an allocation, in place when that can be done: a
 // slot has its class's room, a chunk can be cut or can grow into a hole behind
@@ -37,7 +34,7 @@ func (a *Allocator) Realloc(b []byte, size int) ([]byte, error) {
 	case a.closed:
 		a.misuse(op, addrOf(b), cap(b), anyClass)
 	case size < 0:
-		return nil, fmt.Errorf("%w: size %d", ErrInvalid, size)
+		return nil, because(ErrInvalid, "size %d", size)
 	case size == 0:
 		a.free(b, op)
 		a.after()
