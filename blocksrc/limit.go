@@ -50,7 +50,7 @@ func (l *limit) Acquire(size, align int) ([]byte, error) {
 	if !ok {
 		return nil, errBeyond(size, align)
 	}
-	if err := l.reserve(need, size); err != nil {
+	if err := l.reserve(need, size, need > l.max); err != nil {
 		return nil, err
 	}
 	block, err := l.src.Acquire(size, align)
@@ -58,9 +58,11 @@ func (l *limit) Acquire(size, align int) ([]byte, error) {
 		l.count(-need)
 		return nil, err
 	}
-	if err := l.reserve(len(block)-need, len(block)); err != nil {
+	if err := l.reserve(len(block)-need, len(block), false); err != nil { // the next may have less
 		l.count(len(block) - need) // held it is, until src has it back
-		l.giveBack(block)
+		if e := l.giveBack(block); e != nil {
+			err = fmt.Errorf("%w; and its source did not take it back: %w", err, e)
+		}
 		return nil, err
 	}
 	l.out.add(block, nil)
@@ -95,16 +97,31 @@ func (l *limit) Granularity() int { return Granularity(l.src) }
 
 func (l *limit) Zeroed() bool { return Zeroed(l.src) }
 
-// reserve takes n more bytes of the budget, or fewer if n is negative.
-func (l *limit) reserve(n, asked int) error {
+// reserve takes n more bytes of the budget, or fewer if n is negative. If it cannot, never
+// tells whether that will be so for ever.
+func (l *limit) reserve(n, asked int, never bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if n > 0 && n > l.max-l.held {
-		return fmt.Errorf("blocksrc: limit of %d bytes, %d held, asked for %d: %w", l.max, l.held, asked, exhausted(n > l.max))
+		return &overLimit{max: l.max, held: l.held, asked: asked, err: exhausted(never)}
 	}
 	l.held += n
 	return nil
 }
+
+// overLimit is an error whose text is made when it is read: a program that lives at its
+// limit is refused all the time, and does not read it.
+type overLimit struct {
+	_                [0]func() // no two are compared, and no code is needed for it
+	max, held, asked int
+	err              error
+}
+
+func (e *overLimit) Error() string {
+	return fmt.Sprintf("blocksrc: limit of %d bytes, %d held, asked for %d: %v", e.max, e.held, e.asked, e.err)
+}
+
+func (e *overLimit) Unwrap() error { return e.err }
 
 func (l *limit) count(n int) {
 	l.mu.Lock()
@@ -113,18 +130,21 @@ func (l *limit) count(n int) {
 }
 
 // giveBack returns to src blocks that are counted but that nobody may have. One
-// that src refuses stays counted and is offered again at the next call.
-func (l *limit) giveBack(blocks ...[]byte) {
+// that src refuses stays counted and is offered again at the next call. The error is that
+// of the last of those.
+func (l *limit) giveBack(blocks ...[]byte) (refused error) {
 	for _, block := range blocks {
 		err := l.src.Release(block)
 		l.mu.Lock()
 		if stillHeld(err) {
 			l.stuck = append(l.stuck, block)
+			refused = err
 		} else {
 			l.held -= len(block)
 		}
 		l.mu.Unlock()
 	}
+	return refused
 }
 
 func (l *limit) unstick() {
@@ -132,5 +152,5 @@ func (l *limit) unstick() {
 	stuck := l.stuck
 	l.stuck = nil
 	l.mu.Unlock()
-	l.giveBack(stuck...)
+	_ = l.giveBack(stuck...)
 }

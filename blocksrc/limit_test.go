@@ -78,6 +78,29 @@ func TestLimitGivesBackWhatIsTooMuch(t *testing.T) {
 	assert.NoError(t, counting.Leaks())
 }
 
+// paged gives whole pages.
+type paged struct{ blocksrc.Source }
+
+func (p paged) Acquire(size, align int) ([]byte, error) {
+	return p.Source.Acquire((size+4095)&^4095, align)
+}
+
+// That one block is more than all of the budget says nothing of the next.
+func TestLimitNeverSaysNeverOfABlock(t *testing.T) {
+	src := blocksrc.Limit(blocksrc.Fallback(blocksrc.NewBuffer(make([]byte, 2048)), paged{heap()}), 3000)
+	a, err := src.Acquire(1500, 0)
+	require.NoError(t, err, "from the buffer")
+	_, err = src.Acquire(1000, 0)
+	require.ErrorIs(t, err, blocksrc.ErrExhausted, "a page")
+	assert.NotErrorIs(t, err, blocksrc.ErrInvalid)
+	require.NoError(t, src.Release(a))
+	a, err = src.Acquire(1000, 0)
+	require.NoError(t, err)
+	require.NoError(t, src.Release(a))
+	_, err = src.Acquire(3001, 0)
+	assert.ErrorIs(t, err, blocksrc.ErrInvalid, "never")
+}
+
 // What is too much and cannot be given back is counted and offered again.
 func TestLimitKeepsTryingToGiveBack(t *testing.T) {
 	counting := &blocksrctest.Counting{Source: heap()}
@@ -85,6 +108,7 @@ func TestLimitKeepsTryingToGiveBack(t *testing.T) {
 	src := blocksrc.Limit(generous{failing}, 1000)
 	_, err := src.Acquire(512, 0)
 	require.ErrorIs(t, err, blocksrc.ErrExhausted)
+	require.ErrorIs(t, err, blocksrctest.ErrInjected)
 	stuck, held := blocksrc.Stuck(src)
 	assert.Equal(t, [2]int{1024, 1024}, [2]int{stuck, held})
 	a, err := src.Acquire(64, 0)
