@@ -92,8 +92,8 @@ const (
 )
 
 // A Sim is a [Kernel] in Go, for development and tests on any system. It has 640 MiB at
-// most for all blocks, and aligns to 16 MiB at most, whatever its console has. Its blocks
-// are Go byte slices, so the race detector watches them; they never lie better
+// most for all blocks, and aligns to 16 MiB at most, whatever its console has; an alignment
+// beyond the granule takes twice as much again. Its blocks are Go byte slices, so the race detector watches them; they never lie better
 // aligned than was asked for. It is goroutine-safe; NewSim makes one.
 //
 // A block's place in the console's address space is simulated too: see space.go.
@@ -118,6 +118,7 @@ type simBlock struct {
 	pool Pool
 	at   span   // in the console's address space
 	mem  []byte // exactly the block
+	cost int64  // bytes of Go's memory, with what an alignment takes
 }
 
 type poolCount struct {
@@ -184,7 +185,7 @@ func (s *Sim) Free(uid UID) Code {
 	p.held -= int64(len(b.mem))
 	p.blocks--
 	p.lost += int64(len(b.mem)) - v3kStruct
-	s.bytes -= int64(len(b.mem))
+	s.bytes -= b.cost
 	fill(b.mem, FreedByte)
 	return OK
 }

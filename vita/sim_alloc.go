@@ -90,10 +90,14 @@ func (s *Sim) place(r request) (UID, Code) {
 			return 0, NoMemory
 		}
 	}
-	if s.bytes+int64(size) > maxSimBytes || align > maxSimAlign {
+	cost := int64(size)
+	if align > r.unit {
+		cost += 2 * int64(align)
+	}
+	if align > maxSimAlign || s.bytes+cost > maxSimBytes {
 		return 0, s.exhausted(r.pool)
 	}
-	b := &simBlock{name: r.name, t: r.t, pool: r.pool}
+	b := &simBlock{name: r.name, t: r.t, pool: r.pool, cost: cost}
 	var ok bool
 	if b.at, ok = s.space.take(s.window(r.t, r.pool), room, spaceAlign, b); !ok {
 		return 0, s.noAddresses(r.pool)
@@ -106,7 +110,7 @@ func (s *Sim) place(r request) (UID, Code) {
 		b.uid = s.uids.get(s.con.Profile)
 	}
 	s.blocks[b.uid] = b
-	s.bytes += int64(size)
+	s.bytes += cost
 	p := &s.pools[r.pool]
 	p.held += int64(size)
 	p.peak = max(p.peak, p.held)

@@ -91,6 +91,29 @@ func TestSimLargestIsTrue(t *testing.T) {
 	assert.Equal(t, vita.NoFreePhysicalPage, code)
 }
 
+// What an alignment takes of Go's memory counts too.
+func TestSimAlignmentsCount(t *testing.T) {
+	for _, profile := range []vita.Profile{vita.Hardware, vita.Vita3K} {
+		s := vita.NewSim(vita.Console{Profile: profile})
+		var uids []vita.UID
+		for _, mt := range []vita.MemType{vita.UserRW, vita.UserNCRW, vita.CDRAMRW} {
+			for {
+				uid, code := s.Alloc("far", mt, 256*kib, 16*mib)
+				if code != vita.OK {
+					break
+				}
+				uids = append(uids, uid)
+			}
+		}
+		assert.InDelta(t, 18, len(uids), 2, "%v", profile)
+		for _, uid := range uids {
+			require.Equal(t, vita.OK, s.Free(uid))
+		}
+		_, code := s.Alloc("near", vita.UserRW, 64*mib, 0)
+		assert.Equal(t, vita.OK, code, "all of it is back")
+	}
+}
+
 // Video memory has more addresses than there is of it: pieces are no loss.
 func TestSimCDRAMPiecesAreNoLoss(t *testing.T) {
 	s := vita.NewSim(vita.Console{CDRAM: 4 * mib})

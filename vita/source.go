@@ -300,6 +300,7 @@ func (s *Source) giveBack(block []byte, l lease) {
 	defer s.mu.Unlock()
 	s.out[address(block)] = l
 	s.stats.Held += l.whole
+	s.stats.PeakHeld = max(s.stats.PeakHeld, s.stats.Held) // others may have come meanwhile
 }
 
 func (s *Source) refuse() {

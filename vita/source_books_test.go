@@ -116,6 +116,36 @@ func TestSourceStats(t *testing.T) {
 	require.NoError(t, src.Release(b))
 }
 
+// freeing does something while it frees, and does not.
+type freeing struct {
+	vita.Kernel
+	do func()
+}
+
+func (f *freeing) Free(uid vita.UID) vita.Code {
+	if f.do == nil {
+		return f.Kernel.Free(uid)
+	}
+	f.do()
+	f.do = nil
+	return vita.BlockInUse
+}
+
+// What is not freed after all is held together with what was acquired meanwhile.
+func TestSourcePeakOfWhatStays(t *testing.T) {
+	k := &freeing{Kernel: vita.NewSim(testConsole(vita.Hardware))}
+	src := &vita.Source{Kernel: k}
+	a, err := src.Acquire(mib, 0)
+	require.NoError(t, err)
+	var b []byte
+	k.do = func() { b, err = src.Acquire(mib, 0) }
+	require.ErrorIs(t, src.Release(a), vita.BlockInUse)
+	require.NoError(t, err)
+	assert.Equal(t, [2]int{2 * mib, 2 * mib}, [2]int{src.Stats().Held, src.Stats().PeakHeld})
+	require.NoError(t, src.Release(a))
+	require.NoError(t, src.Release(b))
+}
+
 // The largest requests that the kernel is still asked for: it refuses them for want
 // of room, and there may be room one day.
 func TestSourceLargestRequests(t *testing.T) {
