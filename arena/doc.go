@@ -43,7 +43,8 @@
 //	Free of an address inside an object      panic: address inside an allocation
 //	Free of memory from elsewhere, also of   panic: not allocated here
 //	  another arena on the same allocator
-//	Handle of an object that was freed       panic: free already
+//	Handle of an object that was freed       panic: free already, or not allocated here
+//	                                         once the slab has gone back
 //	Free or Handle after Close               panic; Remove, Get: false
 //	Get, Remove with a stale handle          false, for certain
 //	… with a handle from a reused slot       false, for certain: a slot whose generation
@@ -64,10 +65,16 @@
 // the source asked, once or, where it refuses, a dozen times for ever less. A first object
 // that makes the arena's own allocator waits for two blocks from the system, and closing
 // gives them back: where arenas come and go, New with an allocator that stays takes a
-// twentieth of the time for a few objects. An object
-// takes its size, 4 bytes for its generation, a bit, and 0.4 % for finding it by its
-// address; that is outside the Go heap, but for up to 0.8 % more, 4 KiB at least, once
-// objects are freed by pointer.
+// twentieth of the time for a few objects. To be refused takes ten microseconds and more,
+// for every way out is tried before: a cache that knows how many objects it may have does
+// better to count them than to wait for ErrExhausted.
+//
+// An object takes its size, 4 bytes for its generation, a bit, and 0.4 % for finding it by
+// its address; that is outside the Go heap, but for up to 0.8 % more, 4 KiB at least, once
+// objects are freed by pointer. Besides, there is what is held for the next: 128 KiB at
+// least, and a tenth to a fifth of what is live while that is a few MiB. Objects of 64
+// bytes, with all of that, take 1.19 times as much if there are a hundred thousand, 1.10 if
+// a million, 1.07 if ten million; of 48 bytes 1.19, 1.10 and 1.09.
 //
 // Nothing here is goroutine-safe: an arena, and all arenas on one allocator, belong to
 // one goroutine at a time. What changes nothing is Get, and Len: any number of

@@ -249,7 +249,11 @@ func TestBufferSaysWhatIsLeft(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, src.Release(a))
 	assert.Equal(t, 4096-1008, src.Available())
-	assert.Equal(t, 4096-2016, src.Largest())
+	assert.Equal(t, 4096-2016, src.Largest(), "the last")
+	b, err := src.Acquire(2080, 0)
+	require.NoError(t, err)
+	assert.Equal(t, 1008, src.Largest(), "the first")
+	require.NoError(t, src.Release(b))
 	_, err = src.Acquire(3000, 32)
 	assert.EqualError(t, err, "blocksrc: buffer of 4096 bytes, 3088 free, largest hole 2080, asked for 3000 at a multiple of 32: source exhausted")
 	for _, r := range [][2]int{{math.MaxInt, 0}, {1, math.MaxInt/2 + 1}} {

@@ -27,7 +27,8 @@ import (
 // [Limit] for a budget.
 //
 // Under js, wasip1, plan9, TinyGo and the build tag vita there is no such memory:
-// every Acquire returns an error wrapping errors.ErrUnsupported.
+// every Acquire that another source could serve returns an error wrapping
+// errors.ErrUnsupported.
 type Mmap struct {
 	// HugePages makes blocks multiples of 2 MiB, aligned to 2 MiB, and asks
 	// Linux to back them with huge pages, which saves TLB misses on large
@@ -60,8 +61,8 @@ func (l *loan) mapping() []byte {
 const addressSpace = 1 << 60
 
 // Acquire implements [Source]. It costs a system call, two more on Unix for an
-// alignment beyond the granularity, three in all on Windows. Physical memory
-// comes with the first touch.
+// alignment beyond a page, as all blocks have with HugePages, and one for asking for
+// those; three in all on Windows. Physical memory comes with the first touch.
 func (m Mmap) Acquire(size, align int) ([]byte, error) {
 	if err := CheckRequest(size, align); err != nil {
 		return nil, err

@@ -90,7 +90,12 @@ func (a *Allocator) gain(n uintptr) {
 //
 // It takes constant time, besides the clearing, unless the source must be asked.
 // The error wraps ErrInvalid, ErrTooLarge, ErrClosed, or what the source said,
-// such as blocksrc.ErrExhausted; nothing that is live has changed then.
+// such as blocksrc.ErrExhausted; nothing that is live has changed then. A refusal for want
+// of memory takes ten microseconds and more, for every way out is tried before. If it is
+// blocksrc.ErrInvalid too, the source can never serve it: to free something will not help.
+//
+// Append to the slice beyond its capacity makes another on Go's heap, which is not for
+// Free, and leaves this one allocated: Realloc is what makes it longer.
 func (a *Allocator) Alloc(size, align int) ([]byte, error) {
 	if n := classBits(size, align); n < smallMax && align&(align-1) == 0 {
 		if c := a.classes[classOf[n+1]&classMask]; c.count != 0 {

@@ -28,6 +28,7 @@ func (p *Pool) Room(n int) error {
 	case n < 0:
 		return because(ErrInvalid, "room for %d", n)
 	case uint64(n) > 1<<32-1 || n > maxInt-p.Len() || uint64(n) > maxBlockBytes/uint64(p.stride)*maxSeq:
+		p.a.failures++
 		return because(ErrTooLarge, "room for %d", n)
 	}
 	if n <= p.slots-p.Len() {

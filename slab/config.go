@@ -10,7 +10,8 @@ import (
 // Errors for what the world may do. What a program does wrong is a panic with a
 // *MisuseError instead.
 var (
-	// ErrExhausted is blocksrc.ErrExhausted: there is no memory for the request.
+	// ErrExhausted is blocksrc.ErrExhausted: there is no memory for the request, or never
+	// will be if the error is blocksrc.ErrInvalid too, which is not ErrInvalid.
 	ErrExhausted = blocksrc.ErrExhausted
 	// ErrClosed is returned by everything that allocates, after Close.
 	ErrClosed = errors.New("slab: closed")

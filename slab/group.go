@@ -81,7 +81,7 @@ func (p *Pool) take() (q unsafe.Pointer, fresh bool, err error) {
 }
 
 // TakeGroup takes up to n slots that are among 64 neighbours; at least one if n
-// is not 0. They are not cleared, and have no names until HandleAt gives them some.
+// is more than 0. They are not cleared, and have no names until HandleAt gives them some.
 // Room beforehand makes it infallible.
 func (p *Pool) TakeGroup(n int) (Group, error) {
 	if n <= 0 {

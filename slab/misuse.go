@@ -56,7 +56,7 @@ type MisuseError struct {
 	Op     string // what was called of package slab: "Pool.Free" for Arena.Free
 	Name   string // of the allocator, from Config
 	Addr   uintptr
-	Size   int // what the caller passed: the capacity of its slice, a pool's slot size
+	Size   int // what the caller passed: the capacity of its slice, a pool's slot with its padding
 	Want   int // what is right, if that is known
 }
 

@@ -148,7 +148,7 @@ func (p *Pool) Insert() (unsafe.Pointer, Handle, error) {
 // bad panics with the reason why q is no live slot of p.
 func (p *Pool) bad(op string, q unsafe.Pointer) {
 	if p.a == nil || p.closed {
-		e := &MisuseError{Misuse: Foreign, Op: op, Addr: uintptr(q), Size: p.size}
+		e := &MisuseError{Misuse: Foreign, Op: op, Addr: uintptr(q), Size: int(p.stride)}
 		if p.closed {
 			e.Misuse = UseAfterClose
 		}

@@ -261,3 +261,13 @@ func TestFullSlabIsFilledFirst(t *testing.T) {
 	place, _ := h.Index()
 	require.Equal(t, uint32(1), place)
 }
+
+// Room that no memory could make is a failure like any other.
+func TestRoomTooLargeIsAFailure(t *testing.T) {
+	p, _ := newPool(t, 1<<20, 8, slab.Config{})
+	require.ErrorIs(t, p.Room(math.MaxInt), slab.ErrTooLarge)
+	require.ErrorIs(t, p.Reserve(math.MaxInt), slab.ErrTooLarge)
+	require.EqualValues(t, 2, p.Allocator().Stats().Failures)
+	require.ErrorIs(t, p.Room(-1), slab.ErrInvalid)
+	require.EqualValues(t, 2, p.Allocator().Stats().Failures, "a mistake")
+}

@@ -41,9 +41,10 @@ func (a *Allocator) OnReset(f func()) (cancel func()) {
 }
 
 // Reset frees everything that was allocated from a, also in pools, arenas and
-// regions on it, and keeps the blocks for what comes next. Handles from before
-// name nothing any more; pointers and slices from before must not be used. It
-// takes time in proportion to the number of blocks, slabs and chunks.
+// regions on it, and keeps the blocks for what comes next, but for those that a large
+// request had for itself. Handles from before name nothing any more; pointers and slices
+// from before must not be used. It takes time in proportion to the number of blocks, slabs
+// and chunks.
 func (a *Allocator) Reset() {
 	if a.closed {
 		return

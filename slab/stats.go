@@ -31,7 +31,7 @@ type Stats struct {
 
 	Allocs   uint64 // since New; pools count their slots
 	Frees    uint64
-	Failures uint64 // allocations refused for want of memory, or as too large
+	Failures uint64 // allocations refused for want of memory, or as too large, if a Region's it may have tried again
 	Refused  uint64 // calls of a source that failed, also those that a smaller block made good
 	Retired  int    // slots of pools never to be used again
 	Pools    int

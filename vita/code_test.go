@@ -68,6 +68,7 @@ func TestMemType(t *testing.T) {
 	}
 	assert.Equal(t, "CDRAM", vita.CDRAMPool.String())
 	assert.Equal(t, "pool 9", vita.Pool(9).String())
+	assert.Equal(t, "pool 6", vita.Pool(6).String())
 }
 
 // The types, as the SDK has them.

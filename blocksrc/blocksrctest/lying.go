@@ -38,7 +38,7 @@ func (l Lie) String() string {
 type Lying struct {
 	Source blocksrc.Source
 	Lie    Lie
-	From   int // calls of Acquire below this number, from 1, are honest
+	From   int // calls of Acquire below this number, from 1, are honest, but for what Dirty says
 
 	mu    sync.Mutex
 	calls int

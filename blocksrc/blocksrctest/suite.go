@@ -14,12 +14,12 @@ import (
 )
 
 // Test checks that src keeps the contract of [blocksrc.Source], and of the
-// optional interfaces that it implements, and returns an error that lists every
-// breach it found, or nil; a source that does not even give a first block as it should
+// optional interfaces that it implements, and returns an error that lists the
+// breaches it found, five of a kind, or nil; a source that does not even give a first block as it should
 // is asked for no more. It needs no testing.T, so a program can ask too.
 //
-// It takes a second at most, holds some 20 MiB, or two dozen times the granularity
-// where that is more, writes to every block it gets, and gives all of them back. Nobody
+// It takes a second or so, and holds some 20 MiB, both in proportion more where the
+// granularity is beyond 1 MiB, writes to every block it gets, and gives all of them back. Nobody
 // else may use src meanwhile. A source with no room for something is not at fault as
 // long as it says so with [blocksrc.ErrExhausted]; one that cannot give a single byte is. A source that
 // forgets to take blocks back is found out only if it is finite, with room for at

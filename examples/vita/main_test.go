@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"errors"
+	"math"
+	"os"
 	"strings"
 	"testing"
 
@@ -59,6 +61,20 @@ func TestGame(t *testing.T) {
 		assert.Regexp(t, `\nfragmentation of textures after a level: 0\.\d\d\d at most`, second)
 		assert.Regexp(t, `5 levels, 15000000 sparks born, 14963000 died`, second)
 	}
+}
+
+// README shows what the game ends with, which is the same on every 64-bit machine.
+func TestReadmeShowsTheEnd(t *testing.T) {
+	if _, err := vita.Native(); testing.Short() || err == nil || math.MaxInt == math.MaxInt32 {
+		t.Skip("ten minutes of the simulation, with records of 64 bits")
+	}
+	stdout, _, status := start()
+	require.Zero(t, status)
+	_, end, _ := strings.Cut(stdout, "\nend ")
+	table, _, _ := strings.Cut(end, "\n\n")
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	assert.Contains(t, string(readme), "\nend "+table+"\n```\n")
 }
 
 func TestWrongUse(t *testing.T) {
@@ -172,6 +188,47 @@ func TestKernelFails(t *testing.T) {
 		require.ErrorIs(t, err, vita.InvalidUID)
 		_ = g.close()
 		require.NoError(t, g.sim.Leaks())
+	}
+}
+
+// What the sparks' memory, the list's or the enemies' refuses ends the game.
+func TestRefusalsAreToldOf(t *testing.T) {
+	for what, c := range map[string]func(g *game) error{
+		"a spark":          func(g *game) error { return g.sparks.Close() },
+		"the list to draw": func(g *game) error { return g.scratch.Close() },
+		"an enemy": func(g *game) error {
+			g.enemies.Remove(g.targets[3])
+			return g.enemies.Close()
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			g := simulated(t)
+			require.NoError(t, c(g))
+			assert.ErrorContains(t, g.frame(), what)
+		})
+	}
+}
+
+// Where an enemy has died another is put, in the same frame.
+func TestEnemiesComeBack(t *testing.T) {
+	g := simulated(t)
+	for _, h := range g.targets[:5] {
+		require.True(t, g.enemies.Remove(h))
+	}
+	require.NoError(t, g.frame())
+	assert.Equal(t, enemiesPerLevel, g.enemies.Len())
+	for _, h := range g.targets {
+		_, ok := g.enemies.Get(h)
+		assert.True(t, ok)
+	}
+}
+
+// The least and the most budget.
+func TestBudgets(t *testing.T) {
+	for _, mib := range []string{"32", "192"} {
+		stdout, stderr, status := start("-frames", "30", "-budget", mib)
+		assert.Zero(t, status, stderr)
+		assert.Contains(t, stdout, "all "+strings.Repeat(" ", 9-len(mib))+mib+".00 MiB")
 	}
 }
 

@@ -1,0 +1,58 @@
+package slab_test
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/vita-go/deblockator/blocksrc"
+	"github.com/vita-go/deblockator/slab"
+)
+
+// Messages of any size, within a budget of 1 MiB: half of it set aside at start-up, the
+// rest from Go's heap. When there is no room, the oldest go.
+func Example() {
+	reserved := blocksrc.NewBuffer(make([]byte, 512<<10))
+	more := blocksrc.Limit(new(blocksrc.GoHeap), 512<<10)
+	a, err := slab.New(slab.Config{Name: "messages", Source: blocksrc.Fallback(reserved, more)})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer a.Close()
+
+	var messages [][]byte
+	dropped := 0
+	for i := range 2000 {
+		size := 100 + i*7%2000
+		b, err := a.Alloc(size, 1)
+		for errors.Is(err, slab.ErrExhausted) && len(messages) > 0 {
+			a.Free(messages[0])
+			messages, dropped = messages[1:], dropped+1
+			b, err = a.Alloc(size, 1)
+		}
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		messages = append(messages, b)
+	}
+	s := a.Stats()
+	fmt.Println("some were dropped:", dropped > 0, "most of the budget is in use:", s.Live > 768<<10, "and no more:", s.Held <= 1<<20)
+
+	// A shorter one keeps its bytes, and so does a longer one; what append makes, beyond
+	// the capacity, is on Go's heap.
+	messages[0][0] = '!'
+	if messages[0], err = a.Realloc(messages[0], 50); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("%c\n", messages[0][0])
+	for _, b := range messages {
+		a.Free(b)
+	}
+	fmt.Println("live:", a.Stats().Live, "check:", a.Check())
+	// Output:
+	// some were dropped: true most of the budget is in use: true and no more: true
+	// !
+	// live: 0 check: <nil>
+}
