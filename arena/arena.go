@@ -207,8 +207,22 @@ func (a *Arena[T]) InsertN(vs []T, hs []Handle[T]) ([]Handle[T], error) {
 		if err != nil {
 			panic(fmt.Errorf("arena: there is no room for what room was made for: %w", err))
 		}
-		k := 0
-		for m := g.Slots; m != 0; m &= m - 1 {
+		m, k := g.Slots, 0
+		if m&(m+m&-m) == 0 {
+			// Neighbours, as all slots of a new slab are: to look for each takes longer
+			// than all else.
+			i := bits.TrailingZeros64(m)
+			k = bits.TrailingZeros64(^(m >> i))
+			off, gens, index := uintptr(i)*size, unsafe.Add(g.Gens, i*4), g.Index+uint32(i)
+			made := hs[len(hs):][:k]
+			for j := range made {
+				*(*T)(unsafe.Add(g.Base, off)) = vs[j]
+				made[j].h = handleAt(index+uint32(j), unsafe.Add(gens, j*4))
+				off += size
+			}
+			hs, m = hs[:len(hs)+k], 0
+		}
+		for ; m != 0; m &= m - 1 {
 			i := uintptr(bits.TrailingZeros64(m))
 			*(*T)(unsafe.Add(g.Base, i*size)) = vs[k]
 			hs = append(hs, Handle[T]{h: handleAt(g.Index+uint32(i), unsafe.Add(g.Gens, i*4))})
