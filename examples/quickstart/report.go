@@ -53,7 +53,7 @@ func report(w io.Writer, t *tree, queries int, p, a result) error {
 }
 
 func heading(b *strings.Builder, t *tree, c content) {
-	fmt.Fprintf(b, "%s\n", t.root)
+	fmt.Fprintf(b, "Identifiers in %s\n", t.root)
 	fmt.Fprintf(b, "%s, %s: %s in %s\n", plural(c.Parsed.Files, "Go file"), mebibytes(c.Parsed.Bytes),
 		plural(c.Names, "identifier"), plural(c.Places, "place"))
 	if n := c.Parsed.Broken; n > 0 {
@@ -84,16 +84,16 @@ func notes(b *strings.Builder, p, a result) {
 	say("What this shows: in each cycle the collector visits every object that pointers")
 	say("lead to, and none in an arena. Cycles start when the heap has doubled, so with")
 	say("the small heap beside an arena they are cheap but frequent. \"Tuned\" makes them")
-	say("rare there: GOGC=off and a limit of what Go held plus %s of garbage,", mebibytes(headroom))
-	say("%s beside an arena, which does not count. With pointers that is", mebibytes(a.Limit))
-	say("%s, which spares memory and not cycles: else the heap may double.", mebibytes(p.Limit))
+	say("rare there: GOGC=off and a limit of %s, which is what Go has from the", mebibytes(a.Limit))
+	say("system and %s for garbage; the arena does not count. With pointers such a", mebibytes(headroom))
+	say("limit is %s, less than twice the heap: it spares memory, not cycles.", mebibytes(p.Limit))
 	say("")
 	say("What it does not show: that Go is slow at this. A []place for each name spares")
 	say("the collector most of that work too, in less memory than either index, and will")
 	say("do for one that only grows. An arena is for objects that others refer to and")
 	say("that come and go one by one: it never moves them, reuses their memory, and can")
 	say("tell that what a handle names is gone. These are figures of one run; times, but")
-	say("for CPU times, include waiting for other programs.")
+	say("for CPU times, include waiting for other programs, and so do pauses.")
 }
 
 func plural(n int, thing string) string {
