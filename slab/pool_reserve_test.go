@@ -264,10 +264,56 @@ func TestFullSlabIsFilledFirst(t *testing.T) {
 
 // Room that no memory could make is a failure like any other.
 func TestRoomTooLargeIsAFailure(t *testing.T) {
-	p, _ := newPool(t, 1<<20, 8, slab.Config{})
+	p, _ := newPool(t, 8, 8, slab.Config{})
+	_, err := p.Alloc()
+	require.NoError(t, err)
 	require.ErrorIs(t, p.Room(math.MaxInt), slab.ErrTooLarge)
 	require.ErrorIs(t, p.Reserve(math.MaxInt), slab.ErrTooLarge)
 	require.EqualValues(t, 2, p.Allocator().Stats().Failures)
 	require.ErrorIs(t, p.Room(-1), slab.ErrInvalid)
 	require.EqualValues(t, 2, p.Allocator().Stats().Failures, "a mistake")
+}
+
+// An empty slab that was kept for the next need, and reserved then, stays when little is
+// live in many blocks and such slabs go.
+func TestReservedSpareStays(t *testing.T) {
+	refuse := false
+	p, _ := newPool(t, 64, 8, slab.Config{Source: refusing(new(blocksrc.GoHeap), &refuse)})
+	a := p.Allocator()
+	a.PauseChecks()
+	var slots []unsafe.Pointer
+	for range 2 * 4096 {
+		q, err := p.Alloc()
+		require.NoError(t, err)
+		slots = append(slots, q)
+	}
+	for _, q := range slots {
+		p.Free(q)
+	}
+	liveSlots(p) // which gives the group back
+	n := p.Stats().Free
+	require.NotZero(t, n, "one slab is kept")
+	require.NoError(t, p.Reserve(n))
+
+	var bs [][]byte
+	for range 20_000 {
+		b, err := a.AllocUninitialized(1000, 8)
+		require.NoError(t, err)
+		bs = append(bs, b)
+	}
+	for i, b := range bs {
+		if i%500 != 0 {
+			a.Free(b)
+		}
+	}
+	refuse = true
+	for { // what went is somebody else's now
+		if _, err := a.AllocUninitialized(500, 8); err != nil {
+			break
+		}
+	}
+	for i := range n {
+		_, err := p.Alloc()
+		require.NoError(t, err, "%d of %d", i, n)
+	}
 }
