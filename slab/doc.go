@@ -123,11 +123,11 @@
 //     hold more again: they have more records.
 //   - For more of a full heap (W15), in percent of it: holes at both sides of what is to
 //     grow 0.01; what grows moves to a hole that it fits better 0.01; the smallest of
-//     all holes that would do, and not of eight, 0.06; what shrinks by a sixteenth
-//     moves, and not by a quarter, 0.1, for four times the copying; the end of a hole
-//     instead of its start, for all or for what is small or large, nothing; a free slot
-//     up to half as large again, where a class has no slab yet, 0.07, and each allocation
-//     of such a class goes the long way.
+//     all holes that would do, and not of eight, 0.06; twice as many bins, nothing; what
+//     shrinks by a sixteenth moves, and not by a quarter, 0.1, for four times the
+//     copying; the end of a hole instead of its start, for all or for what is small or
+//     large, nothing; a free slot up to half as large again, where a class has no slab
+//     yet, 0.07, and each allocation of such a class goes the long way.
 //   - Shrinking in place whatever it leaves behind (realloc.go). A fixed heap of 16
 //     MiB that is full (W15) has 95.8 % in use instead of 94.0, and 96.3 with
 //     records elsewhere.
