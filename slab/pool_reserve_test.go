@@ -269,9 +269,9 @@ func TestRoomTooLargeIsAFailure(t *testing.T) {
 	require.NoError(t, err)
 	require.ErrorIs(t, p.Room(math.MaxInt), slab.ErrTooLarge)
 	require.ErrorIs(t, p.Reserve(math.MaxInt), slab.ErrTooLarge)
-	require.EqualValues(t, 2, p.Allocator().Stats().Failures)
+	require.Equal(t, uint64(2), p.Allocator().Stats().Failures)
 	require.ErrorIs(t, p.Room(-1), slab.ErrInvalid)
-	require.EqualValues(t, 2, p.Allocator().Stats().Failures, "a mistake")
+	require.Equal(t, uint64(2), p.Allocator().Stats().Failures, "a mistake")
 }
 
 // An empty slab that was kept for the next need, and reserved then, stays when little is

@@ -93,6 +93,9 @@ func TestSimLargestIsTrue(t *testing.T) {
 
 // What an alignment takes of Go's memory counts too.
 func TestSimAlignmentsCount(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than half a GiB")
+	}
 	for _, profile := range []vita.Profile{vita.Hardware, vita.Vita3K} {
 		s := vita.NewSim(vita.Console{Profile: profile})
 		var uids []vita.UID
