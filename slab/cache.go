@@ -225,7 +225,7 @@ func (c *cache) growBy(n int) (uint32, error) {
 	// 1024 KiB. That is a slab too, before there is another block: a million objects of
 	// that size hold an eighth less (TestSlabsTileBlocks).
 	if h := &c.a.user; h.findHole(uint32(size>>granuleShift), c.align) == 0 {
-		rest := h.largest(c.align)
+		rest := h.roomAt(h.topmost(), c.align)
 		for _, rest := range [...]int{rest, rest - rest/32 - int(c.align)} { // a search may miss all of it, see findHole
 			n, bytes := c.shape(max(rest, 0)&^(window-1), size)
 			if bytes >= size/8 && h.findHole(uint32(bytes>>granuleShift), c.align) != 0 {

@@ -312,26 +312,30 @@ func (h *heap) tighter(c *chunk, size uint32) bool {
 	return i != 0 && i != c.prev && i != c.next && h.table.at(i).size < room
 }
 
-// largest returns how many bytes one of the largest holes has at a multiple of align.
-func (h *heap) largest(align uintptr) int {
+// topmost returns the first hole of the topmost bin, whose holes differ by less than a
+// part in 32; 0 if there is none.
+func (h *heap) topmost() uint32 {
 	if h.bins.levels == 0 {
 		return 0
 	}
 	level := bits.Len32(h.bins.levels) - 1
-	c := h.table.at(h.bins.head[level][bits.Len32(h.bins.steps[level])-1])
+	return h.bins.head[level][bits.Len32(h.bins.steps[level])-1]
+}
+
+// roomAt returns how many bytes hole i has at a multiple of align, 0 if i is 0.
+func (h *heap) roomAt(i uint32, align uintptr) int {
+	if i == 0 {
+		return 0
+	}
+	c := h.table.at(i)
 	return int(c.size-min(c.size, h.padding(c, align))) << granuleShift
 }
 
 // largestHole returns the size of the largest hole in granules. It walks the
-// topmost bin, whose holes differ by less than a part in 32.
+// topmost bin.
 func (h *heap) largestHole() uint32 {
-	if h.bins.levels == 0 {
-		return 0
-	}
-	level := bits.Len32(h.bins.levels) - 1
-	step := bits.Len32(h.bins.steps[level]) - 1
 	var most uint32
-	for i := h.bins.head[level][step]; i != 0; {
+	for i := h.topmost(); i != 0; {
 		c := h.table.at(i)
 		most = max(most, c.size)
 		i = c.link
