@@ -93,8 +93,9 @@ const (
 
 // A Sim is a [Kernel] in Go, for development and tests on any system. It has 640 MiB at
 // most for all blocks, and aligns to 16 MiB at most, whatever its console has; an alignment
-// beyond the granule takes twice as much again. Its blocks are Go byte slices, so the race detector watches them; they never lie better
-// aligned than was asked for. It is goroutine-safe; NewSim makes one.
+// beyond the granule takes twice as much again. Its blocks are Go byte slices, so the race
+// detector watches them; they never lie better aligned than was asked for. It is
+// goroutine-safe; NewSim makes one.
 //
 // A block's place in the console's address space is simulated too: see space.go.
 type Sim struct {

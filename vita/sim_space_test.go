@@ -91,29 +91,21 @@ func TestSimLargestIsTrue(t *testing.T) {
 	assert.Equal(t, vita.NoFreePhysicalPage, code)
 }
 
-// What an alignment takes of Go's memory counts too.
+// What an alignment takes of Go's memory counts too, until the block is freed.
 func TestSimAlignmentsCount(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes more than half a GiB")
-	}
+	const heap = 1 << 30
 	for _, profile := range []vita.Profile{vita.Hardware, vita.Vita3K} {
-		s := vita.NewSim(vita.Console{Profile: profile})
-		var uids []vita.UID
-		for _, mt := range []vita.MemType{vita.UserRW, vita.UserNCRW, vita.CDRAMRW} {
-			for {
-				uid, code := s.Alloc("far", mt, 256*kib, 16*mib)
-				if code != vita.OK {
-					break
-				}
-				uids = append(uids, uid)
-			}
-		}
-		assert.InDelta(t, 18, len(uids), 2, "%v", profile)
-		for _, uid := range uids {
-			require.Equal(t, vita.OK, s.Free(uid))
-		}
-		_, code := s.Alloc("near", vita.UserRW, 64*mib, 0)
-		assert.Equal(t, vita.OK, code, "all of it is back")
+		s := vita.NewSim(vita.Console{Profile: profile, User: heap, Heap: -1, Addresses: heap})
+		most := budget(s, vita.UserPool).Largest
+		require.Equal(t, int64(640*mib), most, "%v", profile)
+		uid, code := s.Alloc("far", vita.UserRW, 256*kib, 16*mib)
+		require.Equal(t, vita.OK, code)
+		left := most - 256*kib - 2*16*mib
+		assert.Equal(t, left, budget(s, vita.UserPool).Largest, "%v", profile)
+		_, code = s.Alloc("another", vita.UserRW, uint32(left)-2*16*mib+4*kib, 16*mib)
+		assert.NotEqual(t, vita.OK, code, "%v", profile)
+		require.Equal(t, vita.OK, s.Free(uid))
+		assert.Equal(t, most, budget(s, vita.UserPool).Largest, "%v: all of it is back", profile)
 	}
 }
 
