@@ -405,7 +405,10 @@ func FuzzAllocator(f *testing.F) {
 // TestRandomTapes is the fuzz target on long tapes, the same ones every time.
 func TestRandomTapes(t *testing.T) {
 	n := 50
-	if slow() {
+	switch {
+	case testing.Short():
+		n = 4
+	case slow():
 		n = 12
 	}
 	for seed := range n {

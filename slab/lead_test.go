@@ -20,7 +20,9 @@ func TestScanLeads(t *testing.T) {
 		{large, 1, 64, 0}, {small, 1, 8, 0},
 	} {
 		if !slab.CanPrefetch {
-			test.words = 0
+			if test.words = 0; test.of != 4 {
+				continue // all are alike then
+			}
 		}
 		p, _ := newPool(t, 64, 8, slab.Config{})
 		p.Allocator().PauseChecks() // half a million frees
