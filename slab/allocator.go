@@ -216,6 +216,7 @@ func (a *Allocator) alloc(size, align int) (b []byte, dirty uintptr, err error) 
 }
 
 func (a *Allocator) allocAny(size, align int) (b []byte, dirty uintptr, err error) {
+	a.begin()
 	k, ok := smallClass(size, align)
 	if !ok {
 		return a.allocRange(size, align)
@@ -228,7 +229,7 @@ func (a *Allocator) allocAny(size, align int) (b []byte, dirty uintptr, err erro
 	}
 	if c.count == 0 {
 		if c.head == 0 {
-			if _, err := c.grow(); err != nil {
+			if _, err := c.grow(1); err != nil {
 				return a.allocRange(size, align) // from a hole that no slab can start in
 			}
 		}
@@ -255,21 +256,29 @@ func (a *Allocator) allocRange(size, align int) (b []byte, dirty uintptr, err er
 	if uint64(size) > maxBlockBytes || uint64(align) > maxBlockBytes {
 		return nil, 0, because(ErrTooLarge, "%d bytes aligned to %d", size, align)
 	}
-	n := (max(uint64(size), window) + granule - 1) >> granuleShift // one start to a window
-	large := uint64(size) >= uint64(a.cfg.LargeSize) || n<<granuleShift+uint64(align) > uint64(a.cfg.MaxBlockSize)
+	n := granules(size)
+	need := uint64(n) << granuleShift // of a block, as in grow
+	if align > a.user.align {
+		need += uint64(align)
+	}
+	large := size >= a.cfg.LargeSize || need > uint64(a.cfg.MaxBlockSize)
+	if large && a.user.stuck > 0 {
+		// A source that takes nothing back must not be asked for more and more.
+		large = !a.user.hasHole(n, uintptr(align))
+	}
 	var i uint32
 	if large {
-		i, err = a.allocBlock(int(n<<granuleShift), align)
+		i, err = a.allocBlock(int(n)<<granuleShift, align)
 		// A hole will do as well, before what is kept for the next need goes, for
 		// it may be the hole.
-		large = err == nil || !a.user.hasHole(uint32(n), uintptr(align))
+		large = err == nil || !a.user.hasHole(n, uintptr(align))
 		if large && a.reclaim(err) {
-			i, err = a.allocBlock(int(n<<granuleShift), align)
-			large = err == nil || !a.user.hasHole(uint32(n), uintptr(align))
+			i, err = a.allocBlock(int(n)<<granuleShift, align)
+			large = err == nil || !a.user.hasHole(n, uintptr(align))
 		}
 	}
 	if !large {
-		i, err = a.allocMapped(uint32(n), uintptr(align), 1, chunkLive)
+		i, err = a.allocMapped(n, uintptr(align), 1, chunkLive)
 	} else if err == nil {
 		if err = a.mapRegions(a.user.address(a.table.at(i)), 1); err != nil {
 			a.freeChunk(i, a.table.at(i))
@@ -277,10 +286,10 @@ func (a *Allocator) allocRange(size, align int) (b []byte, dirty uintptr, err er
 	}
 	if err != nil {
 		var pad uint32
-		if i, pad = a.atOnce(uint32(n), uintptr(align)); i == 0 {
+		if i, pad = a.atOnce(n, uintptr(align), 1); i == 0 {
 			return nil, 0, err
 		}
-		a.user.take(i, pad, uint32(n), chunkLive)
+		a.user.take(i, pad, n, chunkLive)
 	}
 	c := a.table.at(i)
 	c.align = log2(align)

@@ -44,7 +44,8 @@ func (a *Allocator) allocChunk(size uint32, align uintptr, kind chunkKind) (uint
 
 // allocMapped returns a chunk of the user's memory, whose first mapped bytes can have
 // entries in the address map. A block that there is no leaf for is of no use: it goes
-// back, for a smaller one that leaves room for the leaf, or lies where there is one.
+// back, for a smaller one that leaves room for the leaf, or lies where there is one; and if
+// there is none, a hole serves that lies where there is a leaf.
 func (a *Allocator) allocMapped(size uint32, align, mapped uintptr, kind chunkKind) (uint32, error) {
 	for most := maxInt; ; {
 		i, err := a.allocChunk(size, align, kind)
@@ -61,12 +62,17 @@ func (a *Allocator) allocMapped(size uint32, align, mapped uintptr, kind chunkKi
 			return 0, err
 		}
 		_ = a.user.shrink(0, false)
-		if a.user.blocks[b].mem != nil {
-			return 0, err
+		gone := a.user.blocks[b].mem == nil
+		if gone {
+			a.user.most = max(mem/2, 1)
 		}
-		a.user.most = max(mem/2, 1)
-		if mem >= most {
-			return 0, err
+		if !gone || mem >= most {
+			i, pad := a.atOnce(size, align, mapped)
+			if i == 0 {
+				return 0, err
+			}
+			a.user.take(i, pad, size, kind)
+			return i, nil
 		}
 		most = mem
 	}
@@ -112,7 +118,7 @@ func (a *Allocator) mapRegions(addr, size uintptr) error {
 		a.addrs.prune(a.meta.free)
 	}
 	for {
-		n := min(size, 1<<regionShift-addr&(1<<regionShift-1))
+		n := inRegion(addr, size)
 		if !a.addrs.isReady(addr, n) {
 			// What was given back for the leaf may have left it splits enough.
 			if err := a.growLeaf(addr); err != nil && !a.addrs.isReady(addr, n) {
@@ -124,6 +130,25 @@ func (a *Allocator) mapRegions(addr, size uintptr) error {
 		}
 		addr, size = addr+n, size-n
 	}
+}
+
+// isMapped tells whether mapRegions would have nothing to do.
+func (a *Allocator) isMapped(addr, size uintptr) bool {
+	for {
+		n := inRegion(addr, size)
+		if !a.addrs.isReady(addr, n) {
+			return false
+		}
+		if n == size {
+			return true
+		}
+		addr, size = addr+n, size-n
+	}
+}
+
+// inRegion returns how many of size bytes at addr are in its region.
+func inRegion(addr, size uintptr) uintptr {
+	return min(size, 1<<regionShift-addr&(1<<regionShift-1))
 }
 
 // growLeaf makes a leaf for the region of addr, a larger one if it has one.

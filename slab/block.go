@@ -51,8 +51,10 @@ type heap struct {
 	refused  []block // not in use, but the source did not take them back
 
 	asking  bool   // the source is under way
+	odd     error  // what it said, but that it has no more: not to be asked again, see acquire
 	onGrow  func() // called after held grew
 	keepAll bool   // empty blocks stay, whatever retain says
+	kept    int    // bytes of those that may be empty since
 }
 
 // addr is the address of the block as a number, for comparison only.
@@ -217,22 +219,41 @@ func (h *heap) allocBlock(size, align int) (uint32, error) {
 func (h *heap) freeBlock(i uint32, c *chunk) {
 	h.insertHole(i, c)
 	h.empty += len(h.blocks[c.block].mem)
-	if h.discardBlock(c.block) == nil {
+	if h.discardBlock(c.block) == nil && !h.keepAll {
 		h.offerStuck()
 	}
 }
 
 var errTooMuch = fmt.Errorf("%w: all that an allocator can count is held", ErrExhausted)
 
-// acquire takes a block from the source and checks that it is what was asked
-// for: a source that lies is refused here, before anything is built on it.
+// acquire returns a block. If the source fails, and not for want of memory, it is not asked
+// again for the same request, whatever else is tried: one that lies may lose a block each
+// time.
 func (h *heap) acquire(size, align int) (uint32, error) {
+	if i, ok := h.reuse(size, align); ok {
+		return i, nil
+	}
+	if h.odd != nil {
+		return 0, h.odd
+	}
+	i, err := h.ask(size, align)
+	if err != nil && (!errors.Is(err, blocksrc.ErrExhausted) || errors.Is(err, ErrBadSource)) {
+		h.odd = err
+	}
+	return i, err
+}
+
+// begin is called where a try to serve a request begins. (It is small, and in five places.)
+//
+//go:noinline
+func (a *Allocator) begin() { a.user.odd, a.meta.odd = nil, nil }
+
+// ask takes a block from the source and checks that it is what was asked
+// for: a source that lies is refused here, before anything is built on it.
+func (h *heap) ask(size, align int) (uint32, error) {
 	room := maxInt - h.held // the sum of all has to be an int, with 32 bits too
 	if h.other != nil {
 		room -= h.other.held
-	}
-	if i, ok := h.reuse(size, align); ok {
-		return i, nil
 	}
 	mem, err := []byte(nil), errTooMuch
 	if size <= room {
@@ -245,21 +266,14 @@ func (h *heap) acquire(size, align int) (uint32, error) {
 		return 0, &refusal{format: "slab: acquiring a block of %d bytes: %v", n: size, err: err}
 	}
 	base := unsafe.Pointer(unsafe.SliceData(mem))
-	at, taken := h.search(uintptr(base), len(mem))
-	for _, g := range []*heap{h, h.other} {
-		if g != nil && !taken {
-			_, taken = g.search(uintptr(base), len(mem))
-			taken = taken || g.refuses(uintptr(base), len(mem))
-		}
-	}
-	if taken {
+	if h.overlaps(uintptr(base), len(mem)) || h.other != nil && h.other.overlaps(uintptr(base), len(mem)) {
 		// It is not given back: that could take away the block it lies on.
 		h.failures++
-		return 0, fmt.Errorf("%w: returned memory that it has not been given back", ErrBadSource)
+		return 0, because(ErrBadSource, "returned memory that it has not been given back")
 	}
-	if len(mem) < size || uintptr(base)&uintptr(align-1) != 0 || len(mem) > room || uint64(len(mem)) > maxBlockBytes {
+	if off := int(uintptr(base) & uintptr(align-1)); len(mem) < size || off != 0 || len(mem) > room || uint64(len(mem)) > maxBlockBytes {
 		h.failures++
-		err := fmt.Errorf("%w: returned %d bytes at %#x for a block of %d bytes aligned to %d", ErrBadSource, len(mem), uintptr(base), size, align)
+		err := because(ErrBadSource, "returned %d bytes, %d beyond a multiple of %d, for a block of %d", len(mem), off, align, size)
 		if gone, e := h.giveBack(mem); e != nil {
 			err = fmt.Errorf("%w; and did not take it back: %w", err, e)
 			if !gone && len(mem) > 0 && len(mem) <= room {
@@ -272,7 +286,7 @@ func (h *heap) acquire(size, align int) (uint32, error) {
 	}
 	h.held += len(mem)
 	h.onGrow()
-	return h.enter(block{mem: mem, base: base, size: uint32(uint64(len(mem)) >> granuleShift)}, at), nil
+	return h.enter(block{mem: mem, base: base, size: uint32(uint64(len(mem)) >> granuleShift)}), nil
 }
 
 // refusal is an error whose text is made when it is read: before a request is served, or
@@ -288,7 +302,8 @@ func (r *refusal) Error() string { return fmt.Sprintf(r.format, r.n, r.err) }
 func (r *refusal) Unwrap() error { return r.err }
 
 // enter gives a block a number and its place in the order of addresses.
-func (h *heap) enter(b block, at int) (i uint32) {
+func (h *heap) enter(b block) (i uint32) {
+	at, _ := h.search(b.addr(), len(b.mem))
 	if n := len(h.vacant); n > 0 {
 		i, h.vacant = h.vacant[n-1], h.vacant[:n-1]
 	} else {

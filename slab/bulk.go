@@ -43,9 +43,9 @@ func (p *Pool) Room(n int) error {
 	defer func() { p.reserved = reserved }()
 	var made []uint32
 	for p.slots < n {
-		id, err := p.growBy(n - p.slots)
+		id, err := p.grow(n - p.slots)
 		if p.a.startAnew(err) {
-			id, err = p.growBy(n - p.slots)
+			id, err = p.grow(n - p.slots)
 		}
 		if err != nil {
 			for _, id := range made {

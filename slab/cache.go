@@ -204,11 +204,10 @@ func (c *cache) shape(target, most int) (slots uint32, size int) {
 	return uint32(min(uintptr(size)/c.stride, maxSlots)), size
 }
 
-// grow adds a slab, a smaller one if there is no room for one of full size.
-func (c *cache) grow() (uint32, error) { return c.growBy(1) }
-
-// growBy is grow for a caller that needs n slots and will come again.
-func (c *cache) growBy(n int) (uint32, error) {
+// grow adds a slab, a smaller one if there is no room for one of full size, for a caller
+// that needs n slots and will come again.
+func (c *cache) grow(n int) (uint32, error) {
+	c.a.begin()
 	target := max(slabMin, min(c.bytes/4, slabSoft), min(c.bytes/8, slabMax))
 	if c.generations {
 		target = max(target, slabPage, min(c.bytes, slabSoft))

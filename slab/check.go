@@ -71,7 +71,7 @@ func (k *checker) unused(what string, list []uint32, n int, free func(i uint32) 
 
 func (k *checker) heap(name string, h *heap) {
 	t := h.table
-	held, empty, idle, spare, stuck := 0, 0, 0, false, 0
+	held, empty, spare, stuck := 0, 0, 0, 0
 	holes := make(map[uint32]uint32) // chunk to size
 	for n, bi := range h.order {
 		b := &h.blocks[bi]
@@ -83,6 +83,9 @@ func (k *checker) heap(name string, h *heap) {
 		held += len(b.mem)
 		if b.stuck {
 			stuck++
+			if c := t.at(b.first); c.kind != chunkHole || !h.isWhole(c) {
+				k.fail("%s: block %d waits for the source to take it back and is in use", name, bi)
+			}
 		}
 		if uint32(uint64(len(b.mem))>>granuleShift) != b.size || b.clean > b.size || b.base != unsafe.Pointer(unsafe.SliceData(b.mem)) {
 			k.fail("%s: block %d of %d bytes: granules, clean from: %d, at %p", name, bi, len(b.mem), [...]uint32{b.size, b.clean}, b.base)
@@ -109,9 +112,10 @@ func (k *checker) heap(name string, h *heap) {
 			if hole {
 				holes[i] = c.size
 				if h.isWhole(c) {
-					idle++
 					empty += len(b.mem)
-					spare = spare || h.spare == bi+1
+					if h.spare == bi+1 {
+						spare = len(b.mem)
+					}
 				}
 			} else if c.off+c.size > b.clean {
 				k.fail("%s: chunk %d reaches to %d, but the block counts as clean from %d", name, i, c.off+c.size, b.clean)
@@ -131,12 +135,12 @@ func (k *checker) heap(name string, h *heap) {
 	if got != want {
 		k.fail("%s: bytes held, bytes empty, blocks stuck, blocks: %d, not %d", name, got, want)
 	}
-	if h.spare != 0 && !spare {
+	if h.spare != 0 && spare == 0 {
 		k.fail("%s: block %d is kept back but is not empty", name, h.spare-1)
 	}
 	// Reset keeps all blocks, and a source may refuse to take one.
-	if k.a.epoch == 0 && stuck == 0 && (h.retain < 0 && idle > 0 || h.retain == 0 && (idle > 1 || idle == 1 && !spare) || h.retain > 0 && empty > h.retain) {
-		k.fail("%s: %d empty blocks of %d bytes are kept, Retain is %d", name, idle, empty, h.retain)
+	if stuck == 0 && empty-spare > max(h.retain, h.kept) {
+		k.fail("%s: %d bytes of empty blocks are kept, Retain is %d, Reset has left %d", name, empty, h.retain, h.kept)
 	}
 	k.bins(name, h, holes)
 }

@@ -58,8 +58,8 @@ type Config struct {
 
 	// BlockSize is the size of the first blocks, 4 KiB or more; 0 means 64 KiB.
 	// Later ones have the largest power of two that is no more than a tenth of what
-	// is held, up to MaxBlockSize, and are smaller where the source has no room for
-	// that. Records start with a block of up to 32 KiB: a fixed buffer should have
+	// is held, if that is more, up to MaxBlockSize, and are smaller where the source has no
+	// room for that. Records start with a block of up to 32 KiB: a fixed buffer should have
 	// 256 KiB at least, for of 64 KiB they take half.
 	BlockSize int
 	// MaxBlockSize bounds that growth and is no less than BlockSize; 0 means 2 MiB,

@@ -257,3 +257,46 @@ func TestConfigMetaSource(t *testing.T) {
 	assert.Equal(t, s.MetaBlocks, meta.counting.Counts().Live)
 	m.finish()
 }
+
+// TestMaxBlockSizeFollowsLargeSize: what is served from blocks that are shared is up to a
+// quarter of them.
+func TestMaxBlockSizeFollowsLargeSize(t *testing.T) {
+	a := onGoHeap(t, slab.Config{BlockSize: 1 << 20, LargeSize: 1 << 20})
+	for range 200 {
+		_, err := a.AllocUninitialized(1<<20-100, 1)
+		require.NoError(t, err)
+	}
+	most := 0
+	for b := range a.Blocks() {
+		most = max(most, b.Size)
+	}
+	require.Equal(t, 4<<20, most)
+}
+
+// TestLargeSizeIsTheEdge: a request that a block has room for is not large before LargeSize,
+// if that is all of a block.
+func TestLargeSizeIsTheEdge(t *testing.T) {
+	const most = 64 << 10
+	a := onGoHeap(t, slab.Config{BlockSize: most, MaxBlockSize: most, LargeSize: most, Retain: most})
+	for size := most - 40; size <= most; size++ {
+		for _, align := range []int{1, 16, 64, 128} {
+			b := granted(t, a, size, align)
+			a.Free(b)
+			large := size == most || align == 128 // more than GoHeap aligns to of itself
+			require.Equal(t, !large, a.Stats().EmptyBlocks > 0, "%d bytes aligned to %d", size, align)
+			a.Trim()
+		}
+	}
+}
+
+// TestGrown: whether a heap has grown is told of any BlockSize, also with 32 bits.
+func TestGrown(t *testing.T) {
+	for size := 4 << 10; size > 0 && size <= 1<<30; size *= 2 {
+		a := onGoHeap(t, slab.Config{BlockSize: size, MaxBlockSize: size})
+		require.False(t, a.Grown(size), "%d", size)
+		if size <= math.MaxInt/18 {
+			require.False(t, a.Grown(16*size), "%d", size)
+			require.True(t, a.Grown(17*size), "%d", size)
+		}
+	}
+}

@@ -14,18 +14,24 @@ import (
 //   - what is kept for the next need, given back for the source to try again (reclaim),
 //     with no more than is needed
 //   - half of a block that there is no leaf of the address map for (allocMapped)
-//   - half a slab, and so on (growBy), and for a class a hole that is no slab
-//   - a hole that takes no new record either (atOnce)
+//   - half a slab, and so on (grow), and for a class a hole that is no slab
+//   - a hole that takes no new record or leaf either (atOnce)
 //   - leaves of the address map without an entry and, if nothing is live, all there
 //     is, given back likewise (startAnew)
 //   - a free slot of a larger class (larger)
 //
 // None of it is on the way of a request that the source has a block for.
 
+// canHelp tells whether there may be room after something was given back: not if a source
+// says that there will never be.
+func canHelp(err error) bool {
+	return err != nil && errors.Is(err, blocksrc.ErrExhausted) && !errors.Is(err, blocksrc.ErrInvalid)
+}
+
 // reclaim gives back what is kept for the next need, if err says that this is
 // the need, and tells whether that was anything.
 func (a *Allocator) reclaim(err error) bool {
-	if err == nil || !errors.Is(err, blocksrc.ErrExhausted) {
+	if !canHelp(err) {
 		return false
 	}
 	vacant, held := len(a.vacantSlabs), a.user.held+a.meta.held
@@ -38,7 +44,7 @@ func (a *Allocator) reclaim(err error) bool {
 // nothing is live everything. It tells whether that was anything. It is for the end of a
 // try: while one is under way, a leaf may be without an entry for it is to have one.
 func (a *Allocator) startAnew(err error) bool {
-	if err == nil || !errors.Is(err, blocksrc.ErrExhausted) {
+	if !canHelp(err) {
 		return false
 	}
 	if a.live == 0 {
@@ -61,9 +67,9 @@ func (a *Allocator) scarce(again bool) bool {
 }
 
 // atOnce returns a hole that serves a request as things are, with no new block, record or
-// leaf of the address map; 0 if there is none. What was freed can be had again that way,
-// whatever has become of the source.
-func (a *Allocator) atOnce(size uint32, align uintptr) (i, pad uint32) {
+// leaf of the address map for its first mapped bytes; 0 if there is none. What was freed can
+// be had again that way, whatever has become of the source.
+func (a *Allocator) atOnce(size uint32, align, mapped uintptr) (i, pad uint32) {
 	return a.user.searchAll(size, align, func(c *chunk, pad uint32) bool {
 		records := chunkStep // that are to be left, for the next page of them
 		if pad > 0 {
@@ -72,7 +78,7 @@ func (a *Allocator) atOnce(size uint32, align uintptr) (i, pad uint32) {
 		if c.size-pad > size {
 			records++
 		}
-		return records <= a.table.spare && a.addrs.isReady(a.user.address(c)+uintptr(pad)<<granuleShift, 1)
+		return records <= a.table.spare && a.isMapped(a.user.address(c)+uintptr(pad)<<granuleShift, mapped)
 	})
 }
 

@@ -259,6 +259,14 @@ var chunkCorruptions = map[string][]Corruption{
 		}},
 		{"empty block forgotten", func(a *Allocator, _ *Pool) func() { return setTo(&a.user.spare, 0) }},
 		{"stuck blocks", func(a *Allocator, _ *Pool) func() { return setTo(&a.user.stuck, 1) }},
+		{"stuck block in use", func(a *Allocator, _ *Pool) func() {
+			_, c := pick(a, ofKind(chunkLive))
+			b := &a.user.blocks[c.block]
+			return both(setTo(&b.stuck, true), setTo(&a.user.stuck, a.user.stuck+1))
+		}},
+		{"more kept back than Reset has left", func(a *Allocator, _ *Pool) func() {
+			return both(setTo(&a.user.spare, 0), setTo(&a.user.kept, a.user.empty-1))
+		}},
 		{"blocks out of order", func(a *Allocator, _ *Pool) func() {
 			o := a.user.order
 			o[0], o[1] = o[1], o[0]

@@ -165,3 +165,10 @@ func PretendChunks(a *Allocator) (undo func()) {
 	a.table.spare = chunkReserve - 1
 	return func() { a.table.pages, a.table.spare = pages, a.table.spare-(chunkReserve-1)+spare }
 }
+
+// Grown tells whether a would count as grown with so many bytes in use.
+func (a *Allocator) Grown(held int) bool {
+	defer func(held int) { a.user.held = held }(a.user.held)
+	a.user.held = a.user.empty + held
+	return a.grown()
+}

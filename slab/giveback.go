@@ -2,7 +2,6 @@ package slab
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/vita-go/deblockator/blocksrc"
@@ -60,7 +59,7 @@ func (h *heap) giveBack(mem []byte) (gone bool, err error) {
 		return true, nil
 	}
 	h.failures++
-	return errors.Is(err, blocksrc.ErrNotHeld), fmt.Errorf("slab: releasing a block of %d bytes: %w", len(mem), err)
+	return errors.Is(err, blocksrc.ErrNotHeld), &refusal{format: "slab: releasing a block of %d bytes: %v", n: len(mem), err: err}
 }
 
 // forget drops block i, which the source has back, from the books.
@@ -94,7 +93,7 @@ func (h *heap) shrink(keep int, one bool) error {
 			idle = append(idle, i)
 		}
 	}
-	h.spare = 0
+	h.spare, h.kept = 0, 0
 	for n := range idle {
 		if !one && h.empty <= keep {
 			break
@@ -136,18 +135,20 @@ func (h *heap) reuse(size, align int) (i uint32, ok bool) {
 		if len(b.mem) >= size && b.addr()&uintptr(align-1) == 0 && b.size > 0 { // else it is a bad one
 			h.refused = slices.Delete(h.refused, n, n+1)
 			b.stuck = false
-			at, _ := h.search(b.addr(), len(b.mem))
-			return h.enter(b, at), true
+			return h.enter(b), true
 		}
 	}
 	return 0, false
 }
 
-// refuses tells whether n bytes at addr overlap a block that was refused.
-func (h *heap) refuses(addr uintptr, n int) bool {
-	return slices.ContainsFunc(h.refused, func(b block) bool {
-		return addr-b.addr() < uintptr(len(b.mem)) || b.addr()-addr < uintptr(n)
-	})
+// overlaps tells whether n bytes at addr overlap a block, in use or refused.
+func (h *heap) overlaps(addr uintptr, n int) bool {
+	_, taken := h.search(addr, n)
+	for i := range h.refused {
+		b := &h.refused[i]
+		taken = taken || addr-b.addr() < uintptr(len(b.mem)) || b.addr()-addr < uintptr(n)
+	}
+	return taken
 }
 
 // offer gives back what was refused: blocks of before a restart, and bad ones.

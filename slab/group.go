@@ -113,9 +113,9 @@ func (p *Pool) refill() error {
 		if err := p.state(); err != nil {
 			return err
 		}
-		_, err := p.grow()
+		_, err := p.grow(1)
 		if p.a.startAnew(err) {
-			_, err = p.grow()
+			_, err = p.grow(1)
 		}
 		if err != nil {
 			p.a.failures++

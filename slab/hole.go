@@ -114,7 +114,7 @@ func (h *heap) findHole(size uint32, align uintptr) uint32 {
 		need += uint32(slack)
 	}
 	level, step, ok := binAbove(need)
-	if !ok || level >= binLevels {
+	if !ok || level >= binLevels { // the latter never: it spares checks of bounds
 		return 0
 	}
 	if m := h.bins.steps[level] >> step << step; m != 0 {

@@ -258,9 +258,16 @@ func TestHeldFitsAnInt(t *testing.T) {
 		require.NoError(t, err)
 		a.Free(c)
 		more = 64 << 10 // than was asked for
-		_, err = a.Alloc(less, 1)
-		require.ErrorIs(t, err, slab.ErrBadSource)
-		more = 0
+		for _, takes := range []bool{true, false} {
+			src.release = nil
+			if !takes {
+				src.release = func(blocksrc.Source, []byte) error { return errNever }
+			}
+			_, err = a.Alloc(less, 1)
+			require.ErrorIs(t, err, slab.ErrBadSource)
+			require.Positive(t, a.Stats().Held, "it did not wrap")
+		}
+		more, src.release = 0, nil
 		undo()
 		require.NoError(t, a.Check())
 	}
@@ -318,7 +325,10 @@ func TestOtherErrorsReclaimNothing(t *testing.T) {
 	kept := a.Stats().EmptyBlocks
 	require.NotZero(t, kept)
 	refusal = errors.New("the moon is in the wrong phase")
+	p, err := slab.NewPool(a, kept/2+1, 8)
+	require.NoError(t, err)
 	for name, ask := range map[string]func() error{
+		"slot":  func() error { return p.Reserve(4) },
 		"chunk": func() error { _, err := a.Alloc(kept+1, 1); return err },
 		"large": func() error { _, err := a.Alloc(1<<20, 1); return err },
 		"up to": func() error { _, err := a.AllocUpTo(1<<20, kept+1, 1); return err },

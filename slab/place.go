@@ -105,8 +105,10 @@ func (p *Pool) full() bool { return len(p.vacantSeqs) == 0 && len(p.dir) >= maxS
 func (p *Pool) forget(s *slab) {
 	e := &p.dir[s.seq]
 	top := e.floor
-	for _, g := range e.gens {
-		top = max(top, g)
+	if p.names { // else all are still at the floor
+		for _, g := range e.gens {
+			top = max(top, g)
+		}
 	}
 	*e = place{floor: top + top&1}
 	p.frees++ // for scans to notice

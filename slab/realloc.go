@@ -5,7 +5,8 @@ import "unsafe"
 // Realloc changes the size of an allocation, in place when that can be done: a
 // slot has its class's room, a chunk can be cut or can grow into a hole behind
 // it, a block of its own has what the source rounded up to. Shrinking never
-// fails.
+// fails, and if there is no better place what is not needed is cut off, for who shrinks in
+// a full heap does so to make room.
 //
 // What shrinks by a quarter or more moves if there is a hole that it fits better
 // than its own place: chunks that are cut down where they are leave a hole for
@@ -53,7 +54,7 @@ func (a *Allocator) Realloc(b []byte, size int) ([]byte, error) {
 			return nil, err
 		case err != nil: // it was to be smaller, and can stay
 			a.failures--
-			c = b[:size]
+			c = a.shorten(a.addrs.lookup(addr), b, size)
 		case size <= cap(b) && cap(to) >= cap(b): // likewise: the last resort is no smaller
 			a.free(to, op)
 			c = b[:size]
@@ -68,6 +69,30 @@ func (a *Allocator) Realloc(b []byte, size int) ([]byte, error) {
 	}
 	a.after()
 	return c, nil
+}
+
+// shorten returns b with size bytes, which are fewer, where it is: there is no better place.
+// What it does not need is a hole then, also of a block that it had for itself.
+func (a *Allocator) shorten(v entry, b []byte, size int) []byte {
+	if v.isSlab() {
+		return b[:size]
+	}
+	i := v.number()
+	c := a.table.at(i)
+	old, n := c.size, granules(size)
+	if n >= old || a.ready() != nil {
+		return b[:size]
+	}
+	c.kind = chunkLive
+	a.user.cut(i, c, n)
+	a.live -= int(old-n) << granuleShift
+	return unsafe.Slice(unsafe.SliceData(b), uint64(n)<<granuleShift)[:size]
+}
+
+// granules returns how many granules a chunk for size bytes has, which are no more than a
+// block's: a window at least, so that no two start in one.
+func granules(size int) uint32 {
+	return uint32((max(uint64(size), window) + granule - 1) >> granuleShift)
 }
 
 // resize returns b with size bytes at the same address, nil if that cannot be
@@ -98,13 +123,14 @@ func (a *Allocator) resize(v entry, b []byte, size int) []byte {
 		return nil
 	}
 	old := c.size
-	n := uint32((max(uint64(size), window) + granule - 1) >> granuleShift)
+	n := granules(size)
 	switch {
 	case n < old:
-		if n <= old-old/4 && a.user.tighter(c, n) {
+		// To a hole, not to a block of its own.
+		if n <= old-old/4 && size < a.cfg.LargeSize && a.user.tighter(c, n) {
 			return nil
 		}
-		if a.ready() == nil {
+		if a.begin(); a.ready() == nil {
 			a.user.cut(i, c, n)
 		}
 	case n > old:

@@ -1,11 +1,13 @@
 package slab_test
 
 import (
+	"math"
 	"testing"
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vita-go/deblockator/blocksrc"
 	"github.com/vita-go/deblockator/slab"
 )
 
@@ -189,4 +191,108 @@ func TestReallocInside(t *testing.T) {
 		}
 		a.Free(b)
 	}
+}
+
+// TestShrinkInAFullHeap: where there is no better place for what is left, the rest of it is
+// free all the same, be it a chunk or a block of its own.
+func TestShrinkInAFullHeap(t *testing.T) {
+	for _, largeSize := range []int{30 << 10, 64 << 10} {
+		for _, size := range []int{600, 513, 512, 400, 1} {
+			a := room(t, 1<<20, slab.Config{BlockSize: 64 << 10, MaxBlockSize: 64 << 10, LargeSize: largeSize})
+			var live [][]byte
+			for _, n := range []int{50_000, 5000, 2000, 1025, 1024, 512, 100, 50, 10, 4} {
+				live = append(live, fillUp(t, a, n, 1)...)
+			}
+			live[0][0] = 7
+			before := a.Stats()
+			b, err := a.Realloc(live[0], size)
+			require.NoError(t, err)
+			require.Equal(t, byte(7), b[0])
+			require.Equal(t, 1024, cap(b))
+			require.Equal(t, before.Live-cap(live[0])+1024, a.Stats().Live)
+			require.Equal(t, before.Failures, a.Stats().Failures)
+			require.NoError(t, a.Check())
+			c := granted(t, a, 2000, 1)
+			require.Equal(t, before.Held, a.Stats().Held)
+			freeAll(a, append(live[1:], b, c))
+			require.NoError(t, a.Check())
+		}
+	}
+}
+
+// TestReallocCutsWithoutRecords: each cut leaves a hole, which needs a record; when there is
+// none, nothing is cut.
+func TestReallocCutsWithoutRecords(t *testing.T) {
+	src, meta := newFaultySource(new(blocksrc.GoHeap), math.MaxInt), newFaultySource(new(blocksrc.GoHeap), math.MaxInt)
+	m := newModel(t, slab.Config{BlockSize: 4 << 20, MaxBlockSize: 4 << 20, LargeSize: 4 << 20}, src, meta)
+	const n = 900
+	for i := range 2 * n {
+		size := 3000
+		if i >= n {
+			size = 1500 // to be too short for two
+		}
+		require.True(t, m.alloc(size, 0, false))
+	}
+	arm(meta.acquires, 1, true)
+	arm(src.acquires, 1, true)
+	for fillable := true; fillable; { // no hole is to serve what shrinks
+		fillable = m.alloc(1025, 0, false)
+	}
+	for i := range n {
+		require.True(t, m.realloc(n+i, 500))
+	}
+	for i := range n {
+		require.True(t, m.realloc(i, 2500))
+	}
+	m.check()
+	meta.disarm()
+	src.disarm()
+	m.finish()
+}
+
+// TestReallocAsksAgain: that the records' source failed once, and not for want of memory, is
+// of that request.
+func TestReallocAsksAgain(t *testing.T) {
+	var odd error
+	meta := &wrapped{Source: new(blocksrc.GoHeap), acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
+		if odd != nil {
+			return nil, odd
+		}
+		return src.Acquire(size, align)
+	}}
+	a := onGoHeap(t, slab.Config{MetaSource: meta, BlockSize: 4 << 20, MaxBlockSize: 4 << 20, LargeSize: 4 << 20})
+	b := granted(t, a, 3000, 1)
+	granted(t, a, 3000, 1)
+	odd = errNever
+	for err := error(nil); err == nil; {
+		_, err = a.AllocUninitialized(3000, 1)
+	}
+	odd = nil
+	b, err := a.Realloc(b, 2500)
+	require.NoError(t, err)
+	require.Less(t, cap(b), 3000)
+}
+
+// TestShrinkGoesToAHole: what shrinks moves to a hole that it fits better, and not to a block
+// that would have to be acquired for it.
+func TestShrinkGoesToAHole(t *testing.T) {
+	a := onGoHeap(t, slab.Config{BlockSize: 4 << 20, MaxBlockSize: 4 << 20, LargeSize: 256 << 10})
+	grown := func(size int) []byte { // to a size that would have a block of its own
+		b := granted(t, a, 200<<10, 1)
+		c, err := a.Realloc(b, size)
+		require.NoError(t, err)
+		require.Equal(t, startOf(b), startOf(c))
+		granted(t, a, 2000, 1)
+		return c
+	}
+	b, hole := grown(1<<20), grown(400<<10)
+	a.Free(hole)
+	held := a.Stats().Held
+	b, err := a.Realloc(b, 300<<10)
+	require.NoError(t, err)
+	require.Equal(t, held, a.Stats().Held)
+	b, err = a.Realloc(b, 200<<10)
+	require.NoError(t, err)
+	require.Equal(t, startOf(hole), startOf(b))
+	require.NoError(t, a.Check())
 }

@@ -1,9 +1,6 @@
 package slab
 
-import (
-	"errors"
-	"slices"
-)
+import "errors"
 
 // How memory goes back: all that was allocated (Reset), all that is not needed
 // (Trim), and everything (Close).
@@ -44,7 +41,7 @@ func (a *Allocator) OnReset(f func()) (cancel func()) {
 // regions on it, and keeps the blocks for what comes next, but for those that a large
 // request had for itself. Handles from before name nothing any more; pointers and slices
 // from before must not be used. It takes time in proportion to the number of blocks, slabs
-// and chunks.
+// and chunks, and of slots of pools where some had a handle.
 func (a *Allocator) Reset() {
 	if a.closed {
 		return
@@ -69,7 +66,8 @@ func (a *Allocator) Reset() {
 			a.cacheOf(ref.rec.owner).evict(uint32(id), ref.rec)
 		}
 	}
-	for _, b := range slices.Backward(slices.Clone(a.user.order)) { // the last leaves it at once
+	for n := len(a.user.order) - 1; n >= 0; n-- { // the last leaves it at once
+		b := a.user.order[n]
 		for i := a.user.blocks[b].first; i != 0; {
 			c := a.table.at(i)
 			if c.kind == chunkHole {
@@ -87,7 +85,7 @@ func (a *Allocator) Reset() {
 			i = a.user.blocks[b].first
 		}
 	}
-	a.user.keepAll = false
+	a.user.keepAll, a.user.kept = false, a.user.empty
 	a.epoch++
 	a.after()
 }

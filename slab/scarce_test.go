@@ -1,6 +1,7 @@
 package slab_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -111,4 +112,149 @@ func TestMaxBlockSizeIsOne(t *testing.T) {
 			require.NoError(t, a.Close())
 		}
 	}
+}
+
+// TestOddSourceIsAskedOnce: a source that fails, and not for want of memory, is asked once for
+// a request, whatever is tried; one that lies may lose a block each time. A pool of one slot
+// a slab asks for halves of it, and a class of all sizes of slabs.
+func TestOddSourceIsAskedOnce(t *testing.T) {
+	odd := errors.New("the moon is in the wrong phase")
+	short := func(mem []byte) ([]byte, error) { return mem[: len(mem)-64 : len(mem)-64], nil }
+	for name, fail := range map[string]func(mem []byte) ([]byte, error){
+		"odd":            func([]byte) ([]byte, error) { return nil, odd },
+		"short":          short,
+		"short, for now": short, // to take it back it has no memory
+	} {
+		for what, alloc := range map[string]func(a *slab.Allocator, p *slab.Pool) error{
+			"small": func(a *slab.Allocator, _ *slab.Pool) error { _, err := a.Alloc(100, 1); return err },
+			"slot":  func(_ *slab.Allocator, p *slab.Pool) error { _, err := p.Alloc(); return err },
+			"group": func(_ *slab.Allocator, p *slab.Pool) error { _, err := p.TakeGroup(10); return err },
+			"chunk": func(a *slab.Allocator, _ *slab.Pool) error { _, err := a.Alloc(3000, 1); return err },
+		} {
+			failing, asked := false, 0
+			src := onlyGives(new(blocksrc.GoHeap))
+			src.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) {
+				mem, err := src.Acquire(size, align)
+				if failing {
+					asked++
+					return fail(mem)
+				}
+				return mem, err
+			}
+			if name == "short, for now" {
+				src.release = func(blocksrc.Source, []byte) error { return fmt.Errorf("not now: %w", slab.ErrExhausted) }
+			}
+			a, err := slab.New(slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap)})
+			require.NoError(t, err)
+			a.PauseChecks()
+			p, err := slab.NewPool(a, 100, 4)
+			require.NoError(t, err)
+			for range 20_000 {
+				require.NoError(t, alloc(a, p))
+			}
+			failing = true
+			for i := range 3 { // each is asked for anew
+				asked = 0
+				for asked == 0 {
+					_ = alloc(a, p) // what there is may serve it all the same
+				}
+				require.Equal(t, 1, asked, "%s %s, %d", name, what, i)
+			}
+			require.NoError(t, a.Check())
+			failing = false
+			for asked = 0; asked == 0; {
+				require.NoError(t, alloc(a, p))
+				asked = 1
+			}
+			require.Error(t, a.Close())
+		}
+	}
+}
+
+// TestHolesWithALeafServe: a pool gets a slab in the hole that there is a leaf of the address
+// map for, though another fits better.
+func TestHolesWithALeafServe(t *testing.T) {
+	for _, size := range []int{8, 1000, 5000} {
+		mem, err := new(blocksrc.GoHeap).Acquire(16<<20, 8<<20) // two regions
+		require.NoError(t, err)
+		a, err := slab.New(slab.Config{
+			Source: blocksrc.NewBuffer(mem), MetaSource: blocksrc.Limit(new(blocksrc.GoHeap), 6<<10), // for one leaf
+			BlockSize: len(mem), MaxBlockSize: len(mem), LargeSize: len(mem),
+		})
+		require.NoError(t, err)
+		first := granted(t, a, 64<<10, 1)
+		_, err = a.AllocUninitialized(len(mem)-64<<10-16<<10, 1) // its start has the same leaf
+		require.NoError(t, err)
+		a.Free(first) // a hole in the first region; the one at the end has no leaf
+		p, err := slab.NewPool(a, size, 8)
+		require.NoError(t, err)
+		n := 0
+		for err == nil {
+			if _, err = p.Alloc(); err == nil {
+				n++
+			}
+		}
+		require.ErrorIs(t, err, slab.ErrExhausted)
+		require.Positive(t, n, "%d bytes", size)
+		require.NoError(t, a.Check())
+		require.NoError(t, a.Close())
+	}
+}
+
+// TestSlabBeyondItsLeaf: a slab that would reach into a region without a leaf is refused, if
+// its first region has one.
+func TestSlabBeyondItsLeaf(t *testing.T) {
+	mem, err := new(blocksrc.GoHeap).Acquire(16<<20, 8<<20)
+	require.NoError(t, err)
+	a, err := slab.New(slab.Config{
+		Source: blocksrc.NewBuffer(mem), MetaSource: blocksrc.Limit(new(blocksrc.GoHeap), 6<<10),
+		BlockSize: len(mem), MaxBlockSize: len(mem), LargeSize: len(mem),
+	})
+	require.NoError(t, err)
+	_, err = a.AllocUninitialized(8<<20-8<<10, 1) // to 8 KiB before the next region
+	require.NoError(t, err)
+	p, err := slab.NewPool(a, 10_000, 8)
+	require.NoError(t, err)
+	_, err = p.Alloc()
+	require.ErrorIs(t, err, slab.ErrExhausted)
+	require.NoError(t, a.Check())
+	small, err := slab.NewPool(a, 4000, 8)
+	require.NoError(t, err)
+	_, err = small.Alloc()
+	require.NoError(t, err)
+	require.NoError(t, a.Check())
+	require.NoError(t, a.Close())
+}
+
+// TestStartAnewIsFrugal: a budget that is just enough for a slab and its records is enough,
+// though the first try took more of it for one of the two.
+func TestStartAnewIsFrugal(t *testing.T) {
+	for _, n := range []int{34 << 10, 36 << 10, 40 << 10, 48 << 10} {
+		a, err := slab.New(slab.Config{Source: blocksrc.NewBuffer(make([]byte, n))})
+		require.NoError(t, err)
+		p, err := slab.NewPool(a, 20_000, 8)
+		require.NoError(t, err)
+		_, err = p.Alloc()
+		require.NoError(t, err, "%d bytes", n)
+		require.NoError(t, a.Check())
+		require.NoError(t, a.Close())
+	}
+}
+
+// TestImpossibleTakesNothing: what a source says it can never serve is no reason to give back
+// what is kept for the next need.
+func TestImpossibleTakesNothing(t *testing.T) {
+	a, err := slab.New(slab.Config{Source: blocksrc.Limit(new(blocksrc.GoHeap), 64<<20), Retain: 8 << 20})
+	require.NoError(t, err)
+	freeAll(a, [][]byte{granted(t, a, 400<<10, 1), granted(t, a, 400<<10, 1)})
+	one(t, a, 100)
+	kept := a.Stats().EmptyBlocks
+	require.NotZero(t, kept)
+	_, err = a.Alloc(1<<30, 1)
+	require.ErrorIs(t, err, blocksrc.ErrInvalid)
+	require.Equal(t, kept, a.Stats().EmptyBlocks)
+	_, err = a.Alloc(64<<20, 1)
+	require.ErrorIs(t, err, slab.ErrExhausted)
+	require.Zero(t, a.Stats().EmptyBlocks)
+	require.NoError(t, a.Close())
 }

@@ -261,6 +261,39 @@ func TestSourceOverlapsStuckFromBelow(t *testing.T) {
 	require.NoError(t, a.Close())
 }
 
+// TestSourceOverlapsStuckRecords: nor may a block for the user lie on records that the other
+// source did not take back.
+func TestSourceOverlapsStuckRecords(t *testing.T) {
+	var stuck []byte
+	meta := onlyGives(new(blocksrc.GoHeap))
+	meta.release = func(_ blocksrc.Source, mem []byte) error {
+		stuck = mem
+		return errNever
+	}
+	lies := false
+	src := &wrapped{Source: new(blocksrc.GoHeap), acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
+		if lies {
+			return stuck[:min(size, len(stuck))], nil
+		}
+		return src.Acquire(size, align)
+	}}
+	a, err := slab.New(slab.Config{Source: src, MetaSource: meta, BlockSize: 4 << 10})
+	require.NoError(t, err)
+	a.Free(granted(t, a, 2000, 0))
+	a.Trim()
+	require.NotNil(t, stuck)
+	lies = true
+	refused := a.Stats().Refused
+	_, err = a.Alloc(2000, 0)
+	require.ErrorIs(t, err, slab.ErrBadSource)
+	require.ErrorContains(t, err, "has not been given back")
+	require.Equal(t, refused+1, a.Stats().Refused)
+	lies = false
+	a.Free(granted(t, a, 2000, 0))
+	require.NoError(t, a.Check())
+	require.ErrorIs(t, a.Close(), errNever)
+}
+
 // TestBadBlocksAreCounted: a block that the allocator does not take is a call that failed.
 func TestBadBlocksAreCounted(t *testing.T) {
 	var held [][]byte

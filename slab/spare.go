@@ -63,7 +63,7 @@ func (c *cache) dropSpare() {
 
 // grown tells whether there are many blocks. Those that are kept although they are
 // empty, as after a Reset, do not count.
-func (a *Allocator) grown() bool { return a.user.held-a.user.empty > 16*a.cfg.BlockSize }
+func (a *Allocator) grown() bool { return (a.user.held-a.user.empty)/16 > a.cfg.BlockSize }
 
 // mostlyEmpty tells whether so little of many blocks is live that giving blocks
 // back counts for more than having slabs at hand.

@@ -18,7 +18,7 @@ type Stats struct {
 	PeakHeld int
 
 	Meta      int // of Held: blocks of the allocator's own records
-	SlabFree  int // of Held: free slots, and what slabs lose at their end
+	SlabFree  int // of Held: free slots, retired ones, and what slabs lose at their end
 	HoleBytes int // of Held: holes
 	Lost      int // of Held: ends of blocks below a granule, and bad blocks that a source did not take back
 
@@ -32,7 +32,7 @@ type Stats struct {
 	Allocs   uint64 // since New; pools count their slots
 	Frees    uint64
 	Failures uint64 // allocations refused for want of memory, or as too large, if a Region's it may have tried again
-	Refused  uint64 // calls of a source that failed, also those that a smaller block made good
+	Refused  uint64 // calls of a source that failed, or were not made for no more can be counted; also those that a smaller block made good
 	Retired  int    // slots of pools never to be used again
 	Pools    int
 }

@@ -29,9 +29,13 @@ func TestStuckRecordsAreUsedAgain(t *testing.T) {
 		"a refusal": func(a *slab.Allocator) { _, err := a.Alloc(1<<30, 1); require.ErrorIs(t, err, slab.ErrExhausted) },
 	} {
 		for _, size := range []int{100, 5000} {
-			a, err := slab.New(slab.Config{
-				Source: blocksrc.Limit(new(blocksrc.GoHeap), 8<<20), MetaSource: onlyGives(blocksrc.Limit(new(blocksrc.GoHeap), 64<<10)),
-			})
+			src := &wrapped{Source: new(blocksrc.GoHeap), acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
+				if size > 8<<20 {
+					return nil, slab.ErrExhausted // and not that it never had so much
+				}
+				return src.Acquire(size, align)
+			}}
+			a, err := slab.New(slab.Config{Source: src, MetaSource: onlyGives(blocksrc.Limit(new(blocksrc.GoHeap), 64<<10))})
 			require.NoError(t, err)
 			for i := range 50 {
 				b, err := a.Alloc(size, 1)
@@ -42,9 +46,58 @@ func TestStuckRecordsAreUsedAgain(t *testing.T) {
 			}
 			s := a.Stats()
 			require.LessOrEqual(t, s.Meta, 64<<10)
+			require.Positive(t, s.MetaBlocks)
 			require.ErrorIs(t, a.Close(), errNever)
 		}
 	}
+}
+
+// TestStuckBlocksAreUsedAgain: so do blocks, also for large requests, which would else get
+// one each.
+func TestStuckBlocksAreUsedAgain(t *testing.T) {
+	for _, size := range []int{5000, 1 << 20} {
+		asked := 0
+		src := onlyGives(new(blocksrc.GoHeap))
+		src.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) {
+			asked++
+			return src.Acquire(size, align)
+		}
+		a, err := slab.New(slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap)})
+		require.NoError(t, err)
+		for i := range 50 {
+			b, err := a.Alloc(size-i%7, 1)
+			require.NoError(t, err)
+			a.Free(b)
+		}
+		require.LessOrEqual(t, asked, 2, "%d bytes", size)
+		require.NoError(t, a.Check())
+		require.ErrorIs(t, a.Close(), errNever)
+	}
+}
+
+// TestBadBlockIsNotUsed: a block that was not what was asked for, and that the source does
+// not take back, serves nothing, though it is large enough.
+func TestBadBlockIsNotUsed(t *testing.T) {
+	short := 64
+	src := onlyGives(new(blocksrc.GoHeap))
+	src.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) {
+		mem, err := src.Acquire(size, align)
+		require.NoError(t, err)
+		return mem[: len(mem)-short : len(mem)-short], nil
+	}
+	a, err := slab.New(slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap)})
+	require.NoError(t, err)
+	_, err = a.Alloc(1<<20, 1)
+	require.ErrorIs(t, err, slab.ErrBadSource)
+	lost := a.Stats().Lost
+	require.GreaterOrEqual(t, lost, 1<<20-64)
+	short = 0
+	b, err := a.Alloc(600<<10, 1)
+	require.NoError(t, err)
+	b[len(b)-1] = 1
+	require.Equal(t, lost, a.Stats().Lost)
+	require.NoError(t, a.Check())
+	require.ErrorIs(t, a.Close(), errNever)
 }
 
 // TestStuckBlocksAreOfferedOneByOne: a source that takes nothing back is not asked to take

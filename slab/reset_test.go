@@ -1,0 +1,83 @@
+package slab_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/blocksrc"
+	"github.com/vita-go/deblockator/slab"
+)
+
+// What a Reset leaves of what was agreed before it.
+
+// TestRetainAfterReset: a Reset keeps all blocks, and what is empty later is as Retain says.
+func TestRetainAfterReset(t *testing.T) {
+	for _, retain := range []int{-1, 0, 128 << 10} {
+		a := onGoHeap(t, slab.Config{BlockSize: 64 << 10, MaxBlockSize: 64 << 10, LargeSize: 64 << 10, Retain: retain})
+		fill := func() (live [][]byte) {
+			for range 20 {
+				live = append(live, one(t, a, 60<<10))
+			}
+			return live
+		}
+		fill()
+		held := a.Stats().Held
+		a.Reset()
+		require.Equal(t, held, a.Stats().Held)
+		require.NoError(t, a.Check())
+		freeAll(a, fill())
+		require.NoError(t, a.Check())
+		want := max(retain, 0)
+		if retain == 0 {
+			want = 64 << 10
+		}
+		require.LessOrEqual(t, a.Stats().EmptyBlocks, want)
+	}
+}
+
+// TestResetKeepsBlocksThoughOneIsStuck: that the source did not take one back is no reason
+// to give it the others.
+func TestResetKeepsBlocksThoughOneIsStuck(t *testing.T) {
+	refuse := true
+	src := &wrapped{Source: new(blocksrc.GoHeap), release: func(src blocksrc.Source, mem []byte) error {
+		if refuse {
+			return errNever
+		}
+		return src.Release(mem)
+	}}
+	a, err := slab.New(slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap), MaxBlockSize: 64 << 10, LargeSize: 64 << 10})
+	require.NoError(t, err)
+	large := granted(t, a, 100<<10, 1)
+	var live [][]byte
+	for range 100 {
+		live = append(live, granted(t, a, 50<<10, 1))
+	}
+	a.Free(large)
+	granted(t, a, 200<<10, 1)
+	refuse = false
+	before := a.Stats().Blocks
+	a.Reset()
+	require.Equal(t, before-1, a.Stats().Blocks, "the block of a large request goes")
+	require.NoError(t, a.Check())
+	require.NoError(t, a.Close())
+	require.NotEmpty(t, live)
+}
+
+// TestReservedAfterReset: what was reserved is so until the allocator's Reset.
+func TestReservedAfterReset(t *testing.T) {
+	p, _ := newPool(t, 64, 8, slab.Config{})
+	p.Allocator().PauseChecks()
+	require.NoError(t, p.Reserve(10_000))
+	p.Allocator().Reset()
+	var live []slab.Handle
+	for range 10_000 {
+		_, h, err := p.Insert()
+		require.NoError(t, err)
+		live = append(live, h)
+	}
+	for _, h := range live {
+		require.True(t, p.Remove(h))
+	}
+	require.Less(t, p.Stats().Free, 10_000)
+}
