@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -22,7 +21,7 @@ var (
 	errNothing = errors.New("nothing to run")
 )
 
-// long is from when a cell is not repeated: in so much time, what else the machine
+// long is from when a cell is not run again: in so much time, what else the machine
 // does averages out, and there are other cells to do.
 const long = 10 * time.Second
 
@@ -31,9 +30,11 @@ const long = 10 * time.Second
 // gives no warning, and in the end the plots. Until a cell is finished, what an
 // earlier run has left stays as it is.
 func compare(ctx context.Context, o options, stderr io.Writer) error {
-	if err := checkOut(o.out); err != nil {
+	undo, err := checkOut(o.out)
+	if err != nil {
 		return fmt.Errorf("%w: %w", errOut, err)
 	}
+	defer undo()
 	begin := time.Now()
 	res := describe(o)
 	programs, err := os.MkdirTemp("", "compare")
@@ -132,34 +133,6 @@ func reasons(cells []*report.Cell) string {
 	return b.String()
 }
 
-// checkOut makes the folder for the results and sees whether files can be written
-// there, also where an earlier run has left some.
-func checkOut(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(dir, ".writable")
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(f.Close(), os.Remove(f.Name())); err != nil {
-		return err
-	}
-	for _, pattern := range []string{"results.json", "results.md", "*.svg"} {
-		there, _ := filepath.Glob(filepath.Join(dir, pattern)) // the pattern is a good one
-		for _, name := range there {
-			f, err := os.OpenFile(name, os.O_WRONLY, 0)
-			if err != nil {
-				return err
-			}
-			if err := f.Close(); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
 // plan has the cells that can be tried.
 type plan struct {
 	o     options
@@ -228,7 +201,9 @@ func canAny(c *bench.Candidate, workloads []*bench.Workload) bool {
 }
 
 func (p *plan) run(ctx context.Context, c *planned) answer {
-	return start(ctx, c.program, c.w, c.c, p.o)
+	o := p.o
+	o.profile = o.profile && len(c.Runs) == 0 // or the last would replace it
+	return start(ctx, c.program, c.w, c.c, o)
 }
 
 // add takes note of an answer. A cell that failed once is not tried again.

@@ -218,15 +218,6 @@ func TestBadCandidatesAreCells(t *testing.T) {
 	assert.Contains(t, string(md), "n/a: bad-missing: it is not installed")
 }
 
-func TestProfile(t *testing.T) {
-	dir := t.TempDir()
-	status, _, stderr := invoke(t, "-short", "-profile", "-out", dir, "-workload", "churn-16-1k", "-candidate", "arena pointers")
-	assert.Zero(t, status, stderr)
-	info, err := os.Stat(filepath.Join(dir, "churn-16-1k-arena-pointers.pprof"))
-	require.NoError(t, err)
-	assert.NotZero(t, info.Size())
-}
-
 // A cell that failed is not tried again, and one that did not is repeated.
 func TestRepetitions(t *testing.T) {
 	dir := t.TempDir()
@@ -276,17 +267,6 @@ func TestWrongUsage(t *testing.T) {
 		}
 		assert.NotContains(t, stderr, "run 1", "%v: nothing may be run", test.args)
 	}
-}
-
-func TestReadOnlyFolder(t *testing.T) {
-	if os.Geteuid() == 0 {
-		t.Skip("root may write everywhere")
-	}
-	dir := t.TempDir()
-	require.NoError(t, os.Chmod(dir, 0o500))
-	status, _, stderr := invoke(t, "-out", dir)
-	assert.Equal(t, statusUsage, status)
-	assert.Contains(t, stderr, "cannot write results")
 }
 
 func TestHelpAndList(t *testing.T) {

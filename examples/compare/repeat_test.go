@@ -47,6 +47,26 @@ func TestMoreRepetitions(t *testing.T) {
 	}
 }
 
+// The first run of a cell leaves a profile, and others do not replace it.
+func TestProfile(t *testing.T) {
+	dir, runs := t.TempDir(), filepath.Join(t.TempDir(), "runs")
+	t.Setenv("COMPARE_TEST_TIMES", "1,1")
+	t.Setenv("COMPARE_TEST_WORST", "1,1")
+	t.Setenv(restlessEnv, runs)
+	t.Setenv(argsEnv, "-profile -reps 2 -out "+dir+" -workload test-restless -candidate free")
+	program, err := os.Executable()
+	require.NoError(t, err)
+	stderr, err := exec.Command(program).CombinedOutput()
+	require.NoError(t, err, "%s", stderr)
+	profile, err := os.Stat(filepath.Join(dir, "test-restless-free-list.pprof"))
+	require.NoError(t, err)
+	assert.NotZero(t, profile.Size())
+	second, err := os.Stat(runs)
+	require.NoError(t, err)
+	assert.EqualValues(t, 2, second.Size())
+	assert.True(t, profile.ModTime().Before(second.ModTime()), "it is of the second run")
+}
+
 // restlessEnv has the test binary know the workload of this test, and tells it the file
 // in which it counts its runs.
 const restlessEnv = "COMPARE_TEST_RUNS"

@@ -79,6 +79,14 @@ type Mixed interface {
 // records included. Where there is none, resident memory stands in.
 type Holder interface{ Held() int64 }
 
+// A Bounder is a Holder that counts pages as well that were never touched, so that
+// what it says is too much at times. What it has is not more than what the process
+// grew by since it was opened, and Began, what it made resident before that.
+type Bounder interface {
+	Holder
+	Began() int64
+}
+
 // Trimmer is a Mixed that can be asked to give back what it does not need. A
 // candidate on Go's heap has debug.FreeOSMemory for it.
 type Trimmer interface{ Trim() }

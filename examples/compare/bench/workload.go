@@ -8,7 +8,7 @@ import (
 // A Workload makes its operations outside the timing, gives them to a kernel in
 // batches, and times those.
 type Workload struct {
-	Name  string // as on the command line: "churn 64 B, 10 k live"
+	Name  string // as on the command line: "churn-64-10k"
 	Group string // the table that it is in
 	Rank  int    // orders the workloads; then it is the order of registration
 	About string // what it does, with its parameters

@@ -82,6 +82,18 @@ func TestSmaps(t *testing.T) {
 	runtime.KeepAlive(big)
 }
 
+// Data is counted, wherever it is.
+func TestAnonymous(t *testing.T) {
+	before := anonymous()
+	require.Positive(t, before)
+	big := make([]byte, 64<<20)
+	for i := 0; i < len(big); i += 512 {
+		big[i] = 1
+	}
+	require.InDelta(t, 64<<20, anonymous()-before, 8<<20)
+	runtime.KeepAlive(big)
+}
+
 const everywhere = 1 << 63
 
 // A heap may be lost between two trees: the count shows it.
@@ -125,6 +137,30 @@ func TestCInItsProcess(t *testing.T) {
 			}
 			require.Contains(t, string(out), "--- PASS: TestCTreesAreGivenUp/"+c.Name)
 			require.NotContains(t, string(out), "    --- SKIP", "%s", out)
+		})
+	}
+}
+
+// What jemalloc says is a maximum, and the workload is told so; others count what they have.
+func TestCBounder(t *testing.T) {
+	for _, c := range bench.Candidates() {
+		if c.Family != bench.C {
+			continue
+		}
+		t.Run(c.Name, func(t *testing.T) {
+			k := c.Mixed()
+			err := k.Open(1, 64, bench.Ends)
+			if reason, ok := bench.CannotReason(err); ok {
+				t.Skip(reason)
+			}
+			require.NoError(t, err)
+			defer func() { require.NoError(t, k.Close()) }()
+			b, ok := k.(bench.Bounder)
+			require.Equal(t, c.Name == "jemalloc", ok)
+			if ok { // 0 if another test has loaded it
+				require.GreaterOrEqual(t, b.Began(), int64(0))
+				require.Less(t, b.Began(), b.Held())
+			}
 		})
 	}
 }

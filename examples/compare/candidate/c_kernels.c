@@ -142,14 +142,25 @@ void mixed_close(const allocator *a, slot *slots, size_t n)
 
 typedef struct node { struct node *left, *right; } node;
 
+// A tree that lacks a node for want of memory ends above it: the count will tell.
+static node *inner(node *t, node *left, node *right)
+{
+	int whole = left != NULL && right != NULL;
+	*t = (node){whole ? left : NULL, whole ? right : NULL};
+	return t;
+}
+
 static node *grow(void *(*alloc)(size_t), int depth)
 {
 	node *t = alloc(sizeof *t);
 	if (t == NULL)
-		return NULL; // the count will tell
-	t->left = depth > 0 ? grow(alloc, depth - 1) : NULL;
-	t->right = depth > 0 ? grow(alloc, depth - 1) : NULL;
-	return t;
+		return NULL;
+	if (depth == 0) {
+		*t = (node){NULL, NULL};
+		return t;
+	}
+	node *left = grow(alloc, depth - 1);
+	return inner(t, left, grow(alloc, depth - 1));
 }
 
 static node *grow_in(void *(*alloc)(void *, size_t), void *heap, int depth)
@@ -157,22 +168,30 @@ static node *grow_in(void *(*alloc)(void *, size_t), void *heap, int depth)
 	node *t = alloc(heap, sizeof *t);
 	if (t == NULL)
 		return NULL;
-	t->left = depth > 0 ? grow_in(alloc, heap, depth - 1) : NULL;
-	t->right = depth > 0 ? grow_in(alloc, heap, depth - 1) : NULL;
-	return t;
+	if (depth == 0) {
+		*t = (node){NULL, NULL};
+		return t;
+	}
+	node *left = grow_in(alloc, heap, depth - 1);
+	return inner(t, left, grow_in(alloc, heap, depth - 1));
 }
+
+// Both stop at a leaf, as those of the candidates in Go do, and do not look for what is
+// below it.
 
 static uint64_t count(const node *t)
 {
-	return t == NULL ? 0 : 1 + count(t->left) + count(t->right);
+	if (t->left == NULL)
+		return 1;
+	return 1 + count(t->left) + count(t->right);
 }
 
 static void drop(void (*release)(void *), node *t)
 {
-	if (t == NULL)
-		return;
-	drop(release, t->left);
-	drop(release, t->right);
+	if (t->left != NULL) {
+		drop(release, t->left);
+		drop(release, t->right);
+	}
 	release(t);
 }
 
@@ -183,15 +202,21 @@ uintptr_t tree_grow_in(const allocator *a, void *heap, int depth)
 	return (uintptr_t)grow_in(a->heap_alloc, heap, depth);
 }
 
-uint64_t tree_count(uintptr_t tree) { return count((node *)tree); }
+uint64_t tree_count(uintptr_t tree) { return tree == 0 ? 0 : count((node *)tree); }
 
-void tree_drop(const allocator *a, uintptr_t tree) { drop(a->release, (node *)tree); }
+void tree_drop(const allocator *a, uintptr_t tree)
+{
+	if (tree != 0)
+		drop(a->release, (node *)tree);
+}
 
 uint64_t trees_free(const allocator *a, int depth, int trees)
 {
 	uint64_t nodes = 0;
 	for (int i = 0; i < trees; i++) {
 		node *t = grow(a->alloc, depth);
+		if (t == NULL)
+			break;
 		nodes += count(t);
 		drop(a->release, t);
 	}
@@ -202,7 +227,10 @@ uint64_t trees_bulk(const allocator *a, void **heap, int depth, int trees)
 {
 	uint64_t nodes = 0;
 	for (int i = 0; i < trees && *heap != NULL; i++) {
-		nodes += count(grow_in(a->heap_alloc, *heap, depth));
+		node *t = grow_in(a->heap_alloc, *heap, depth);
+		if (t == NULL)
+			break;
+		nodes += count(t);
 		*heap = a->heap_reset(*heap);
 	}
 	return nodes;
@@ -244,12 +272,6 @@ outcome frame_step(const allocator *a, uintptr_t *at, size_t *n,
 	return (outcome){sum, 0};
 }
 
-typedef struct object {
-	uint64_t id, value;
-	struct object *link;
-	uint64_t more[5];
-} object;
-
 int hold_open(const allocator *a, uintptr_t *at, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -263,14 +285,4 @@ int hold_open(const allocator *a, uintptr_t *at, size_t n)
 		o->link = (object *)at[i / 2];
 	}
 	return 0;
-}
-
-uint64_t hold_look(const uintptr_t *at, const uint32_t *order, size_t n)
-{
-	uint64_t sum = 0;
-	for (size_t k = 0; k < n; k++) {
-		const object *o = (const object *)at[order[k]];
-		sum = 3 * sum + (o->id ^ o->link->value);
-	}
-	return sum;
 }

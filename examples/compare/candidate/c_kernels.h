@@ -71,8 +71,14 @@ typedef struct {
 outcome frame_step(const allocator *a, uintptr_t *at, size_t *n,
 	const particle *born, size_t births);
 
+typedef struct object {
+	uint64_t id, value;
+	struct object *link;
+	uint64_t more[5];
+} object;
+
+// Go looks at the objects itself.
 int hold_open(const allocator *a, uintptr_t *at, size_t n);
-uint64_t hold_look(const uintptr_t *at, const uint32_t *order, size_t n);
 
 void release_all(const allocator *a, const uintptr_t *at, size_t n);
 

@@ -19,6 +19,31 @@ const (
 	mimallocNear             = 64 << 30
 )
 
+// anonymous returns how many bytes of this process are in physical memory and in no
+// file: its data, but not the code of what it has loaded.
+func anonymous() int64 {
+	text, err := os.ReadFile("/proc/self/smaps_rollup")
+	if err != nil {
+		return 0
+	}
+	for line := range bytes.Lines(text) {
+		if n, ok := kilobytes(line, "Anonymous:"); ok {
+			return n
+		}
+	}
+	return 0
+}
+
+// kilobytes returns the bytes in a line such as "Rss:     1234 kB", if it is that of key.
+func kilobytes(line []byte, key string) (n int64, ok bool) {
+	word, rest, _ := bytes.Cut(line, []byte(" "))
+	if string(word) != key {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(string(bytes.TrimSuffix(bytes.TrimSpace(rest), []byte(" kB"))), 10, 64)
+	return n << 10, err == nil
+}
+
 // smaps reads what is resident from /proc, with a buffer that it keeps: what it
 // allocated would be resident too.
 type smaps struct{ buf []byte }
@@ -38,16 +63,14 @@ func (s *smaps) in(lo, hi uint64) int64 {
 	lines.Buffer(s.buf, len(s.buf))
 	sum, in := int64(0), false
 	for lines.Scan() {
-		word, rest, _ := bytes.Cut(lines.Bytes(), []byte(" "))
+		word, _, _ := bytes.Cut(lines.Bytes(), []byte(" "))
 		if from, _, ok := bytes.Cut(word, []byte("-")); ok { // 20000000000-20002000000 rw-p …
 			if at, err := strconv.ParseUint(string(from), 16, 64); err == nil {
 				in = lo <= at && at < hi
 			}
-		} else if in && string(word) == "Rss:" { // Rss:     1234 kB
-			kb := bytes.TrimSuffix(bytes.TrimSpace(rest), []byte(" kB"))
-			if n, err := strconv.ParseInt(string(kb), 10, 64); err == nil {
-				sum += n << 10
-			}
+		} else if in {
+			n, _ := kilobytes(lines.Bytes(), "Rss:")
+			sum += n
 		}
 	}
 	return sum

@@ -25,7 +25,8 @@ func init() {
 			}
 			r := rand.New(rand.NewPCG(8, 0))
 			full := make([]bool, m.slots)
-			first := 0 // half of the slots are filled to begin with
+			clear(full) // resident from now on
+			first := 0  // half of the slots are filled to begin with
 			m.next = func(ops []bench.Op) {
 				for i := range ops {
 					slot := pareto(r, m.slots)

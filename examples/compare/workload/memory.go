@@ -11,32 +11,47 @@ import (
 
 // gauge follows what a kernel holds against what of it is live.
 type gauge struct {
-	holder   bench.Holder // or nil
-	base     int64        // resident before, -1 if the system does not say
-	held     int64        // by its own count; only with a holder
+	holder   bench.Holder  // or nil
+	bounder  bench.Bounder // the same, or nil
+	base     int64         // resident before, -1 if the system does not say
+	held     int64         // by its own count; only with a holder
 	resident int64
 	live     int64
 }
 
 // newGauge is called when the kernel is open and nothing is live.
 func newGauge(k bench.Kernel) *gauge {
-	debug.FreeOSMemory()
-	g := &gauge{base: resident()}
+	g := &gauge{}
 	g.holder, _ = k.(bench.Holder)
+	g.bounder, _ = k.(bench.Bounder)
+	// What looking takes is resident before.
+	g.heldNow(g.residentNow())
+	debug.FreeOSMemory()
+	g.base = resident()
 	return g
 }
 
 // residentNow is what has become resident since the start.
 func (g *gauge) residentNow() int64 { return max(0, resident()-g.base) }
 
+// heldNow is what the kernel says it holds, given what has become resident.
+func (g *gauge) heldNow(grown int64) int64 {
+	switch {
+	case g.holder == nil:
+		return 0
+	case g.bounder != nil && g.base >= 0:
+		return min(g.holder.Held(), g.bounder.Began()+grown)
+	}
+	return g.holder.Held()
+}
+
 // peak notes the present state for the highest of each figure.
 func (g *gauge) peak(live int64) {
 	g.live = max(g.live, live)
-	if g.holder != nil {
-		g.held = max(g.held, g.holder.Held())
-	}
+	grown := g.residentNow()
+	g.held = max(g.held, g.heldNow(grown))
 	if g.base >= 0 {
-		g.resident = max(g.resident, g.residentNow())
+		g.resident = max(g.resident, grown)
 	}
 }
 
@@ -54,6 +69,9 @@ func (g *gauge) report(out *bench.Outcome) {
 	switch {
 	case g.holder != nil:
 		out.Values["held"] = float64(g.held) / float64(g.live)
+		if g.bounder != nil {
+			out.Notes = map[string]string{"held": "counts pages never touched: no more than became resident, and what was when it was loaded"}
+		}
 	case g.base >= 0:
 		out.Values["held"] = out.Values["resident"]
 		out.Notes = map[string]string{"held": "does not count what it holds: resident memory"}
@@ -65,19 +83,31 @@ func (g *gauge) report(out *bench.Outcome) {
 func resident() int64 {
 	// smaps_rollup walks the page tables; what status says may be 64 pages a
 	// thread behind.
-	for _, f := range []struct{ name, key string }{
-		{"/proc/self/smaps_rollup", "Rss:"}, {"/proc/self/status", "VmRSS:"},
-	} {
-		text, err := os.ReadFile(f.name)
-		if err != nil {
-			continue
-		}
-		for line := range bytes.Lines(text) { // Rss:     1234 kB
-			w := bytes.Fields(line)
-			if len(w) == 3 && string(w[0]) == f.key {
-				if n, err := strconv.ParseInt(string(w[1]), 10, 64); err == nil {
-					return n << 10
-				}
+	if n := procBytes("/proc/self/smaps_rollup", "Rss:"); n >= 0 {
+		return n
+	}
+	return procBytes("/proc/self/status", "VmRSS:")
+}
+
+// forgetPeak has residentPeak begin anew. Where that is not allowed, it goes back to the
+// start of the process, which has not done much by then.
+func forgetPeak() { _ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) }
+
+// residentPeak is the most that resident has been, or -1. The kernel takes note of it
+// before memory is given back, so what lived in between counts without anybody looking.
+func residentPeak() int64 { return procBytes("/proc/self/status", "VmHWM:") }
+
+// procBytes returns what a file of /proc says in a line such as "Rss:     1234 kB", or -1.
+func procBytes(file, key string) int64 {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return -1
+	}
+	for line := range bytes.Lines(text) {
+		w := bytes.Fields(line)
+		if len(w) == 3 && string(w[0]) == key {
+			if n, err := strconv.ParseInt(string(w[1]), 10, 64); err == nil {
+				return n << 10
 			}
 		}
 	}

@@ -23,6 +23,7 @@ type mix struct {
 // warming up is not timed, but counts for the peak.
 func (m *mix) run(k bench.Mixed, s bench.Size, held bool) (out bench.Outcome, err error) {
 	ops := make([]bench.Op, m.batch)
+	clear(ops) // resident from now on: a batch is a third of all that is live in w8
 	model := newMixedModel(m.slots, m.touch)
 	if err := k.Open(m.slots, m.maxSize, m.touch); err != nil {
 		return out, err

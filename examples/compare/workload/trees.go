@@ -22,7 +22,7 @@ func init() {
 				Name:  fmt.Sprintf("%s-%d", w.name, depth),
 				Group: "binary trees",
 				Rank:  60 + 2*i + j,
-				About: fmt.Sprintf("binary-trees of depth %d, %s", depth, w.freed),
+				About: fmt.Sprintf("binary-trees of depth %d, %s; resident at the peak", depth, w.freed),
 				Kind:  w.kind,
 				Skip: func(c *bench.Candidate) string {
 					if c.Slow && depth > 18 {
@@ -52,6 +52,7 @@ func trees(k bench.Trees, depth int) (out bench.Outcome, err error) {
 		return out, err
 	}
 	defer func() { err = closing(k, err) }()
+	forgetPeak()
 	base, cpu, start := resident(), cpuTime(), time.Now()
 	churn := func(depth, trees int) {
 		if err == nil {
@@ -78,8 +79,9 @@ func trees(k bench.Trees, depth int) (out bench.Outcome, err error) {
 	if now := cpuTime(); now > 0 {
 		out.Values["CPU"] = (now - cpu).Seconds()
 	}
-	if now := resident(); now > 0 {
-		out.Values["resident"] = float64(now-base) / (1 << 20)
+	// The peak, which is when the largest tree is whole, and long over now.
+	if peak := residentPeak(); peak >= 0 && base >= 0 {
+		out.Values["resident"] = float64(max(0, peak-base)) / (1 << 20)
 	}
 	return out, nil
 }

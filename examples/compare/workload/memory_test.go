@@ -1,0 +1,141 @@
+package workload
+
+import (
+	"runtime/debug"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/examples/compare/bench"
+)
+
+func needsResident(t *testing.T) {
+	t.Helper()
+	if resident() < 0 || residentPeak() < 0 {
+		t.Skip("this system does not say what is resident")
+	}
+}
+
+// modelMixed does what a kernel must with no memory for the objects.
+type modelMixed struct {
+	idle
+	*mixedModel
+}
+
+func (m *modelMixed) Open(slots, _ int, touch bench.Touch) error {
+	m.mixedModel = newMixedModel(slots, touch)
+	return nil
+}
+
+func (m *modelMixed) Run(ops []bench.Op, stamp uint64) (uint64, error) { return m.run(ops, stamp), nil }
+
+// What becomes resident is the candidate's: nothing for one that has no memory.
+func TestNothingElseBecomesResident(t *testing.T) {
+	needsResident(t)
+	for _, w := range bench.Workloads() {
+		if w.Name != "w8" && w.Name != "w11-1M" {
+			continue
+		}
+		out, err := w.Run(&modelMixed{}, bench.Full)
+		require.NoError(t, err)
+		assert.Less(t, out.Values["resident"], .1, w.Name)
+		assert.Less(t, out.Values["held"], .1, w.Name)
+	}
+}
+
+// boundedMixed says that it holds far more than it does.
+type boundedMixed struct{ modelMixed }
+
+func (*boundedMixed) Held() int64  { return 1 << 40 }
+func (*boundedMixed) Began() int64 { return 3 << 20 }
+
+func TestBounder(t *testing.T) {
+	needsResident(t)
+	g := newGauge(&boundedMixed{})
+	g.peak(1 << 20)
+	out := bench.Outcome{Values: map[string]float64{}}
+	g.report(&out)
+	assert.InDelta(t, 3+out.Values["resident"], out.Values["held"], 1e-6, "what it began with, and what was added")
+	assert.Less(t, out.Values["held"], 4.)
+	assert.NotEmpty(t, out.Notes["held"])
+
+	g.bounder = nil
+	g.peak(1 << 20)
+	g.report(&out)
+	assert.EqualValues(t, 1<<20, out.Values["held"], "one that only counts what it has")
+}
+
+// brieflyLarge needs much memory for the first tree and has given it back afterwards.
+type brieflyLarge struct {
+	idleTrees
+	done bool
+}
+
+func (l *brieflyLarge) Churn(depth, trees int) (uint64, error) {
+	if !l.done {
+		l.done = true
+		large := make([]byte, 64<<20)
+		for i := 0; i < len(large); i += 4096 {
+			large[i] = 1
+		}
+		large = nil
+		debug.FreeOSMemory()
+	}
+	return uint64(trees) * (2<<depth - 1), nil
+}
+
+func TestTreesPeak(t *testing.T) {
+	needsResident(t)
+	out, err := trees(&brieflyLarge{}, 6)
+	require.NoError(t, err)
+	assert.InDelta(t, 64, out.Values["resident"], 8, "MiB")
+	if forgetPeak(); residentPeak()-resident() > 32<<20 {
+		return // the system does not let it
+	}
+	out, err = trees(&brieflyLarge{done: true}, 6)
+	require.NoError(t, err)
+	assert.Less(t, out.Values["resident"], 8., "the peak of an earlier one is not that of this one")
+}
+
+// slowClose takes its time to give a world up.
+type slowClose struct {
+	idleECS
+	n int
+}
+
+func (s *slowClose) Open(n int) error { s.n = n; return nil }
+func (s *slowClose) Random() float64  { return float64(s.n) * float64(s.n-1) / 2 }
+func (s *slowClose) Close() error     { time.Sleep(time.Millisecond); return nil }
+
+func TestGivingUpAWorldIsTimed(t *testing.T) {
+	const rounds = 3
+	took, err := freshCreate(&slowClose{}, 16, rounds)
+	require.NoError(t, err)
+	assert.GreaterOrEqual(t, took, rounds*time.Millisecond-time.Duration(2*rounds)*clockCost)
+}
+
+// leavesMuch opens as a table does that grows by append.
+type leavesMuch struct {
+	idleHold
+	kept []byte
+}
+
+func (l *leavesMuch) Open(n int) error {
+	for size := 1 << 10; size <= 64*n; size *= 2 {
+		l.kept = make([]byte, size)
+		for i := range l.kept {
+			l.kept[i] = 1
+		}
+	}
+	return nil
+}
+
+func TestHoldWithoutWhatGrowingLeaves(t *testing.T) {
+	needsResident(t)
+	const n = 1 << 19
+	out, err := hold(&leavesMuch{}, n, 100)
+	require.NoError(t, err)
+	assert.InDelta(t, 64, out.Values["resident"], 8, "B/object")
+}
