@@ -168,6 +168,13 @@ func TestUnreadable(t *testing.T) {
 	require.Zero(t, status, stderr)
 	assert.Contains(t, stdout, "1 Go file, 0.0 MiB: 4 identifiers in 7 places\n")
 	assert.Contains(t, stdout, "1 file left out that could not be read\n")
+	assert.Contains(t, stdout, "1 folder left out that could not be read\n")
+
+	require.NoError(t, os.Remove(filepath.Join(dir, "add.go")))
+	require.NoError(t, os.Remove(filepath.Join(dir, "secret.go")))
+	_, stderr, status = start(t, dir)
+	assert.Equal(t, statusUsage, status)
+	assert.Contains(t, stderr, "or below, but 1 folder that could not be read\n")
 }
 
 func TestWrongUse(t *testing.T) {
@@ -181,6 +188,7 @@ func TestWrongUse(t *testing.T) {
 		"no folder":   {[]string{gone}, "there is no folder " + gone},
 		"a file":      {[]string{filepath.Join(dir, "readme.txt")}, "readme.txt is not a folder"},
 		"no Go":       {[]string{dir}, "no Go files in " + dir},
+		"in a file":   {[]string{filepath.Join(dir, "readme.txt", "x")}, "readme.txt"},
 		"two folders": {[]string{dir, dir}, "one folder, not 2"},
 		"empty name":  {[]string{""}, "the folder has no name"},
 		"flag":        {[]string{"-frobnicate"}, "-frobnicate"},

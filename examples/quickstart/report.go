@@ -62,6 +62,9 @@ func heading(b *strings.Builder, t *tree, c content) {
 	if n := c.Parsed.Unreadable; n > 0 {
 		fmt.Fprintf(b, "%s left out that could not be read\n", plural(n, "file"))
 	}
+	if t.locked > 0 {
+		fmt.Fprintf(b, "%s left out that could not be read\n", plural(t.locked, "folder"))
+	}
 	for _, m := range c.Most {
 		fmt.Fprintf(b, "  %-8s in %s, the first is %s\n", m.Name, plural(m.Count, "place"), m.First)
 	}

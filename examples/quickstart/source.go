@@ -17,8 +17,9 @@ import (
 
 // tree is the Go files of a folder and all folders below it.
 type tree struct {
-	root  string
-	files []string // relative to root, in lexical order
+	root   string
+	files  []string // relative to root, in lexical order
+	locked int      // folders that could not be read
 }
 
 // installation returns the folder of the standard library's source. It asks the
@@ -38,7 +39,7 @@ func installation(ctx context.Context) (string, error) {
 
 // openTree finds the Go files. Symbolic links in the tree are not followed, so
 // that it has an end; the folder itself may be one, as it is where Debian
-// installs Go. Folders that may not be read are passed over.
+// installs Go. Folders that may not be read are passed over, and counted.
 func openTree(folder string) (*tree, error) {
 	root, err := filepath.EvalSymlinks(folder)
 	if err == nil {
@@ -48,7 +49,7 @@ func openTree(folder string) (*tree, error) {
 		return nil, fmt.Errorf("%w: there is no folder %s", errInput, folder)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errInput, err)
+		return nil, fmt.Errorf("%w: %s: %w", errInput, folder, err)
 	}
 	if info, err := os.Stat(root); err != nil {
 		return nil, fmt.Errorf("%w: %w", errInput, err)
@@ -61,6 +62,8 @@ func openTree(folder string) (*tree, error) {
 		switch {
 		case err != nil && path == root:
 			return err
+		case err != nil:
+			t.locked++
 		case err == nil && d.Type().IsRegular() && filepath.Ext(path) == ".go":
 			rel, err := filepath.Rel(root, path)
 			if err != nil {
@@ -74,7 +77,11 @@ func openTree(folder string) (*tree, error) {
 		return nil, fmt.Errorf("%w: %w", errInput, err)
 	}
 	if len(t.files) == 0 {
-		return nil, fmt.Errorf("%w: no Go files in %s or below", errInput, folder)
+		err := fmt.Errorf("%w: no Go files in %s or below", errInput, folder)
+		if t.locked > 0 {
+			err = fmt.Errorf("%w, but %s that could not be read", err, plural(t.locked, "folder"))
+		}
+		return nil, err
 	}
 	return t, nil
 }
