@@ -19,7 +19,8 @@ var (
 	// more, or on 32-bit systems 2 GiB and more.
 	ErrTooLarge = errors.New("slab: request is too large")
 	// ErrInvalid is returned for a negative size, an alignment that is not a
-	// power of two, and a Config that contradicts itself.
+	// power of two, and a Config that contradicts itself. What a source says it can never
+	// serve is blocksrc.ErrInvalid instead.
 	ErrInvalid = errors.New("slab: invalid argument")
 	// ErrBadSource is returned when a source breaks its contract: a block too
 	// small, misaligned, or overlapping memory that the allocator still holds.

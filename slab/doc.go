@@ -151,6 +151,13 @@
 // the free slots of larger classes: a request is refused only if none would do, or if
 // there is no room for what has to be noted of it.
 //
+// A program that lives on a budget frees something and asks again, but not if the error is
+// blocksrc.ErrInvalid too: then nothing will help. What it frees serves requests of the same
+// class, and others only when all of a slab is free, or a hole long enough: where one budget
+// has values of all sizes, thousands may have to go for one of another size. A cache does
+// better with an allocator for each range of sizes, with values in pieces of one size, or
+// with a count of its own that stays somewhat below the limit.
+//
 // Free cannot fail. What the program does wrong is a panic with a *MisuseError:
 // freeing twice, freeing what is not the allocator's, or with another size. It too
 // changes nothing. A source that refuses to take a block back (munmap may lack memory for
