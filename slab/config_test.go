@@ -262,7 +262,7 @@ func TestConfigMetaSource(t *testing.T) {
 // quarter of them.
 func TestMaxBlockSizeFollowsLargeSize(t *testing.T) {
 	a := onGoHeap(t, slab.Config{BlockSize: 1 << 20, LargeSize: 1 << 20})
-	for range 200 {
+	for range 60 {
 		_, err := a.AllocUninitialized(1<<20-100, 1)
 		require.NoError(t, err)
 	}

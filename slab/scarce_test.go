@@ -149,7 +149,7 @@ func TestOddSourceIsAskedOnce(t *testing.T) {
 			a.PauseChecks()
 			p, err := slab.NewPool(a, 100, 4)
 			require.NoError(t, err)
-			for range 20_000 {
+			for a.Stats().Held < 1<<20 {
 				require.NoError(t, alloc(a, p))
 			}
 			failing = true
