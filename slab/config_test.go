@@ -258,21 +258,6 @@ func TestConfigMetaSource(t *testing.T) {
 	m.finish()
 }
 
-// TestMaxBlockSizeFollowsLargeSize: what is served from blocks that are shared is up to a
-// quarter of them.
-func TestMaxBlockSizeFollowsLargeSize(t *testing.T) {
-	a := onGoHeap(t, slab.Config{BlockSize: 1 << 20, LargeSize: 1 << 20})
-	for range 60 {
-		_, err := a.AllocUninitialized(1<<20-100, 1)
-		require.NoError(t, err)
-	}
-	most := 0
-	for b := range a.Blocks() {
-		most = max(most, b.Size)
-	}
-	require.Equal(t, 4<<20, most)
-}
-
 // TestLargeSizeIsTheEdge: a request that a block has room for is not large before LargeSize,
 // if that is all of a block.
 func TestLargeSizeIsTheEdge(t *testing.T) {
