@@ -257,11 +257,7 @@ func (a *Allocator) allocRange(size, align int) (b []byte, dirty uintptr, err er
 		return nil, 0, because(ErrTooLarge, "%d bytes aligned to %d", size, align)
 	}
 	n := granules(size)
-	need := uint64(n) << granuleShift // of a block, as in grow
-	if align > a.user.align {
-		need += uint64(align)
-	}
-	large := size >= a.cfg.LargeSize || need > uint64(a.cfg.MaxBlockSize)
+	large := size >= a.cfg.LargeSize || a.user.blockFor(n, uintptr(align)) > uint64(a.cfg.MaxBlockSize)
 	if large && a.user.stuck > 0 {
 		// A source that takes nothing back must not be asked for more and more.
 		large = !a.user.hasHole(n, uintptr(align))
@@ -285,11 +281,9 @@ func (a *Allocator) allocRange(size, align int) (b []byte, dirty uintptr, err er
 		}
 	}
 	if err != nil {
-		var pad uint32
-		if i, pad = a.atOnce(n, uintptr(align), 1); i == 0 {
+		if i = a.atOnce(n, uintptr(align), 1, chunkLive); i == 0 {
 			return nil, 0, err
 		}
-		a.user.take(i, pad, n, chunkLive)
 	}
 	c := a.table.at(i)
 	c.align = log2(align)

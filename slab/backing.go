@@ -62,19 +62,17 @@ func (a *Allocator) allocMapped(size uint32, align, mapped uintptr, kind chunkKi
 			return 0, err
 		}
 		_ = a.user.shrink(0, false)
-		gone := a.user.blocks[b].mem == nil
-		if gone {
+		if a.user.blocks[b].mem == nil { // it went
 			a.user.most = max(mem/2, 1)
-		}
-		if !gone || mem >= most {
-			i, pad := a.atOnce(size, align, mapped)
-			if i == 0 {
-				return 0, err
+			if mem < most {
+				most = mem
+				continue
 			}
-			a.user.take(i, pad, size, kind)
-			return i, nil
 		}
-		most = mem
+		if i = a.atOnce(size, align, mapped, kind); i == 0 {
+			return 0, err
+		}
+		return i, nil
 	}
 }
 
@@ -118,37 +116,29 @@ func (a *Allocator) mapRegions(addr, size uintptr) error {
 		a.addrs.prune(a.meta.free)
 	}
 	for {
-		n := inRegion(addr, size)
-		if !a.addrs.isReady(addr, n) {
-			// What was given back for the leaf may have left it splits enough.
-			if err := a.growLeaf(addr); err != nil && !a.addrs.isReady(addr, n) {
-				return err
-			}
-		}
-		if n == size {
+		ready := a.addrs.mapped(addr, size)
+		if ready == size {
 			return nil
 		}
-		addr, size = addr+n, size-n
+		addr, size = addr+ready, size-ready
+		// What was given back for the leaf may have left it splits enough.
+		if err := a.growLeaf(addr); err != nil && a.addrs.mapped(addr, size) == 0 {
+			return err
+		}
 	}
 }
 
-// isMapped tells whether mapRegions would have nothing to do.
-func (a *Allocator) isMapped(addr, size uintptr) bool {
-	for {
-		n := inRegion(addr, size)
-		if !a.addrs.isReady(addr, n) {
-			return false
+// mapped returns how many of size bytes at addr can have entries in the address map before
+// the first region that is not ready for its part.
+func (m *addrMap) mapped(addr, size uintptr) (n uintptr) {
+	for n < size {
+		part := min(size-n, 1<<regionShift-(addr+n)&(1<<regionShift-1))
+		if !m.isReady(addr+n, part) {
+			break
 		}
-		if n == size {
-			return true
-		}
-		addr, size = addr+n, size-n
+		n += part
 	}
-}
-
-// inRegion returns how many of size bytes at addr are in its region.
-func inRegion(addr, size uintptr) uintptr {
-	return min(size, 1<<regionShift-addr&(1<<regionShift-1))
+	return n
 }
 
 // growLeaf makes a leaf for the region of addr, a larger one if it has one.

@@ -166,10 +166,7 @@ func (h *heap) surplus(i uint32) (uint32, bool) {
 // come here for a slab of each size before it is refused, and many are in a program that
 // lives on a budget.
 func (h *heap) grow(size uint32, align uintptr) (uint32, error) {
-	need := uint64(size) << granuleShift
-	if align > uintptr(h.align) {
-		need += uint64(align)
-	}
+	need := h.blockFor(size, align)
 	if need > maxBlockBytes {
 		return 0, fmt.Errorf("%w: %d bytes aligned to %d", ErrTooLarge, uint64(size)<<granuleShift, align)
 	}
@@ -199,6 +196,16 @@ func (h *heap) grow(size uint32, align uintptr) (uint32, error) {
 		}
 		want = max(h.most, int(need))
 	}
+}
+
+// blockFor returns how many bytes a block has to have for size granules at a multiple of align
+// bytes, wherever the source puts it.
+func (h *heap) blockFor(size uint32, align uintptr) uint64 {
+	need := uint64(size) << granuleShift
+	if align > uintptr(h.align) {
+		need += uint64(align)
+	}
+	return need
 }
 
 // allocBlock returns a chunk that has a new block of size bytes for itself.

@@ -66,11 +66,11 @@ func (a *Allocator) scarce(again bool) bool {
 	return again
 }
 
-// atOnce returns a hole that serves a request as things are, with no new block, record or
-// leaf of the address map for its first mapped bytes; 0 if there is none. What was freed can
-// be had again that way, whatever has become of the source.
-func (a *Allocator) atOnce(size uint32, align, mapped uintptr) (i, pad uint32) {
-	return a.user.searchAll(size, align, func(c *chunk, pad uint32) bool {
+// atOnce makes a chunk of a hole that serves a request as things are, with no new block,
+// record or leaf of the address map for its first mapped bytes; 0 if there is none. What was
+// freed can be had again that way, whatever has become of the source.
+func (a *Allocator) atOnce(size uint32, align, mapped uintptr, kind chunkKind) uint32 {
+	i, pad := a.user.searchAll(size, align, func(c *chunk, pad uint32) bool {
 		records := chunkStep // that are to be left, for the next page of them
 		if pad > 0 {
 			records++
@@ -78,8 +78,12 @@ func (a *Allocator) atOnce(size uint32, align, mapped uintptr) (i, pad uint32) {
 		if c.size-pad > size {
 			records++
 		}
-		return records <= a.table.spare && a.isMapped(a.user.address(c)+uintptr(pad)<<granuleShift, mapped)
+		return records <= a.table.spare && a.addrs.mapped(a.user.address(c)+uintptr(pad)<<granuleShift, mapped) == mapped
 	})
+	if i != 0 {
+		a.user.take(i, pad, size, kind)
+	}
+	return i
 }
 
 // larger returns a class that has a slot for what was refused otherwise, nil if there

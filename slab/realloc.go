@@ -71,8 +71,8 @@ func (a *Allocator) Realloc(b []byte, size int) ([]byte, error) {
 	return c, nil
 }
 
-// shorten returns b with size bytes, which are fewer, where it is: there is no better place.
-// What it does not need is a hole then, also of a block that it had for itself.
+// shorten returns b with size bytes, which are fewer, where it is. What it does not need is a
+// hole then, also of a block that it had for itself; for want of a record it keeps that.
 func (a *Allocator) shorten(v entry, b []byte, size int) []byte {
 	if v.isSlab() {
 		return b[:size]
@@ -130,9 +130,8 @@ func (a *Allocator) resize(v entry, b []byte, size int) []byte {
 		if n <= old-old/4 && size < a.cfg.LargeSize && a.user.tighter(c, n) {
 			return nil
 		}
-		if a.begin(); a.ready() == nil {
-			a.user.cut(i, c, n)
-		}
+		a.begin()
+		return a.shorten(v, b, size)
 	case n > old:
 		if !a.user.extend(i, c, n) {
 			return nil

@@ -49,9 +49,8 @@ func TestResetKeepsBlocksThoughOneIsStuck(t *testing.T) {
 	a, err := slab.New(slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap), MaxBlockSize: 64 << 10, LargeSize: 64 << 10})
 	require.NoError(t, err)
 	large := granted(t, a, 100<<10, 1)
-	var live [][]byte
 	for range 100 {
-		live = append(live, granted(t, a, 50<<10, 1))
+		granted(t, a, 50<<10, 1)
 	}
 	a.Free(large)
 	granted(t, a, 200<<10, 1)
@@ -61,7 +60,6 @@ func TestResetKeepsBlocksThoughOneIsStuck(t *testing.T) {
 	require.Equal(t, before-1, a.Stats().Blocks, "the block of a large request goes")
 	require.NoError(t, a.Check())
 	require.NoError(t, a.Close())
-	require.NotEmpty(t, live)
 }
 
 // TestReservedAfterReset: what was reserved is so until the allocator's Reset.

@@ -64,7 +64,7 @@ func openTree(folder string) (*tree, error) {
 			return err
 		case err != nil:
 			t.locked++
-		case err == nil && d.Type().IsRegular() && filepath.Ext(path) == ".go":
+		case d.Type().IsRegular() && filepath.Ext(path) == ".go":
 			rel, err := filepath.Rel(root, path)
 			if err != nil {
 				return err
