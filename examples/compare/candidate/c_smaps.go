@@ -7,6 +7,8 @@ import (
 	"bytes"
 	"os"
 	"strconv"
+
+	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
 // mimalloc does not say what it holds: what it calls committed counts segments of
@@ -21,28 +23,7 @@ const (
 
 // anonymous returns how many bytes of this process are in physical memory and in no
 // file: its data, but not the code of what it has loaded.
-func anonymous() int64 {
-	text, err := os.ReadFile("/proc/self/smaps_rollup")
-	if err != nil {
-		return 0
-	}
-	for line := range bytes.Lines(text) {
-		if n, ok := kilobytes(line, "Anonymous:"); ok {
-			return n
-		}
-	}
-	return 0
-}
-
-// kilobytes returns the bytes in a line such as "Rss:     1234 kB", if it is that of key.
-func kilobytes(line []byte, key string) (n int64, ok bool) {
-	word, rest, _ := bytes.Cut(line, []byte(" "))
-	if string(word) != key {
-		return 0, false
-	}
-	n, err := strconv.ParseInt(string(bytes.TrimSuffix(bytes.TrimSpace(rest), []byte(" kB"))), 10, 64)
-	return n << 10, err == nil
-}
+func anonymous() int64 { return max(0, bench.ProcBytes("/proc/self/smaps_rollup", "Anonymous:")) }
 
 // smaps reads what is resident from /proc, with a buffer that it keeps: what it
 // allocated would be resident too.
@@ -69,7 +50,7 @@ func (s *smaps) in(lo, hi uint64) int64 {
 				in = lo <= at && at < hi
 			}
 		} else if in {
-			n, _ := kilobytes(lines.Bytes(), "Rss:")
+			n, _ := bench.Kilobytes(lines.Bytes(), "Rss:")
 			sum += n
 		}
 	}

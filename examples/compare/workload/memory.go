@@ -1,10 +1,8 @@
 package workload
 
 import (
-	"bytes"
 	"os"
 	"runtime/debug"
-	"strconv"
 
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
@@ -83,10 +81,10 @@ func (g *gauge) report(out *bench.Outcome) {
 func resident() int64 {
 	// smaps_rollup walks the page tables; what status says may be 64 pages a
 	// thread behind.
-	if n := procBytes("/proc/self/smaps_rollup", "Rss:"); n >= 0 {
+	if n := bench.ProcBytes("/proc/self/smaps_rollup", "Rss:"); n >= 0 {
 		return n
 	}
-	return procBytes("/proc/self/status", "VmRSS:")
+	return bench.ProcBytes("/proc/self/status", "VmRSS:")
 }
 
 // forgetPeak has residentPeak begin anew. Where that is not allowed, it goes back to the
@@ -95,21 +93,4 @@ func forgetPeak() { _ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) }
 
 // residentPeak is the most that resident has been, or -1. The kernel takes note of it
 // before memory is given back, so what lived in between counts without anybody looking.
-func residentPeak() int64 { return procBytes("/proc/self/status", "VmHWM:") }
-
-// procBytes returns what a file of /proc says in a line such as "Rss:     1234 kB", or -1.
-func procBytes(file, key string) int64 {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return -1
-	}
-	for line := range bytes.Lines(text) {
-		w := bytes.Fields(line)
-		if len(w) == 3 && string(w[0]) == key {
-			if n, err := strconv.ParseInt(string(w[1]), 10, 64); err == nil {
-				return n << 10
-			}
-		}
-	}
-	return -1
-}
+func residentPeak() int64 { return bench.ProcBytes("/proc/self/status", "VmHWM:") }
