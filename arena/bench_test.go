@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/vita-go/deblockator/arena"
+	"github.com/vita-go/deblockator/blocksrc"
 	"github.com/vita-go/deblockator/slab"
 )
 
@@ -309,18 +310,32 @@ func BenchmarkIterate(b *testing.B) {
 		}
 		perLive(b, slots)
 	})
-	for _, percent := range []int{100, 10} {
-		var a arena.Arena[record]
-		hs := arena.Must(a.InsertN(items, nil))
+	fill := func(a *arena.Arena[record], percent int) (order []uint32) { // of those that stay
 		r := random(1)
-		var order []uint32 // of those that stay
-		for k, h := range hs {
+		for k, h := range arena.Must(a.InsertN(items, nil)) {
 			if r.below(100) < percent {
 				order = append(order, uint32(k))
 			} else {
 				a.Remove(h)
 			}
 		}
+		return order
+	}
+	all := func(b *testing.B, a *arena.Arena[record], impl string, percent int) {
+		b.Run(fmt.Sprintf("impl=%s/slots=%d/live=%d%%", impl, slots, percent), func(b *testing.B) {
+			for range b.N {
+				sum := uint64(0)
+				for _, p := range a.All() {
+					sum += p.id
+				}
+				sink = sum
+			}
+			perLive(b, a.Len())
+		})
+	}
+	for _, percent := range []int{100, 10} {
+		var a arena.Arena[record]
+		order := fill(&a, percent)
 		live := a.Len()
 		if percent < 100 { // as fast as memory is read with gaps
 			b.Run(fmt.Sprintf("impl=limit/slots=%d/live=%d%%", slots, percent), func(b *testing.B) {
@@ -334,16 +349,7 @@ func BenchmarkIterate(b *testing.B) {
 				perLive(b, live)
 			})
 		}
-		b.Run(fmt.Sprintf("impl=all/slots=%d/live=%d%%", slots, percent), func(b *testing.B) {
-			for range b.N {
-				sum := uint64(0)
-				for _, p := range a.All() {
-					sum += p.id
-				}
-				sink = sum
-			}
-			perLive(b, live)
-		})
+		all(b, &a, "all", percent)
 		b.Run(fmt.Sprintf("impl=chunks/slots=%d/live=%d%%", slots, percent), func(b *testing.B) {
 			for range b.N {
 				sum := uint64(0)
@@ -359,6 +365,16 @@ func BenchmarkIterate(b *testing.B) {
 		if err := a.Close(); err != nil {
 			b.Fatal(err)
 		}
+	}
+	on, err := slab.New(slab.Config{Source: blocksrc.Mmap{HugePages: true}, BlockSize: 2 << 20})
+	if err != nil {
+		b.Fatal(err)
+	}
+	a := arena.Must(arena.New[record](on))
+	fill(a, 10)
+	all(b, a, "all-huge-pages", 10)
+	if err := on.Close(); err != nil {
+		b.Fatal(err)
 	}
 }
 

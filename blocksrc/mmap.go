@@ -30,12 +30,13 @@ import (
 // every Acquire that another source could serve returns an error wrapping
 // errors.ErrUnsupported.
 type Mmap struct {
-	// HugePages makes blocks multiples of 2 MiB, aligned to 2 MiB, and asks
-	// Linux to back them with huge pages, which saves TLB misses on large
-	// blocks accessed at random. Elsewhere it does nothing.
+	// HugePages aligns blocks of 2 MiB and more to 2 MiB and asks Linux to back
+	// them with huge pages, which saves TLB misses where much memory is accessed at
+	// random or with gaps. What is behind the last whole 2 MiB of a block, and a smaller
+	// block, has pages like any other. Elsewhere it does nothing.
 	//
 	// Off by default: the first touch then clears 2 MiB, waits for the kernel
-	// to free 2 MiB in one piece, and holds 2 MiB even for one object. Go
+	// to free 2 MiB in one piece, and makes 2 MiB resident even for one object. Go
 	// itself stopped asking when that stalled programs, golang/go#61718.
 	HugePages bool
 
@@ -61,15 +62,19 @@ func (l *loan) mapping() []byte {
 const addressSpace = 1 << 60
 
 // Acquire implements [Source]. It costs a system call, two more on Unix for an
-// alignment beyond a page, as all blocks have with HugePages, and one for asking for
+// alignment beyond a page, as large blocks have with HugePages, and one for asking for
 // those; three in all on Windows. Physical memory comes with the first touch.
 func (m Mmap) Acquire(size, align int) ([]byte, error) {
 	if err := CheckRequest(size, align); err != nil {
 		return nil, err
 	}
 	unit := m.Granularity()
-	align = max(align, unit)
 	n, ok := roundUp(size, unit)
+	huge := m.HugePages && hugePage != 0 && n >= hugePage
+	align = max(align, unit)
+	if huge {
+		align = max(align, hugePage)
+	}
 	if !ok || n > math.MaxInt-align || uint64(n+align) > addressSpace {
 		return nil, errBeyond(size, align)
 	}
@@ -77,7 +82,7 @@ func (m Mmap) Acquire(size, align int) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("blocksrc: mapping %d bytes at a multiple of %d: %w", n, align, err)
 	}
-	m.advise(block)
+	m.advise(block, huge)
 	if len(whole) == len(block) {
 		mapped.add(block, nil)
 	} else {
@@ -127,9 +132,8 @@ func (Mmap) Discard(part []byte) error {
 	return nil
 }
 
-// Granularity implements [Granular]: the size of a page, 64 KiB on Windows, 2 MiB
-// on Linux with HugePages.
-func (m Mmap) Granularity() int { return m.granularity() }
+// Granularity implements [Granular]: the size of a page, 64 KiB on Windows.
+func (Mmap) Granularity() int { return sysUnit() }
 
 // Zeroed implements [Zeroer]: true.
 func (Mmap) Zeroed() bool { return true }

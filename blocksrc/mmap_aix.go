@@ -6,8 +6,8 @@ package blocksrc
 
 import "errors"
 
-func (Mmap) granularity() int { return sysPage() }
+const hugePage = 0 // there are none to ask for
 
-func (Mmap) advise([]byte) {}
+func (Mmap) advise([]byte, bool) {}
 
 func sysDiscard([]byte) error { return errors.ErrUnsupported }

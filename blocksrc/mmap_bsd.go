@@ -6,8 +6,8 @@ package blocksrc
 
 import "golang.org/x/sys/unix"
 
-func (Mmap) granularity() int { return sysPage() }
+const hugePage = 0 // there are none to ask for
 
-func (Mmap) advise([]byte) {}
+func (Mmap) advise([]byte, bool) {}
 
 func sysDiscard(pages []byte) error { return unix.Madvise(pages, unix.MADV_FREE) }

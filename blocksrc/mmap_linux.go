@@ -15,17 +15,10 @@ import (
 // 4 KiB. Kernels with larger pages have larger huge pages and ignore the request.
 const hugePage = 2 << 20
 
-func (m Mmap) granularity() int {
-	if m.HugePages {
-		return max(hugePage, sysPage())
-	}
-	return sysPage()
-}
-
 // advise makes a fresh block what m asks for. A kernel without huge pages or
 // names refuses; the block is as good without.
-func (m Mmap) advise(block []byte) {
-	if m.HugePages {
+func (m Mmap) advise(block []byte, huge bool) {
+	if huge {
 		_ = unix.Madvise(block, unix.MADV_HUGEPAGE)
 	}
 	if m.Name != "" {

@@ -115,7 +115,7 @@ func TestMmapDiscardsToZero(t *testing.T) {
 func TestMmapHugePages(t *testing.T) {
 	huge := func(block []byte) bool { return strings.Contains(smaps(t, block, "VmFlags"), " hg") }
 	src := blocksrc.Mmap{HugePages: true}
-	require.Equal(t, blocksrc.HugePage, src.Granularity())
+	require.Equal(t, os.Getpagesize(), src.Granularity(), "what is small has pages like any other")
 
 	plain, err := blocksrc.Mmap{}.Acquire(4<<20, 0)
 	require.NoError(t, err)
@@ -123,12 +123,23 @@ func TestMmapHugePages(t *testing.T) {
 	can := unix.Madvise(plain, unix.MADV_HUGEPAGE) == nil && huge(plain)
 	require.NoError(t, blocksrc.Mmap{}.Release(plain))
 
-	for _, align := range []int{0, 4096, 8 << 20} {
-		block, err := src.Acquire(blocksrc.HugePage+1, align)
+	page := os.Getpagesize()
+	for _, c := range []struct {
+		size, align, wantLen, wantAlign int
+		huge                            bool
+	}{
+		{blocksrc.HugePage, 0, blocksrc.HugePage, blocksrc.HugePage, can},
+		{blocksrc.HugePage + 1, 4096, blocksrc.HugePage + page, blocksrc.HugePage, can},
+		{blocksrc.HugePage, 8 << 20, blocksrc.HugePage, 8 << 20, can},
+		{blocksrc.HugePage - 1, 0, blocksrc.HugePage, blocksrc.HugePage, can},
+		{blocksrc.HugePage - page, 0, blocksrc.HugePage - page, page, false},
+		{1, 4 << 20, page, 4 << 20, false},
+	} {
+		block, err := src.Acquire(c.size, c.align)
 		require.NoError(t, err)
-		assert.Len(t, block, 2*blocksrc.HugePage)
-		assert.Zero(t, blocksrc.Address(block)%uintptr(max(align, blocksrc.HugePage)))
-		assert.Equal(t, can, huge(block))
+		assert.Len(t, block, c.wantLen)
+		assert.Zero(t, blocksrc.Address(block)%uintptr(c.wantAlign))
+		assert.Equal(t, c.huge, huge(block), "%d at %d", c.size, c.align)
 		require.NoError(t, src.Release(block))
 	}
 }

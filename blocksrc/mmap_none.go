@@ -8,11 +8,13 @@ import "errors"
 
 const haveMmap = false
 
-func (Mmap) granularity() int { return 1 }
+const hugePage = 0
 
-func (Mmap) advise([]byte) {}
+func (Mmap) advise([]byte, bool) {}
 
 func sysPage() int { return 1 }
+
+func sysUnit() int { return 1 }
 
 func sysMap(int, int) (block, whole []byte, err error) { return nil, nil, errors.ErrUnsupported }
 

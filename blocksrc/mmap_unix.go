@@ -17,6 +17,8 @@ const haveMmap = true
 
 func sysPage() int { return os.Getpagesize() }
 
+func sysUnit() int { return sysPage() }
+
 // sysMap maps size bytes at a multiple of align; both are multiples of a page and
 // their sum is an int. The block's mapping is whole, which is more than block
 // only where the system refused to unmap an end: what is mapped is never

@@ -19,11 +19,13 @@ const haveMmap = true
 // the rest of the last 64 KiB of one is lost to the process.
 const reservationUnit = 64 << 10
 
-func (Mmap) granularity() int { return reservationUnit }
+const hugePage = 0 // there are some, for those with a privilege
 
-func (Mmap) advise([]byte) {}
+func (Mmap) advise([]byte, bool) {}
 
 func sysPage() int { return os.Getpagesize() }
+
+func sysUnit() int { return reservationUnit }
 
 // sysMap maps size bytes at a multiple of align; both are multiples of 64 KiB and
 // their sum is an int.

@@ -135,8 +135,9 @@
 //
 // With a million allocations live, time is cache and TLB misses: at the address
 // map, the slab's record and the slot, one after the other. Huge pages
-// (blocksrc.Mmap) take an eighth of it, a quarter on another machine, and hold up to
-// twice as much where sizes are mixed: blocks are no smaller than such a page.
+// (blocksrc.Mmap) take an eighth of it, a quarter on another machine. Blocks that are
+// smaller than such a page go without: when all were made as large, with sizes mixed up
+// to twice as much was held, and what comes and goes took twice the time.
 //
 // # Errors and panics
 //
