@@ -215,27 +215,37 @@ func (a *Allocator) alloc(size, align int) (b []byte, dirty uintptr, err error) 
 	return b, dirty, nil
 }
 
+// begin is called where a try to serve a request begins. (In line it would be more code than
+// a call, for it writes pointers, and is on no way that is short.)
+//
+//go:noinline
+func (a *Allocator) begin() { a.user.odd, a.meta.odd = nil, nil }
+
 func (a *Allocator) allocAny(size, align int) (b []byte, dirty uintptr, err error) {
 	a.begin()
 	k, ok := smallClass(size, align)
 	if !ok {
 		return a.allocRange(size, align)
 	}
+	c := a.class(k)
+	if c.count == 0 && c.head == 0 {
+		if _, err := c.grow(1); err != nil {
+			return a.allocRange(size, align) // from a hole that no slab can start in
+		}
+	}
+	b, dirty = a.allocSlot(c, size)
+	return b, dirty, nil
+}
+
+// class returns class k, which is made when it is needed.
+func (a *Allocator) class(k int) *class {
 	c := a.classes[k]
 	if c == &noClass {
 		c = new(class)
 		c.init(a, uint32(k), uintptr(classSize[k]), 1, false)
 		a.classes[k] = c
 	}
-	if c.count == 0 {
-		if c.head == 0 {
-			if _, err := c.grow(1); err != nil {
-				return a.allocRange(size, align) // from a hole that no slab can start in
-			}
-		}
-	}
-	b, dirty = a.allocSlot(c, size)
-	return b, dirty, nil
+	return c
 }
 
 // allocSlot takes a slot of a class that has one.
@@ -263,14 +273,17 @@ func (a *Allocator) allocRange(size, align int) (b []byte, dirty uintptr, err er
 		large = !a.user.hasHole(n, uintptr(align))
 	}
 	var i uint32
-	if large {
-		i, err = a.allocBlock(int(n)<<granuleShift, align)
+	for at := max(align, blockAlign(a.cfg.Source, a.cfg.LargeAlign)); large; {
+		if i, err = a.allocBlock(int(n)<<granuleShift, at); err == nil {
+			break
+		}
 		// A hole will do as well, before what is kept for the next need goes, for
-		// it may be the hole.
-		large = err == nil || !a.user.hasHole(n, uintptr(align))
-		if large && a.reclaim(err) {
-			i, err = a.allocBlock(int(n)<<granuleShift, align)
-			large = err == nil || !a.user.hasHole(n, uintptr(align))
+		// it may be the hole; and so will a block that is aligned like any other.
+		if a.user.hasHole(n, uintptr(align)) {
+			large = false
+		} else if !a.reclaim(err) {
+			large = at <= a.user.align
+			break
 		}
 	}
 	if !large {
@@ -293,3 +306,11 @@ func (a *Allocator) allocRange(size, align int) (b []byte, dirty uintptr, err er
 	dirty = a.user.use(c)
 	return unsafe.Slice((*byte)(a.user.pointer(c)), uint64(c.size)<<granuleShift)[:size], dirty, nil
 }
+
+// noCopy makes go vet report copies.
+type noCopy struct{}
+
+func (*noCopy) Lock()   {}
+func (*noCopy) Unlock() {}
+
+func addrOf(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))) }

@@ -81,7 +81,7 @@ func (a *Allocator) allocBlock(size, align int) (uint32, error) {
 	if err := a.ready(); err != nil {
 		return 0, err
 	}
-	return a.user.allocBlock(size, max(align, blockAlign(a.cfg.Source, a.cfg.LargeAlign)))
+	return a.user.allocBlock(size, align)
 }
 
 // allocRecord returns a chunk for records of the allocator's own, and how many

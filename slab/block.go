@@ -141,7 +141,7 @@ func (h *heap) settle(i uint32) {
 // surplus tells whether there is a block too many now that block i is empty, and which.
 func (h *heap) surplus(i uint32) (uint32, bool) {
 	switch {
-	case h.retain < 0:
+	case h.retain < 0 || h.retain == 0 && len(h.blocks[i].mem) > max(h.minSize, h.maxSize):
 		return i, true
 	case h.retain > 0:
 		return i, h.empty > h.retain
@@ -162,7 +162,7 @@ func (h *heap) surplus(i uint32) (uint32, bool) {
 // granules at a multiple of align bytes. Blocks are a tenth of what is held,
 // within bounds, so that they double and what is held for no one stays in
 // proportion; where the source refuses, halves of that are tried, down to what is
-// needed. Until it has given a block, no more than that is asked for again: a request may
+// needed, and what is needed if the source aligns it. Until it has given a block, no more than that is asked for again: a request may
 // come here for a slab of each size before it is refused, and many are in a program that
 // lives on a budget.
 func (h *heap) grow(size uint32, align uintptr) (uint32, error) {
@@ -175,8 +175,9 @@ func (h *heap) grow(size uint32, align uintptr) (uint32, error) {
 		want = min(want, h.most)
 	}
 	want = max(want, int(need))
-	for {
-		i, err := h.acquire(want, h.align)
+	var first error
+	for at := h.align; ; {
+		i, err := h.acquire(want, at)
 		if err == nil {
 			h.most = 0
 			b := &h.blocks[i]
@@ -187,14 +188,21 @@ func (h *heap) grow(size uint32, align uintptr) (uint32, error) {
 			h.empty += len(b.mem)
 			return j, nil
 		}
-		if !errors.Is(err, blocksrc.ErrExhausted) {
-			return 0, err
-		}
 		h.most = max(want/2&^(granule-1), 1)
-		if want == int(need) {
+		switch {
+		case h.odd != nil:
+			return 0, err
+		case want > int(need):
+			want = max(h.most, int(need))
+		case align > uintptr(at):
+			// What the source aligns itself need not be longer, and may be all it has.
+			first, need = err, uint64(size)<<granuleShift
+			want, at = int(need), int(align)
+		case first != nil && errors.Is(err, blocksrc.ErrInvalid):
+			return 0, first // it cannot align so far
+		default:
 			return 0, err
 		}
-		want = max(h.most, int(need))
 	}
 }
 
@@ -249,12 +257,6 @@ func (h *heap) acquire(size, align int) (uint32, error) {
 	}
 	return i, err
 }
-
-// begin is called where a try to serve a request begins. (In line it would be more code than
-// a call, for it writes pointers, and is on no way that is short.)
-//
-//go:noinline
-func (a *Allocator) begin() { a.user.odd, a.meta.odd = nil, nil }
 
 // ask takes a block from the source and checks that it is what was asked
 // for: a source that lies is refused here, before anything is built on it.

@@ -1,6 +1,9 @@
 package slab
 
-import "math/bits"
+import (
+	"math/bits"
+	"unsafe"
+)
 
 // What a pool does with many slots at once.
 
@@ -82,10 +85,8 @@ func (p *Pool) Reset() {
 }
 
 func (p *Pool) resetPlace(e *place) {
-	if e.base != nil {
-		if s := p.a.slabs[e.id].rec; s.used > 0 {
-			p.resetSlab(e, s)
-		}
+	if e.base != nil && e.rec.used > 0 {
+		p.resetSlab(e, e.rec)
 	}
 }
 
@@ -102,6 +103,11 @@ func (p *Pool) resetSlab(e *place, s *slab) {
 		m := p.liveWord(s, w)
 		if m == 0 {
 			continue
+		}
+		if invariants {
+			for r := m; r != 0; r &= r - 1 {
+				poison(unsafe.Slice((*byte)(p.at(e, w<<6|uint32(bits.TrailingZeros64(r)))), p.size))
+			}
 		}
 		n := bits.OnesCount64(m)
 		s.used -= uint32(n)
@@ -134,8 +140,8 @@ func (p *Pool) resetSlab(e *place, s *slab) {
 func (p *Pool) Close() error {
 	if p.state() == nil {
 		p.evict()
-		p.a.allocs += p.frees - p.gone
-		p.a.frees += p.frees - p.gone
+		p.a.allocs += p.frees - p.extra
+		p.a.frees += p.frees - p.extra
 		p.a.retired += p.retired
 		p.a.pools[p.id-numClasses] = nil
 		p.a.vacantPools = append(p.a.vacantPools, p.id-numClasses)
@@ -150,7 +156,7 @@ func (p *Pool) evict() {
 	p.settle()
 	for i := range p.dir {
 		if e := &p.dir[i]; e.base != nil {
-			p.cache.evict(e.id, p.a.slabs[e.id].rec)
+			p.cache.evict(e.id, e.rec)
 		}
 	}
 }

@@ -38,9 +38,10 @@ func (c *cache) init(a *Allocator, id uint32, stride, align uintptr, generations
 	*c = cache{a: a, id: id, stride: stride, quick: quickOf(stride), align: max(align, window), generations: generations}
 }
 
-// quickOf returns ceil(1<<32 / stride), 0 if that is not exact enough.
+// quickOf returns ceil(1<<32 / stride); 0, for all to go by way of a division, if that is
+// not exact enough, and for a stride of 1, for which it has 33 bits.
 func quickOf(stride uintptr) uint32 {
-	if stride > quickStride {
+	if stride > quickStride || stride == 1 {
 		return 0
 	}
 	return uint32((1<<32 + uint64(stride) - 1) / uint64(stride))
@@ -193,7 +194,10 @@ const (
 )
 
 // shape returns the number of slots and the bytes of a slab of about target
-// bytes, and of no more than most, a number of windows, unless one slot has.
+// bytes, and of no more than most, a number of windows, unless one slot has. (It would be
+// in line twice in next, which is no short way.)
+//
+//go:noinline
 func (c *cache) shape(target, most int) (slots uint32, size int) {
 	n := uintptr(min(target, most)) / c.stride
 	if n < 2 {
@@ -204,10 +208,9 @@ func (c *cache) shape(target, most int) (slots uint32, size int) {
 	return uint32(min(uintptr(size)/c.stride, maxSlots)), size
 }
 
-// grow adds a slab, a smaller one if there is no room for one of full size, for a caller
-// that needs n slots and will come again.
-func (c *cache) grow(n int) (uint32, error) {
-	c.a.begin()
+// next returns the shape of the next slab, for a caller that needs n slots and will come
+// again, and whether there is a hole for it.
+func (c *cache) next(n int) (slots uint32, size int, ok bool) {
 	target := max(slabMin, min(c.bytes/4, slabSoft), min(c.bytes/8, slabMax))
 	if c.generations {
 		target = max(target, slabPage, min(c.bytes, slabSoft))
@@ -219,20 +222,29 @@ func (c *cache) grow(n int) (uint32, error) {
 	if c.align > uintptr(c.a.user.align) {
 		most -= int(c.align) // a block of its own has that much in front
 	}
-	slots, size := c.shape(target, max(most, 0)&^(window-1))
+	slots, size = c.shape(target, max(most, 0)&^(window-1))
 	// Slabs of one size do not tile a block: five of 4096 times 48 bytes leave 64 of its
 	// 1024 KiB. That is a slab too, before there is another block: a million objects of
 	// that size hold an eighth less (TestSlabsTileBlocks).
-	if h := &c.a.user; h.findHole(uint32(size>>granuleShift), c.align) == 0 {
-		rest := h.roomAt(h.topmost(), c.align)
-		for _, rest := range [...]int{rest, rest - rest/32 - int(c.align)} { // a search may miss all of it, see findHole
-			n, bytes := c.shape(max(rest, 0)&^(window-1), size)
-			if bytes >= size/8 && h.findHole(uint32(bytes>>granuleShift), c.align) != 0 {
-				slots, size = n, bytes
-				break
-			}
+	h := &c.a.user
+	if h.findHole(uint32(size>>granuleShift), c.align) != 0 {
+		return slots, size, true
+	}
+	rest := h.roomAt(h.topmost(), c.align)
+	for _, rest := range [...]int{rest, rest - rest/32 - int(c.align)} { // a search may miss all of it, see findHole
+		n, bytes := c.shape(max(rest, 0)&^(window-1), size)
+		if bytes >= size/8 && h.findHole(uint32(bytes>>granuleShift), c.align) != 0 {
+			return n, bytes, true
 		}
 	}
+	return slots, size, false
+}
+
+// grow adds a slab, a smaller one if there is no room for one of full size, for a caller
+// that needs n slots and will come again.
+func (c *cache) grow(n int) (uint32, error) {
+	c.a.begin()
+	slots, size, _ := c.next(n)
 	for {
 		id, err := c.newSlab(slots, size)
 		if err == nil {
@@ -335,6 +347,9 @@ func (c *cache) discard(id uint32) {
 // evict frees the slots of slab id, of which none is at hand, and gives it back to
 // the heap.
 func (c *cache) evict(id uint32, s *slab) {
+	if invariants {
+		poison(unsafe.Slice((*byte)(c.a.slabs[id].base), uintptr(s.slots)*c.stride))
+	}
 	c.frees += uint64(s.used)
 	c.used -= int(s.used)
 	c.a.live -= int(s.used) * int(c.stride)

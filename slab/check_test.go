@@ -61,7 +61,7 @@ func furnished(t *testing.T) (*model, *slab.Pool) {
 	require.True(t, m.newPool(20_000, 8)) // a slab that has whole rows of the address map
 	require.True(t, m.take(m.pools[1], 1))
 	drop(get(60, 5000), 60) // a block that is kept back
-	require.NotZero(t, m.a.Stats().EmptyBlocks)
+	require.NotZero(t, m.a.Stats().EmptyBytes)
 	m.check()
 	return m, p.Pool
 }

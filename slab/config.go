@@ -16,7 +16,8 @@ var (
 	// ErrClosed is returned by everything that allocates, after Close.
 	ErrClosed = errors.New("slab: closed")
 	// ErrTooLarge is returned for a size that no block can hold: 64 GiB and
-	// more, or on 32-bit systems 2 GiB and more.
+	// more, or on 32-bit systems 2 GiB and more; and by a pool that has, or would need,
+	// more slabs than handles can tell apart, a million.
 	ErrTooLarge = errors.New("slab: request is too large")
 	// ErrInvalid is returned for a negative size, an alignment that is not a
 	// power of two, and a Config that contradicts itself. What a source says it can never

@@ -219,7 +219,7 @@ func TestConfigRetain(t *testing.T) {
 			m.free(0, false)
 		}
 		assert.Equal(t, c.empty, m.src.held(), "Retain %d", c.retain)
-		assert.Equal(t, c.empty, m.a.Stats().EmptyBlocks, "Retain %d", c.retain)
+		assert.Equal(t, c.empty, m.a.Stats().EmptyBytes, "Retain %d", c.retain)
 		m.finish()
 	}
 }
@@ -236,7 +236,7 @@ func TestConfigRetainLarger(t *testing.T) {
 		m.free(first, false)
 		m.free(0, false)
 		require.Equal(t, 1, m.a.Stats().Blocks)
-		require.GreaterOrEqual(t, m.a.Stats().EmptyBlocks, 60_000)
+		require.GreaterOrEqual(t, m.a.Stats().EmptyBytes, 60_000)
 		m.finish()
 	}
 }
@@ -268,7 +268,7 @@ func TestLargeSizeIsTheEdge(t *testing.T) {
 			b := granted(t, a, size, align)
 			a.Free(b)
 			large := size == most || align == 128 // more than GoHeap aligns to of itself
-			require.Equal(t, !large, a.Stats().EmptyBlocks > 0, "%d bytes aligned to %d", size, align)
+			require.Equal(t, !large, a.Stats().EmptyBytes > 0, "%d bytes aligned to %d", size, align)
 			a.Trim()
 		}
 	}

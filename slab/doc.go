@@ -25,7 +25,7 @@
 //	         │ live │ hole │ slab        │ live │   │ │ large         │
 //	         └──────┴──────┴─┬┬┬┬┬┬┬┬┬┬──┴──────┴───┘ └───────────────┘
 //	                         └ slots
-//	records  chunk table · hole bins · slab bitmaps and generations · address map
+//	records  chunk table · slab bitmaps and generations · leaves of the address map
 //
 // Nothing of the allocator's is in the user's memory. An overrun there cannot
 // corrupt it, every bad free is seen for certain (but that of what was freed before
@@ -34,7 +34,9 @@
 // pointers, only 32-bit numbers of granules, chunks and slabs, so they live in
 // blocks as well: ten million objects leave some hundred kilobytes on the Go heap,
 // the list of blocks and slabs, which holds the pointers that all others are
-// derived from, and pointers to what will be used next, in magazines. A pool whose slots
+// derived from, pointers to what will be used next, in magazines, the bins of holes and
+// the first page of the chunk table, 11 KiB, and 32 bytes and more for each region of the
+// address map. A pool whose slots
 // are freed by pointer has a table of four megabytes more for them (aside.go).
 //
 // # How a request travels
@@ -74,8 +76,8 @@
 // the table of regions, which shrinks too, and of a region's leaf, up to 36 KiB; that
 // is constant on average.
 //
-// Records take two bits for each slot, or in a pool a bit and 4 bytes, 32 bytes for
-// each chunk, and to find it by its address 4 bytes for each 8 KiB, 36 where more than
+// Records take 64 bytes for each slab and two bits for each slot, or in a pool a bit and 4
+// bytes, 32 bytes for each chunk, and to find it by its address 4 bytes for each 8 KiB, 36 where more than
 // one thing lies in those. Rounding costs up to an eighth, 4 % on average, from 8 bytes
 // to 1 KiB, and up to 15 bytes above.
 //

@@ -23,9 +23,9 @@ import (
 // None of it is on the way of a request that the source has a block for.
 
 // canHelp tells whether there may be room after something was given back: not if a source
-// says that there will never be.
+// says that there will never be, or lies.
 func canHelp(err error) bool {
-	return err != nil && errors.Is(err, blocksrc.ErrExhausted) && !errors.Is(err, blocksrc.ErrInvalid)
+	return err != nil && errors.Is(err, blocksrc.ErrExhausted) && !errors.Is(err, blocksrc.ErrInvalid) && !errors.Is(err, ErrBadSource)
 }
 
 // reclaim gives back what is kept for the next need, if err says that this is

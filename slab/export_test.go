@@ -172,3 +172,6 @@ func (a *Allocator) Grown(held int) bool {
 	a.user.held = a.user.empty + held
 	return a.grown()
 }
+
+// Kept returns how many bytes of empty blocks Check passes over since a Reset.
+func (a *Allocator) Kept() int { return a.user.kept }

@@ -84,6 +84,7 @@ func (h *heap) forget(i uint32) {
 // keep is 0, but where the source has refused a block.)
 func (h *heap) shrink(keep int, one bool) error {
 	err := h.offer()
+	h.kept = 0
 	if h.empty == 0 {
 		return err
 	}
@@ -93,7 +94,7 @@ func (h *heap) shrink(keep int, one bool) error {
 			idle = append(idle, i)
 		}
 	}
-	h.spare, h.kept = 0, 0
+	h.spare = 0
 	for n := range idle {
 		if !one && h.empty <= keep {
 			break

@@ -130,7 +130,7 @@ func (p *Pool) refill() error {
 	}
 	p.fresh = fresh
 	p.frees++ // for scans to notice
-	p.gone++
+	p.extra++
 	return nil
 }
 

@@ -290,7 +290,7 @@ func TestRecordsReclaim(t *testing.T) {
 	require.NoError(t, err)
 	a.Free(first)
 	a.Free(second)
-	require.Equal(t, 64<<10, a.Stats().EmptyBlocks)
+	require.Equal(t, 64<<10, a.Stats().EmptyBytes)
 	require.Equal(t, 160<<10, a.Stats().Held)
 	p, err := slab.NewPool(a, 1, 1) // slots that are smaller than what is known of them
 	require.NoError(t, err)
@@ -298,7 +298,7 @@ func TestRecordsReclaim(t *testing.T) {
 		_, err = p.AllocUninitialized()
 	}
 	require.ErrorIs(t, err, slab.ErrExhausted)
-	require.Zero(t, a.Stats().EmptyBlocks)
+	require.Zero(t, a.Stats().EmptyBytes)
 	require.Greater(t, a.Stats().Meta, 32<<10)
 	require.NoError(t, a.Check())
 	require.NoError(t, a.Close())
@@ -322,7 +322,7 @@ func TestOtherErrorsReclaimNothing(t *testing.T) {
 	b, err := a.Alloc(5000, 1)
 	require.NoError(t, err)
 	a.Free(b)
-	kept := a.Stats().EmptyBlocks
+	kept := a.Stats().EmptyBytes
 	require.NotZero(t, kept)
 	refusal = errors.New("the moon is in the wrong phase")
 	p, err := slab.NewPool(a, kept/2+1, 8)
@@ -337,13 +337,13 @@ func TestOtherErrorsReclaimNothing(t *testing.T) {
 		asked = 0
 		require.ErrorIs(t, ask(), refusal, name)
 		assert.Equal(t, 1, asked, name)
-		assert.Equal(t, kept, a.Stats().EmptyBlocks, name)
+		assert.Equal(t, kept, a.Stats().EmptyBytes, name)
 		assert.Equal(t, before.Failures+1, a.Stats().Failures, name)
 	}
 	refusal = slab.ErrExhausted
 	_, err = a.Alloc(kept+1, 1)
 	require.ErrorIs(t, err, refusal)
-	require.Zero(t, a.Stats().EmptyBlocks)
+	require.Zero(t, a.Stats().EmptyBytes)
 	require.NoError(t, a.Close())
 }
 

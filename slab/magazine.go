@@ -14,8 +14,8 @@ import (
 //
 // Slots in a magazine count as used in their slab and are not live. They keep
 // their slab, and so its block, from going back; that is bounded by the
-// magazine, and they go back to the slabs when the class has nothing live, when
-// little is live in all, and when there is need of memory.
+// magazine, and they go back to the slabs when there is need of memory, and when the
+// class has nothing live, unless it has one slab and not much else is free; see full.
 
 // magazineSize is how many slots a class keeps at hand. The number of a class's
 // live slots wanders by that much between two visits to the slabs, on average the

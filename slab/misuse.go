@@ -3,7 +3,6 @@ package slab
 import (
 	"fmt"
 	"strings"
-	"unsafe"
 )
 
 // A Misuse says what a program did wrong with memory of an allocator.
@@ -132,11 +131,3 @@ func (a *Allocator) misuse(op string, addr uintptr, size int, owner uint32) {
 	}
 	panic(e)
 }
-
-// noCopy makes go vet report copies.
-type noCopy struct{}
-
-func (*noCopy) Lock()   {}
-func (*noCopy) Unlock() {}
-
-func addrOf(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))) }

@@ -318,8 +318,8 @@ func (m *model) trim() {
 	if after.Live != before.Live || after.Allocs != before.Allocs || after.Frees != before.Frees || after.PeakHeld != before.PeakHeld {
 		m.fatalf("Trim changed\n%+v\nto\n%+v", before, after)
 	}
-	if after.EmptyBlocks != 0 && slab.Stuck(m.a) == 0 {
-		m.fatalf("%d bytes of empty blocks after Trim", after.EmptyBlocks)
+	if after.EmptyBytes != 0 && slab.Stuck(m.a) == 0 {
+		m.fatalf("%d bytes of empty blocks after Trim", after.EmptyBytes)
 	}
 	m.verifyAll()
 }

@@ -112,7 +112,7 @@ func (p *Pool) forget(s *slab) {
 	}
 	*e = place{floor: top + top&1}
 	p.frees++ // for scans to notice
-	p.gone++
+	p.extra++
 	if p.group.Slots == 0 {
 		p.group = Group{} // it may point to where the slab was
 	}

@@ -40,7 +40,7 @@ type Pool struct {
 	size       int
 	seed       uint32   // generation of a slot in a new place
 	vacantSeqs []uint32 // places without a slab
-	gone       uint64   // slabs that went, which frees counts too
+	extra      uint64   // what frees counts for scans to notice and is no free: slabs that went, groups that were opened
 	retired    int      // slots retired so far
 	closed     bool
 

@@ -143,6 +143,9 @@ func (p *Pool) end(e *place, slot uint32) {
 	if p.Len() == 1 {
 		p.settle()
 	}
+	if invariants {
+		poison(unsafe.Slice((*byte)(p.at(e, slot)), p.size))
+	}
 	*e.gen(slot) = deadGen
 	e.sure = touched
 	p.retire(e.rec)

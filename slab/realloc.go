@@ -77,16 +77,35 @@ func (a *Allocator) shorten(v entry, b []byte, size int) []byte {
 	if v.isSlab() {
 		return b[:size]
 	}
+	a.begin()
 	i := v.number()
 	c := a.table.at(i)
 	old, n := c.size, granules(size)
-	if n >= old || a.ready() != nil {
+	if n >= old || a.ready() != nil && !a.user.canCut(c) {
 		return b[:size]
+	}
+	if invariants {
+		poison(b[:cap(b)][uint64(n)<<granuleShift:])
 	}
 	c.kind = chunkLive
 	a.user.cut(i, c, n)
 	a.live -= int(old-n) << granuleShift
 	return unsafe.Slice(unsafe.SliceData(b), uint64(n)<<granuleShift)[:size]
+}
+
+// canCut tells whether chunk c can be cut although there is no record to be had.
+func (h *heap) canCut(c *chunk) bool {
+	return h.table.spare > chunkStep || c.next != 0 && h.table.at(c.next).kind == chunkHole
+}
+
+// hasSlot tells whether class k has a slot without asking the source for a block.
+func (a *Allocator) hasSlot(k int) bool {
+	c := a.class(k)
+	if c.count == 0 && c.head == 0 {
+		_, _, ok := c.next(1)
+		return ok
+	}
+	return true
 }
 
 // granules returns how many granules a chunk for size bytes has, which are no more than a
@@ -110,8 +129,12 @@ func (a *Allocator) resize(v entry, b []byte, size int) []byte {
 	}
 	i := v.number()
 	c := a.table.at(i)
-	if _, slot := smallClass(size, 1<<c.align); slot && size <= smallMax/2 {
-		return nil // to a slab
+	k, slot := smallClass(size, 1<<c.align)
+	if slot && (size <= smallMax/2 || c.kind == chunkLarge) {
+		if a.hasSlot(k) {
+			return nil
+		}
+		return a.shorten(v, b, size)
 	}
 	if c.kind == chunkLarge {
 		if size <= cap(b) && size > cap(b)/2 {
@@ -126,11 +149,10 @@ func (a *Allocator) resize(v entry, b []byte, size int) []byte {
 	n := granules(size)
 	switch {
 	case n < old:
-		// To a hole, not to a block of its own.
-		if n <= old-old/4 && size < a.cfg.LargeSize && a.user.tighter(c, n) {
+		// To a hole, not to a block that there is not yet.
+		if n <= old-old/4 && size < a.cfg.LargeSize && a.user.tighter(c, n) && (!slot || a.hasSlot(k)) {
 			return nil
 		}
-		a.begin()
 		return a.shorten(v, b, size)
 	case n > old:
 		if !a.user.extend(i, c, n) {

@@ -128,7 +128,7 @@ func TestIdleMemoryServesBeforeAFailure(t *testing.T) {
 	t.Run("an empty block", func(t *testing.T) {
 		a := room(t, 100<<10, slab.Config{MaxBlockSize: 1 << 20})
 		a.Free(granted(t, a, 2000, 0))
-		require.Equal(t, 64<<10, a.Stats().EmptyBlocks)
+		require.Equal(t, 64<<10, a.Stats().EmptyBytes)
 		b, err := a.Alloc(80<<10, 0)
 		assert.NoError(t, err, "80 of 100 KiB, nothing is live")
 		a.Free(b)

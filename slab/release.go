@@ -1,41 +1,12 @@
 package slab
 
-import "errors"
+import (
+	"errors"
+	"unsafe"
+)
 
 // How memory goes back: all that was allocated (Reset), all that is not needed
 // (Trim), and everything (Close).
-
-// Epoch returns how many times a was Reset or closed. What was allocated in an earlier
-// epoch is gone.
-func (a *Allocator) Epoch() uint64 { return a.epoch }
-
-// dependent is who wants to know of the next Reset.
-type dependent struct {
-	forget func()
-	at     int // in the allocator's list
-}
-
-// OnReset arranges for f to be called at the next Reset or Close of a, before any
-// block goes back, and then no more. It is for those that keep memory of a's at
-// hand, as a Region does: a pointer into a block must not outlive it. f must not
-// call a. cancel ends the arrangement; after f was called it does nothing.
-func (a *Allocator) OnReset(f func()) (cancel func()) {
-	if f == nil {
-		panic("slab: OnReset of nil")
-	}
-	d := &dependent{f, len(a.dependents)}
-	a.dependents = append(a.dependents, d)
-	return func() {
-		n := len(a.dependents) - 1
-		if d.at > n || a.dependents[d.at] != d {
-			return
-		}
-		last := a.dependents[n]
-		a.dependents[d.at], last.at = last, d.at
-		a.dependents[n] = nil
-		a.dependents = a.dependents[:n]
-	}
-}
 
 // Reset frees everything that was allocated from a, also in pools, arenas and
 // regions on it, and keeps the blocks for what comes next, but for those that a large
@@ -73,6 +44,9 @@ func (a *Allocator) Reset() {
 			if c.kind == chunkHole {
 				i = c.next
 				continue
+			}
+			if invariants {
+				poison(unsafe.Slice((*byte)(a.user.pointer(c)), uint64(c.size)<<granuleShift))
 			}
 			a.addrs.set(a.user.address(c), 1, 0)
 			a.live -= int(c.size) << granuleShift

@@ -32,7 +32,7 @@ func TestRetainAfterReset(t *testing.T) {
 		if retain == 0 {
 			want = 64 << 10
 		}
-		require.LessOrEqual(t, a.Stats().EmptyBlocks, want)
+		require.LessOrEqual(t, a.Stats().EmptyBytes, want)
 	}
 }
 
@@ -78,4 +78,21 @@ func TestReservedAfterReset(t *testing.T) {
 		require.True(t, p.Remove(h))
 	}
 	require.Less(t, p.Stats().Free, 10_000)
+}
+
+// TestCheckAfterResetAndTrim: what a Reset kept is no excuse any more once a Trim had nothing
+// to give back.
+func TestCheckAfterResetAndTrim(t *testing.T) {
+	a := onGoHeap(t, slab.Config{BlockSize: 64 << 10, MaxBlockSize: 64 << 10, LargeSize: 64 << 10})
+	fill := func() {
+		for range 20 {
+			one(t, a, 60<<10)
+		}
+	}
+	fill()
+	a.Reset()
+	fill()
+	a.Trim()
+	require.Zero(t, a.Kept())
+	require.NoError(t, a.Check())
 }

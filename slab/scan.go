@@ -125,7 +125,7 @@ func (c *Scan) enter() bool {
 		if c.place.base == nil { // what was given back was the slab's last
 			continue
 		}
-		c.s, c.Seen = p.a.slabs[c.place.id].rec, p.frees
+		c.s, c.Seen = c.place.rec, p.frees
 		c.w, c.words, c.plain = 0, c.s.words(), 0
 		if c.s.retired == 0 {
 			c.plain = c.s.slots / 64

@@ -77,7 +77,7 @@ func TestSourceReleaseFails(t *testing.T) {
 	}
 	require.Equal(t, 5*16<<10, src.held())
 	require.Equal(t, 5, slab.Stuck(m.a))
-	require.Equal(t, 5*16<<10, m.a.Stats().EmptyBlocks)
+	require.Equal(t, 5*16<<10, m.a.Stats().EmptyBytes)
 	require.NotZero(t, m.a.Stats().Refused)
 	require.Zero(t, m.a.Stats().Failures)
 
@@ -138,10 +138,10 @@ func TestSourceTakesSmallestFirst(t *testing.T) {
 			for range sizes {
 				m.free(0, false)
 			}
-			require.Equal(t, 600<<10, m.a.Stats().EmptyBlocks)
+			require.Equal(t, 600<<10, m.a.Stats().EmptyBytes)
 			src.disarm()
 			m.free(0, false)
-			require.Equal(t, 300<<10, m.a.Stats().EmptyBlocks, "retain %d, %v", retain, sizes)
+			require.Equal(t, 300<<10, m.a.Stats().EmptyBytes, "retain %d, %v", retain, sizes)
 			m.finish()
 		}
 	}

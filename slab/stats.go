@@ -23,7 +23,7 @@ type Stats struct {
 	Lost      int // of Held: ends of blocks below a granule, and bad blocks that a source did not take back
 
 	Blocks      int // of the user's memory
-	EmptyBlocks int // bytes, not a number: of those, in which nothing is live, kept back
+	EmptyBytes  int // of the blocks in which nothing is live, kept back
 	MetaBlocks  int
 	Slabs       int
 	Holes       int
@@ -47,7 +47,7 @@ func (a *Allocator) Stats() Stats {
 		Held: a.user.held + a.meta.held, PeakHeld: a.peakHeld, Meta: a.meta.held,
 		HoleBytes: int(a.user.holeSize) << granuleShift, Holes: a.user.holes,
 		LargestHole: int(a.user.largestHole()) << granuleShift,
-		Blocks:      len(a.user.order), MetaBlocks: len(a.meta.order) + len(a.meta.refused), EmptyBlocks: a.user.empty,
+		Blocks:      len(a.user.order), MetaBlocks: len(a.meta.order) + len(a.meta.refused), EmptyBytes: a.user.empty,
 		Allocs: a.allocs, Frees: a.frees, Failures: a.failures,
 		Refused: a.user.failures + a.meta.failures, Retired: a.retired,
 	}
@@ -69,8 +69,8 @@ func (a *Allocator) Stats() Stats {
 		s.Pools++
 		s.Retired += p.retired
 		count(&p.cache)
-		s.Frees -= p.gone
-		s.Allocs -= p.gone
+		s.Frees -= p.extra
+		s.Allocs -= p.extra
 		idle := p.used - p.Len()
 		s.Allocs -= uint64(idle)
 		s.Live -= idle * int(p.stride)
@@ -124,7 +124,7 @@ func (s Stats) String() string {
 	fmt.Fprintf(&b, "%s: live %s (peak %s), held %s (peak %s), overhead %.1f %%\n",
 		name, bytesString(s.Live), bytesString(s.PeakLive), bytesString(s.Held), bytesString(s.PeakHeld), 100*s.Overhead())
 	fmt.Fprintf(&b, "  %d blocks (%s empty), %d slabs with %s free, %d holes, together %s, the largest %s; records %s in %d blocks\n",
-		s.Blocks, bytesString(s.EmptyBlocks), s.Slabs, bytesString(s.SlabFree), s.Holes, bytesString(s.HoleBytes),
+		s.Blocks, bytesString(s.EmptyBytes), s.Slabs, bytesString(s.SlabFree), s.Holes, bytesString(s.HoleBytes),
 		bytesString(s.LargestHole), bytesString(s.Meta), s.MetaBlocks)
 	fmt.Fprintf(&b, "  %d allocations, %d frees, %d failures; source refused %d times", s.Allocs, s.Frees, s.Failures, s.Refused)
 	if s.Pools > 0 {
@@ -165,6 +165,6 @@ func (p *Pool) Stats() PoolStats {
 	return PoolStats{
 		Live: live, Free: p.slots - live, Retired: p.retired, Slabs: p.slabs,
 		Stride: int(p.stride), Bytes: p.bytes,
-		Allocs: p.frees - p.gone + uint64(live), Frees: p.frees - p.gone,
+		Allocs: p.frees - p.extra + uint64(live), Frees: p.frees - p.extra,
 	}
 }

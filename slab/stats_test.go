@@ -57,7 +57,7 @@ func TestStats(t *testing.T) {
 	assert.Equal(t, 1, s.Slabs)
 	assert.Equal(t, uint64(3), s.Allocs)
 	assert.Zero(t, s.Frees)
-	assert.Zero(t, s.EmptyBlocks)
+	assert.Zero(t, s.EmptyBytes)
 	m.free(1, false)
 	arm(m.src.acquires, 1, false)
 	require.False(t, m.alloc(200_000, 0, true))
@@ -147,7 +147,7 @@ func TestBlocks(t *testing.T) {
 // TestStatsString: all figures are in it.
 func TestStatsString(t *testing.T) {
 	s := slab.Stats{
-		Name: "level", Live: 1, PeakLive: 2, Held: 3, PeakHeld: 4, Blocks: 5, EmptyBlocks: 6, Slabs: 7, SlabFree: 8,
+		Name: "level", Live: 1, PeakLive: 2, Held: 3, PeakHeld: 4, Blocks: 5, EmptyBytes: 6, Slabs: 7, SlabFree: 8,
 		Holes: 9, HoleBytes: 10, LargestHole: 11, Meta: 12, MetaBlocks: 13, Allocs: 14, Frees: 15, Failures: 16, Refused: 17,
 	}
 	const want = "level: live 1 B (peak 2 B), held 3 B (peak 4 B), overhead 200.0 %\n" +

@@ -18,16 +18,20 @@ type Budget struct {
 	Total   int // blocks ever made
 }
 
+// typical is a type of block of each pool.
+var typical = [numPools]MemType{UserRW, CDRAMRW, PhycontRW, CDialogRW, ToolRW, vmCode}
+
 // Budgets returns the state of every pool. It costs a look at every block.
 func (s *Sim) Budgets() []Budget {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	typical := [numPools]MemType{UserRW, CDRAMRW, PhycontRW, CDialogRW, ToolRW, vmCode}
-	units := [numPools]int64{VMPool: 1 << 20}
 	all := make([]Budget, 0, numPools)
 	for p, c := range s.pools {
 		p, t := Pool(p), typical[p]
-		unit := max(int64(t.Granule()), units[p])
+		unit := int64(t.Granule())
+		if p == VMPool {
+			unit = 1 << 20
+		}
 		most := int64(s.space.largest(s.window(t, p)))
 		if s.con.Profile == Hardware {
 			most = min(most, s.limit[p]-c.held)

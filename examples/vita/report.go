@@ -3,8 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-
-	"github.com/vita-go/deblockator/slab"
 )
 
 // What the game took, and whether that is good enough.
@@ -23,26 +21,35 @@ func (m *memory) maxBlocks() int { return m.budget / mib }
 // records of all three allocators are in the world's.
 func (g *game) report(w io.Writer, when string) {
 	fmt.Fprintf(w, "%-9s %10s %10s %10s %10s %13s %7s\n", when, "budget", "held", "live", "peak live", "largest hole", "blocks")
-	var all slab.Stats
-	budget, held, blocks := 0, 0, 0
-	row := func(name string, budget int, s slab.Stats, held, blocks int) {
-		fmt.Fprintf(w, "%-9s %10s %10s %10s %10s %13s %7d\n", name,
-			size(int64(budget)), size(int64(held)), size(int64(s.Live)), size(int64(s.PeakLive)), size(int64(s.LargestHole)), blocks)
+	const largest, columns = 4, 5 // budget, held, live, peak, largest
+	row := func(name string, sizes [columns]int64, blocks int) {
+		fmt.Fprintf(w, "%-9s", name)
+		for i, n := range sizes {
+			text := size(n)
+			if n < 0 {
+				text = "" // no such column
+			}
+			fmt.Fprintf(w, " %*s", [columns]int{10, 10, 10, 10, 13}[i], text)
+		}
+		fmt.Fprintf(w, " %7d\n", blocks)
 	}
+	all, blocks := [columns]int64{}, 0
 	for _, p := range g.pools {
 		s, from := p.Stats(), p.src.Stats()
-		row(p.name, p.budget, s, from.Held, from.Blocks)
-		budget, held, blocks = budget+p.budget, held+from.Held, blocks+from.Blocks
-		all.Live += s.Live
-		all.PeakLive += s.PeakLive
-		all.LargestHole = max(all.LargestHole, s.LargestHole)
+		of := [columns]int64{int64(p.budget), int64(from.Held), int64(s.Live), int64(s.PeakLive), int64(s.LargestHole)}
+		row(p.name, of, from.Blocks)
+		for i, n := range of {
+			all[i] += n
+		}
+		all[largest] = max(all[largest]-of[largest], of[largest])
+		blocks += from.Blocks
 	}
-	row("all", budget, all, held, blocks)
+	row("all", all, blocks)
 	if g.sim != nil {
 		fmt.Fprintf(w, "\n%-9s %10s %10s %10s %10s %13s %7s\n", "console", "limit", "held", "", "peak", "largest block", "blocks")
 		for _, b := range g.sim.Budgets() {
 			if b.Limit > 0 {
-				fmt.Fprintf(w, "%-9v %10s %10s %10s %10s %13s %7d\n", b.Pool, size(b.Limit), size(b.Held), "", size(b.Peak), size(b.Largest), b.Blocks)
+				row(b.Pool.String(), [columns]int64{b.Limit, b.Held, -1, b.Peak, b.Largest}, b.Blocks)
 			}
 		}
 	} else if f, code := g.kernel.FreeSizes(); code >= 0 {
