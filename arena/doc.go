@@ -61,11 +61,13 @@
 //
 // # Cost
 //
-// Every operation on one object takes constant time; only when an arena grows is
-// the source asked, once or, where it refuses, a dozen times for ever less. A first object
-// that makes the arena's own allocator waits for two blocks from the system, and closing
-// gives them back: where arenas come and go, New with an allocator that stays takes a
-// twentieth of the time for a few objects. To be refused takes ten microseconds and more,
+// Every operation on one object takes constant time, but for what the source takes: a Free
+// or a Remove that leaves a second block empty gives one back, unless slab.Config.Retain or
+// Reserve keep it, and when an arena grows the source is asked, once or, where it refuses, a
+// dozen times for ever less. A first object that makes the arena's own allocator waits for
+// two blocks from the system, and closing gives them back: where arenas come and go, New
+// with an allocator that stays takes a twentieth of the time, or less, for a few objects. To
+// be refused takes ten microseconds and more,
 // for every way out is tried before: a cache that knows how many objects it may have does
 // better to count them than to wait for ErrExhausted.
 //
@@ -76,8 +78,9 @@
 // bytes, with all of that, take 1.19 times as much if there are a hundred thousand, 1.10 if
 // a million, 1.07 if ten million; of 48 bytes 1.19, 1.10 and 1.09.
 //
-// Nothing here is goroutine-safe: an arena, and all arenas on one allocator, belong to
-// one goroutine at a time. What changes nothing is Get, and Len: any number of
+// Nothing here is goroutine-safe: an arena or a region, and all of them on one allocator,
+// belong to one goroutine at a time. Goroutines that share a budget have an allocator each,
+// on one blocksrc.Limit, which is goroutine-safe. What changes nothing is Get, and Len: any number of
 // goroutines may call these two at once while none calls anything else, as a
 // sync.RWMutex can see to. Owns, Handle, All and Chunks are not among them: they keep
 // books too.

@@ -87,7 +87,8 @@ func Make[T typed.PointerFree](r *Region) (*T, error) {
 
 // MakeSlice returns a slice of n zero values in r, of capacity n. Errors are
 // those of Make, and slab.ErrInvalid and slab.ErrTooLarge for an n that is
-// negative or too large.
+// negative or too large. Append beyond n makes another slice, on Go's heap, and leaves
+// this one: make one of as many as there may be, and append to its [:0].
 func MakeSlice[T typed.PointerFree](r *Region, n int) ([]T, error) {
 	var t T
 	if err := check[T](r); err != nil {
@@ -270,13 +271,18 @@ type low struct {
 
 // Mark returns the present point, for Rewind to come back to.
 func (r *Region) Mark() Mark {
+	if r.a == nil {
+		return Mark{}
+	}
 	return Mark{r: r, at: place{r.at, r.used}, rewinds: r.rewinds, epoch: r.a.Epoch()}
 }
 
 // Rewind frees everything that was made since m; the memory stays with the
 // region. It panics with a *slab.MisuseError if m is not in the region's past: of
 // another region, from before the allocator was Reset, or of a point that Rewind or Reset
-// has taken the region below since. (None is below that of an empty region.)
+// has taken the region below since. (None is below that of an empty region.) To know that
+// takes 24 bytes on Go's heap for each point that it was rewound to, and that something was
+// made behind which stays, until it is rewound to there, or further, or Reset.
 func (r *Region) Rewind(m Mark) {
 	if r.closed || m.r != r || m.epoch != r.a.Epoch() || !r.past(m) {
 		e := &slab.MisuseError{Misuse: slab.BadMark, Op: "Region.Rewind"}
@@ -318,7 +324,12 @@ func (r *Region) down(to place) {
 }
 
 // Reset frees everything that was made; the memory stays with the region.
-func (r *Region) Reset() { r.down(place{}) }
+func (r *Region) Reset() {
+	if cap(r.lows) > 1000 {
+		r.lows = nil
+	}
+	r.down(place{})
+}
 
 // Trim gives the memory that the region does not use back to its allocator, as after a
 // frame that was larger than the others.

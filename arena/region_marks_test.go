@@ -152,3 +152,10 @@ func TestRegionRewindsRememberLittle(t *testing.T) {
 	}
 	require.NoError(t, r.Close())
 }
+
+// TestZeroRegionMark: a region that was never made has a past that nobody can go back to.
+func TestZeroRegionMark(t *testing.T) {
+	var r arena.Region
+	m := r.Mark()
+	require.Panics(t, func() { r.Rewind(m) })
+}

@@ -19,9 +19,9 @@
 //	Fallback     the first of several    the smallest  zero if all  as the
 //	             that has room           of them       are          block's owner
 //
-// [Default] is [Mmap] where the system has it, [GoHeap] elsewhere and under the
-// race detector. Package vita adds the kernel of a console, package
-// blocksrctest tests a source of your own.
+// [Default] is [Mmap] where the system has it (with the build tag vita, what package vita
+// sets), [GoHeap] elsewhere and under the race detector. Package vita adds the kernel of a
+// console, package blocksrctest tests a source of your own.
 //
 // # Who owns what
 //

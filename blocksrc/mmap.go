@@ -3,6 +3,7 @@
 package blocksrc
 
 import (
+	"errors"
 	"fmt"
 	"math"
 )
@@ -70,15 +71,19 @@ func (m Mmap) Acquire(size, align int) ([]byte, error) {
 	}
 	unit := m.Granularity()
 	n, ok := roundUp(size, unit)
-	huge := m.HugePages && hugePage != 0 && n >= hugePage
 	align = max(align, unit)
-	if huge {
-		align = max(align, hugePage)
-	}
 	if !ok || n > math.MaxInt-align || uint64(n+align) > addressSpace {
 		return nil, errBeyond(size, align)
 	}
-	block, whole, err := sysMap(n, align)
+	huge := m.HugePages && hugePage != 0 && n >= hugePage && n <= math.MaxInt-hugePage
+	at := align
+	if huge {
+		at = max(align, hugePage)
+	}
+	block, whole, err := sysMap(n, at)
+	if at > align && errors.Is(err, ErrExhausted) { // without, it is 2 MiB less of addresses
+		block, whole, err = sysMap(n, align)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("blocksrc: mapping %d bytes at a multiple of %d: %w", n, align, err)
 	}

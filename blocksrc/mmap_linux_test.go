@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -141,6 +142,42 @@ func TestMmapHugePages(t *testing.T) {
 		assert.Zero(t, blocksrc.Address(block)%uintptr(c.wantAlign))
 		assert.Equal(t, c.huge, huge(block), "%d at %d", c.size, c.align)
 		require.NoError(t, src.Release(block))
+	}
+}
+
+// TestMmapHugePagesAreAWish: where there are addresses for a block and not for its alignment
+// too, there is a block. It limits the addresses of a process of its own.
+func TestMmapHugePagesAreAWish(t *testing.T) {
+	const env = "DEBLOCKATOR_TEST_ADDRESSES"
+	if os.Getenv(env) == "" {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestMmapHugePagesAreAWish$")
+		cmd.Env = append(os.Environ(), env+"=few")
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(out))
+		return
+	}
+	status, err := os.ReadFile("/proc/self/statm")
+	require.NoError(t, err)
+	var pages uint64
+	_, err = fmt.Sscan(string(status), &pages)
+	require.NoError(t, err)
+	most := pages*uint64(os.Getpagesize()) + 400<<20
+	require.NoError(t, unix.Setrlimit(unix.RLIMIT_AS, &unix.Rlimit{Cur: most, Max: most}))
+	for size := 400 << 20; ; size -= 1 << 20 {
+		block, err := blocksrc.Mmap{}.Acquire(size, 0)
+		if err != nil {
+			require.ErrorIs(t, err, blocksrc.ErrExhausted)
+			continue
+		}
+		require.NoError(t, blocksrc.Mmap{}.Release(block))
+		block, err = blocksrc.Mmap{HugePages: true}.Acquire(size, 0)
+		require.NoError(t, err, "%d bytes", size)
+		require.NoError(t, blocksrc.Mmap{}.Release(block))
+		_, err = blocksrc.Mmap{HugePages: true}.Acquire(size, 4<<20)
+		if size < 400<<20 { // an emulated kernel may set no limit
+			require.ErrorIs(t, err, blocksrc.ErrExhausted, "an alignment that is asked for is no wish")
+		}
+		return
 	}
 }
 

@@ -85,6 +85,8 @@ func (p *Pool) adopt(id uint32, s *slab) {
 		}
 		p.dir = append(p.dir, place{})
 	}
+	p.births++
+	s.born = p.births
 	e := &p.dir[s.seq]
 	*e = place{
 		base: p.a.slabs[id].base, gens: unsafe.Slice((*uint32)(s.generations()), s.slots), bytes: uintptr(s.slots) * p.stride,

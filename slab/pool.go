@@ -41,6 +41,7 @@ type Pool struct {
 	seed       uint32   // generation of a slot in a new place
 	vacantSeqs []uint32 // places without a slab
 	extra      uint64   // what frees counts for scans to notice and is no free: slabs that went, groups that were opened
+	births     uint32   // slabs that there have been
 	retired    int      // slots retired so far
 	closed     bool
 

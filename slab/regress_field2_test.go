@@ -163,7 +163,7 @@ func TestB20_PaddingIsNotLost(t *testing.T) {
 }
 
 // A port forgot the least size of a block, and headers overlapped. Our address
-// map has one entry for 1 KiB, so two allocations must not start in the same.
+// map has at most one entry for 1 KiB, so two allocations must not start in the same.
 func TestB22_NoTwoStartInOneWindow(t *testing.T) {
 	a, _ := onCounting(t, slab.Config{Source: blocksrc.NewBuffer(make([]byte, 1<<20)[16:]), MetaSource: &blocksrc.GoHeap{}})
 	r := rand.New(rand.NewPCG(22, 0))

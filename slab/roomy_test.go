@@ -1,5 +1,7 @@
 //go:build !tinygo
 
+// What takes dozens of megabytes at once: some of TinyGo's garbage is never collected.
+
 package slab_test
 
 import (

@@ -37,6 +37,7 @@ type Scan struct {
 	s     *slab  // nil before the first
 	place place  // of s
 	seq   uint32 // of s
+	born  uint32 // the pool's births, when it began
 	end   uint32 // behind the last place
 	group uint32 // the word of the bitmap that is about the slots at hand
 	w     uint32 // the next word
@@ -48,7 +49,9 @@ type Scan struct {
 // Scan returns a scan before the first slot.
 //
 // It ends with the slabs there are now, so a loop that makes objects ends too.
-func (p *Pool) Scan() Scan { return Scan{pool: p, end: uint32(len(p.dir)), Frees: &p.frees} }
+func (p *Pool) Scan() Scan {
+	return Scan{pool: p, end: uint32(len(p.dir)), born: p.births, Frees: &p.frees}
+}
 
 func (c *Scan) stale() bool { return *c.Frees != c.Seen }
 
@@ -117,7 +120,9 @@ func (c *Scan) enter() bool {
 		c.leave()
 	}
 	for ; c.seq < c.end; c.seq++ {
-		if p.dir[c.seq].base == nil {
+		// A place may have got a slab since. In that all is new, and a loop that makes
+		// objects would go on as long as there are places.
+		if e := &p.dir[c.seq]; e.base == nil || int32(e.rec.born-c.born) > 0 {
 			continue
 		}
 		p.settle()

@@ -43,6 +43,7 @@ type slab struct {
 	retired    uint32 // slots whose generation wrapped
 	clean      uint32 // slots from here on were never handed out and are zero
 	next, prev uint32 // in the cache's list of slabs with a free slot
+	born       uint32 // pools: how many slabs there had been, this one included
 	summary    uint64
 }
 
