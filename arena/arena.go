@@ -31,8 +31,8 @@ type Arena[T typed.PointerFree] struct {
 
 // New returns an arena on an allocator, which other arenas may share, and with
 // it its budget; closing the allocator is enough for all of them. nil makes one of
-// its own. The error is a *typed.PointerError if
-// T holds a Go pointer, and what slab.NewPool says otherwise.
+// its own. The error is a *typed.PointerError if T holds a Go pointer, and what slab.NewPool
+// says otherwise.
 func New[T typed.PointerFree](a *slab.Allocator) (*Arena[T], error) {
 	r := &Arena[T]{}
 	if err := r.init(a); err != nil {

@@ -305,7 +305,8 @@ func TestArenaCloseGivesBack(t *testing.T) {
 	assert.NoError(t, src.Leaks())
 }
 
-// Close of an arena that has its allocator tries again what a source refused.
+// What a source refuses to take back is for the allocator to offer again: an arena on it is
+// closed. (Of an allocator that is the arena's own, see TestCloseOfAStubbornDefault.)
 func TestArenaCloseAfterRefusal(t *testing.T) {
 	counting := &blocksrctest.Counting{Source: new(blocksrc.GoHeap)}
 	failing := &blocksrctest.Failing{Source: counting, At: 1, On: blocksrctest.Releases}

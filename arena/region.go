@@ -14,7 +14,9 @@ import (
 // Region hands out memory for values of any pointer-free types, one behind the
 // other, and frees them together: all of them by Reset, or those since a Mark by
 // Rewind. It is for values that die at the same time: the scratch memory of a
-// frame, the tokens of a line. Making a value costs an addition and its clearing.
+// frame, the tokens of a line. Making a value costs an addition and its clearing, and one of
+// another type than the last a look at whether it has pointers. What a region holds and has
+// nothing in is live to others on the allocator, and to its Trim, until the region's Trim.
 // Values in a region have no handles: what is to refer to another of them does so by
 // its index in a slice.
 //

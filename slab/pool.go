@@ -50,7 +50,9 @@ type Pool struct {
 
 // NewPool returns a pool on a of slots that have size bytes at a multiple of
 // align, a power of two; 0 means 1. It acquires nothing yet. Size 0 is served
-// too: such slots are told apart by their address like others.
+// too: such slots are told apart by their address like others. The error wraps ErrClosed
+// for an allocator that was closed, ErrTooLarge for a slot that no block can hold, or
+// ErrInvalid for other sizes, alignments and allocators that cannot be.
 func NewPool(a *Allocator, size, align int) (*Pool, error) {
 	p := &Pool{}
 	if err := p.Init(a, size, align); err != nil {
