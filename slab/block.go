@@ -162,9 +162,9 @@ func (h *heap) surplus(i uint32) (uint32, bool) {
 // granules at a multiple of align bytes. Blocks are a tenth of what is held,
 // within bounds, so that they double and what is held for no one stays in
 // proportion; where the source refuses, halves of that are tried, down to what is
-// needed, and what is needed if the source aligns it. Until it has given a block, no more than that is asked for again: a request may
-// come here for a slab of each size before it is refused, and many are in a program that
-// lives on a budget.
+// needed, and last what is needed if the source aligns it. Until it has given a block, no
+// more than that is asked for again: a request may come here for a slab of each size before
+// it is refused, and many are in a program that lives on a budget.
 func (h *heap) grow(size uint32, align uintptr) (uint32, error) {
 	need := h.blockFor(size, align)
 	if need > maxBlockBytes {
