@@ -67,9 +67,9 @@
 // dozen times for ever less. A first object that makes the arena's own allocator waits for
 // two blocks from the system, and closing gives them back: where arenas come and go, New
 // with an allocator that stays takes a twentieth of the time, or less, for a few objects. To
-// be refused takes ten microseconds and more,
-// for every way out is tried before: a cache that knows how many objects it may have does
-// better to count them than to wait for ErrExhausted.
+// be refused takes ten microseconds and more, for every way out is tried before: a cache
+// that knows how many objects it may have does better to count them than to wait for
+// ErrExhausted.
 //
 // An object takes its size, 4 bytes for its generation, a bit, and 0.4 % for finding it by
 // its address; that is outside the Go heap, but for up to 0.8 % more, 4 KiB at least, once
@@ -80,8 +80,8 @@
 //
 // Nothing here is goroutine-safe: an arena or a region, and all of them on one allocator,
 // belong to one goroutine at a time. Goroutines that share a budget have an allocator each,
-// on one blocksrc.Limit, which is goroutine-safe. What changes nothing is Get, and Len: any number of
-// goroutines may call these two at once while none calls anything else, as a
-// sync.RWMutex can see to. Owns, Handle, All and Chunks are not among them: they keep
-// books too.
+// on one blocksrc.Limit, which is goroutine-safe. What changes nothing is Get, and Len: any
+// number of goroutines may call these two at once while none calls anything else, as a
+// sync.RWMutex can see to. Owns, Handle, All and Chunks are not among them: they keep books
+// too.
 package arena

@@ -228,7 +228,7 @@ func (a *Allocator) allocAny(size, align int) (b []byte, dirty uintptr, err erro
 		return a.allocRange(size, align)
 	}
 	c := a.class(k)
-	if c.count == 0 && c.head == 0 {
+	if !c.hasFree() {
 		if _, err := c.grow(1); err != nil {
 			return a.allocRange(size, align) // from a hole that no slab can start in
 		}

@@ -1,9 +1,6 @@
 package slab
 
-import (
-	"math/bits"
-	"unsafe"
-)
+import "math/bits"
 
 // What a pool does with many slots at once.
 
@@ -104,10 +101,8 @@ func (p *Pool) resetSlab(e *place, s *slab) {
 		if m == 0 {
 			continue
 		}
-		if invariants {
-			for r := m; r != 0; r &= r - 1 {
-				poison(unsafe.Slice((*byte)(p.at(e, w<<6|uint32(bits.TrailingZeros64(r)))), p.size))
-			}
+		for r := m; r != 0 && invariants; r &= r - 1 {
+			p.poison(e, w<<6|uint32(bits.TrailingZeros64(r)))
 		}
 		n := bits.OnesCount64(m)
 		s.used -= uint32(n)

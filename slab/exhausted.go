@@ -95,7 +95,7 @@ func (a *Allocator) larger(size, align int) *class {
 		return nil
 	}
 	for _, c := range a.classes[k:numClasses] {
-		if int(c.stride)&(align-1) == 0 && (c.count != 0 || c.head != 0) {
+		if int(c.stride)&(align-1) == 0 && c.hasFree() {
 			return c
 		}
 	}

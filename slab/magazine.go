@@ -65,6 +65,9 @@ var _ [classMask + 1 - numClasses]struct{}
 // live is the number of slots that are live.
 func (c *class) live() int { return c.used - int(c.count) }
 
+// hasFree tells whether a slot can be had as things are.
+func (c *class) hasFree() bool { return c.count != 0 || c.head != 0 }
+
 // take takes a slot from the magazine, which has one, for it to be live. It is there
 // until the next is put.
 func (c *class) take() *atHand {

@@ -84,11 +84,16 @@ func (p *Pool) open(e *place, slot uint32, q unsafe.Pointer) {
 	}
 }
 
-// dead counts a slot as freed.
-func (p *Pool) dead(e *place, slot uint32) {
+// poison is poison of a slot that is freed.
+func (p *Pool) poison(e *place, slot uint32) {
 	if invariants {
 		poison(unsafe.Slice((*byte)(p.at(e, slot)), p.size))
 	}
+}
+
+// dead counts a slot as freed.
+func (p *Pool) dead(e *place, slot uint32) {
+	p.poison(e, slot)
 	if p.names {
 		g := e.gen(slot)
 		*g += *g & 1
@@ -143,9 +148,7 @@ func (p *Pool) end(e *place, slot uint32) {
 	if p.Len() == 1 {
 		p.settle()
 	}
-	if invariants {
-		poison(unsafe.Slice((*byte)(p.at(e, slot)), p.size))
-	}
+	p.poison(e, slot)
 	*e.gen(slot) = deadGen
 	e.sure = touched
 	p.retire(e.rec)

@@ -101,11 +101,11 @@ func (h *heap) canCut(c *chunk) bool {
 // hasSlot tells whether class k has a slot without asking the source for a block.
 func (a *Allocator) hasSlot(k int) bool {
 	c := a.class(k)
-	if c.count == 0 && c.head == 0 {
-		_, _, ok := c.next(1)
-		return ok
+	if c.hasFree() {
+		return true
 	}
-	return true
+	_, _, ok := c.next(1)
+	return ok
 }
 
 // granules returns how many granules a chunk for size bytes has, which are no more than a

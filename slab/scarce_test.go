@@ -114,12 +114,29 @@ func TestMaxBlockSizeIsOne(t *testing.T) {
 	}
 }
 
+// failsWhile is a source of blocks from Go that takes nothing back, and while failing is set
+// gives what fail makes of a block, and counts.
+func failsWhile(failing *bool, asked *int, fail func(mem []byte) ([]byte, error)) *wrapped {
+	src := onlyGives(new(blocksrc.GoHeap))
+	src.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) {
+		mem, err := src.Acquire(size, align)
+		if *failing {
+			*asked++
+			return fail(mem)
+		}
+		return mem, err
+	}
+	return src
+}
+
+// short is a block that is shorter than was asked for.
+func short(mem []byte) ([]byte, error) { return mem[: len(mem)-64 : len(mem)-64], nil }
+
 // TestOddSourceIsAskedOnce: a source that fails, and not for want of memory, is asked once for
 // a request, whatever is tried: slabs of half the size and so on, and a hole that is no slab.
 // One that lies may lose a block each time.
 func TestOddSourceIsAskedOnce(t *testing.T) {
 	odd := errors.New("the moon is in the wrong phase")
-	short := func(mem []byte) ([]byte, error) { return mem[: len(mem)-64 : len(mem)-64], nil }
 	for name, fail := range map[string]func(mem []byte) ([]byte, error){
 		"odd":            func([]byte) ([]byte, error) { return nil, odd },
 		"short":          short,
@@ -132,15 +149,7 @@ func TestOddSourceIsAskedOnce(t *testing.T) {
 			"chunk": func(a *slab.Allocator, _ *slab.Pool) error { _, err := a.Alloc(3000, 1); return err },
 		} {
 			failing, asked := false, 0
-			src := onlyGives(new(blocksrc.GoHeap))
-			src.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) {
-				mem, err := src.Acquire(size, align)
-				if failing {
-					asked++
-					return fail(mem)
-				}
-				return mem, err
-			}
+			src := failsWhile(&failing, &asked, fail)
 			if name == "short, for now" {
 				src.release = func(blocksrc.Source, []byte) error { return fmt.Errorf("not now: %w", slab.ErrExhausted) }
 			}
@@ -205,15 +214,7 @@ func TestImpossibleTakesNothing(t *testing.T) {
 // take that back, is not asked again for the same request after what is kept went back.
 func TestLyingSourceIsNotGivenMore(t *testing.T) {
 	failing, asked := false, 0
-	src := onlyGives(new(blocksrc.GoHeap))
-	src.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) {
-		mem, err := src.Acquire(size, align)
-		if failing {
-			asked++
-			return mem[: len(mem)-64 : len(mem)-64], nil
-		}
-		return mem, err
-	}
+	src := failsWhile(&failing, &asked, short)
 	src.release = func(src blocksrc.Source, mem []byte) error {
 		if failing {
 			return fmt.Errorf("not now: %w", slab.ErrExhausted)
