@@ -23,7 +23,7 @@ var (
 
 // long is from when a cell is not run again: in so much time, what else the machine
 // does averages out, and there are other cells to do.
-const long = 10 * time.Second
+const long = 15 * time.Second
 
 // compare runs all cells and writes the results: the tables whenever a cell is
 // finished, so that nothing of half an hour's work is lost to an interrupt, or to what

@@ -97,7 +97,7 @@ func parseFlags(args []string, stdout, stderr io.Writer) (o options, err error) 
 	fs.StringVar(&workloads, "workload", "", "only these `workloads`: names or how they begin, with commas between")
 	fs.StringVar(&candidates, "candidate", "", "only these `candidates`: names or how they begin, with commas between")
 	fs.IntVar(&o.reps, "reps", 3, "repeat each cell `n` times; 1 if short")
-	fs.DurationVar(&o.timeout, "timeout", 3*time.Minute, "the `time` after which a cell is given up")
+	fs.DurationVar(&o.timeout, "timeout", 5*time.Minute, "the `time` after which a cell is given up")
 	fs.BoolVar(&o.profile, "profile", false, "write a CPU profile of the first run of each cell to the folder, for go tool pprof")
 	fs.BoolVar(&list, "list", false, "list workloads and candidates, and do nothing else")
 	if err := fs.Parse(args); err != nil {

@@ -21,7 +21,7 @@ const (
 var Kinds = []Kind{KindFixed, KindMixed, KindFit, KindTreesFree, KindTreesBulk, KindFrame, KindHold, KindECS}
 
 // Kernel is what all kinds have in common. A kernel is used by one goroutine, is
-// opened once, and closed once if Open returned nil; an ECS several times.
+// opened once, and closed once if Open returned nil; a Fit and an ECS several times.
 type Kernel interface {
 	// Close frees everything, also what is live.
 	Close() error
@@ -104,7 +104,7 @@ type FitOp struct{ Slot, Size, Align uint32 }
 type Fit interface {
 	Kernel
 	// Open makes a heap of exactly so many bytes, records included, and empty
-	// slots.
+	// slots. It is called again after Close, for another heap.
 	Open(heap, slots int) error
 	// Run does ops until one of them finds no room, and returns how many it did.
 	// Objects have byte(Slot) as first and last byte.

@@ -137,13 +137,17 @@ func (m *allocatorMixed) Trim()        { m.a.Trim() }
 func (m *allocatorMixed) Close() error { return m.a.Close() }
 
 type allocatorFit struct {
-	a  *slab.Allocator
-	at [][]byte
+	heap []byte // the same again after Close
+	a    *slab.Allocator
+	at   [][]byte
 }
 
 func (f *allocatorFit) Open(heap, n int) (err error) {
 	f.at = slots[[]byte](n)
-	f.a, err = slab.New(slab.Config{Source: blocksrc.NewBuffer(make([]byte, heap))})
+	if len(f.heap) != heap {
+		f.heap = make([]byte, heap)
+	}
+	f.a, err = slab.New(slab.Config{Source: blocksrc.NewBuffer(f.heap)})
 	return err
 }
 

@@ -15,11 +15,11 @@ func init() {
 		Group: "mixed",
 		Rank:  30,
 		About: "alloc-test: toggle one of 2^18 slots, 80/20 to the 6th power, sizes 4 to 1023 with 2^-k for each doubling; " +
-			"time of an allocation and a free; touch both ends",
+			"10^7 times; time of an allocation and a free; touch both ends",
 		Kind:    bench.KindMixed,
 		Metrics: append(timeMetrics[:1:1], heldMetrics...),
 		Run: func(k bench.Kernel, s bench.Size) (bench.Outcome, error) {
-			m := mix{slots: 1 << 18, maxSize: 1023, touch: bench.Ends, batch: 1 << 17, perTime: 2, fill: 8, batches: 40}
+			m := mix{slots: 1 << 18, maxSize: 1023, touch: bench.Ends, batch: 1 << 17, perTime: 2, fill: 8, batches: 77}
 			if s == bench.Short {
 				m.slots, m.fill, m.batches = 1<<14, 1, 2
 			}

@@ -18,7 +18,7 @@ func init() {
 		Group: "drain",
 		Rank:  50,
 		About: "fill 64 MiB with the sizes of w11, free 90, 99, 100 % at random, each followed by a trim: part of the resident memory that is back; " +
-			"then the time of making and freeing one object of 4 to 32 KiB on its own",
+			"then the time of making and freeing one object of 4 to 32 KiB on its own, 10^6 times",
 		Kind: bench.KindMixed,
 		Metrics: []bench.Metric{
 			{Name: "back at 90 %", Unit: "%", Higher: true, Format: "%.1f"},
@@ -27,7 +27,7 @@ func init() {
 			{Name: "edge pair", Unit: "ns", Format: "%.1f"},
 		},
 		Run: func(k bench.Kernel, s bench.Size) (bench.Outcome, error) {
-			total, pairs := int64(64<<20), 400_000
+			total, pairs := int64(64<<20), 1_000_000
 			if s == bench.Short {
 				total, pairs = 4<<20, 2_000
 			}

@@ -17,19 +17,21 @@ func init() {
 		Name:  "frame",
 		Group: "frame",
 		Rank:  70,
-		About: "200 000 particles of 48 bytes, about 5 000 die and 5 000 are born a frame; 1 000 frames after 100",
+		About: "200 000 particles of 48 bytes, about 5 000 die and 5 000 are born a frame; 3 000 frames after 100",
 		Kind:  bench.KindFrame,
 		Metrics: []bench.Metric{
 			{Name: "p50", Unit: "ms", Format: "%.2f"},
 			{Name: "p99", Unit: "ms", Format: "%.2f"},
+			{Name: "p99.9", Unit: "ms", Format: "%.2f", Worst: true},
 			{Name: "max", Unit: "ms", Format: "%.2f", Worst: true},
+			{Name: "slow", Unit: "% beyond twice p50", Format: "%.2f", Worst: true},
 			{Name: "mallocs", Unit: "a frame", Format: "%.0f"},
 		},
 		Run: func(k bench.Kernel, s bench.Size) (bench.Outcome, error) {
 			if s == bench.Short {
 				return frames(k.(bench.Frame), 100, 10, 100)
 			}
-			return frames(k.(bench.Frame), 5_000, 100, 1_000)
+			return frames(k.(bench.Frame), 5_000, 100, 3_000)
 		},
 	})
 }
@@ -88,11 +90,14 @@ func frames(k bench.Frame, births, warm, n int) (out bench.Outcome, err error) {
 		return out, fmt.Errorf("%d particles are alive", live)
 	}
 	slices.Sort(times)
+	slow, _ := slices.BinarySearch(times, 2*times[n/2]+1)
 	ms := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e6 }
 	out.Values = map[string]float64{
 		"p50":     ms(times[n/2]),
 		"p99":     ms(times[n*99/100]),
+		"p99.9":   ms(times[n*999/1000]),
 		"max":     ms(times[n-1]),
+		"slow":    100 * float64(n-slow) / float64(n),
 		"mallocs": float64(after.Mallocs-before.Mallocs) / float64(n),
 	}
 	return out, nil

@@ -22,7 +22,7 @@ func init() {
 			Name:  "gc-" + count(n),
 			Group: "garbage collector",
 			Rank:  80 + i,
-			About: fmt.Sprintf("hold %s objects of 64 bytes with links; a cycle; then 300 000 requests, each 4 looks at random and 4 KiB of garbage", count(n)),
+			About: fmt.Sprintf("hold %s objects of 64 bytes with links; a cycle; then 1 000 000 requests, each 4 looks at random and 4 KiB of garbage", count(n)),
 			Kind:  bench.KindHold,
 			Metrics: []bench.Metric{
 				{Name: "cycle", Unit: "ms", Format: "%.2f"},
@@ -36,7 +36,7 @@ func init() {
 				if s == bench.Short {
 					return hold(k.(bench.Hold), 20_000, 2_000)
 				}
-				return hold(k.(bench.Hold), n, 300_000)
+				return hold(k.(bench.Hold), n, 1_000_000)
 			},
 		})
 	}

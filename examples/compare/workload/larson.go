@@ -24,7 +24,7 @@ func init() {
 				if s == bench.Short {
 					m.slots = min(live, 20_000)
 				}
-				m.fill = (2*m.slots + m.batch - 1) / m.batch
+				m.fill = (5*m.slots + m.batch - 1) / m.batch // as there: each made, and replaced four times
 				m.batches = 32
 				if s == bench.Short {
 					m.batches = 2

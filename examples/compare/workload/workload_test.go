@@ -2,7 +2,9 @@ package workload
 
 import (
 	"errors"
+	"math/big"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -61,26 +63,53 @@ func TestInverseSquare(t *testing.T) {
 	}
 }
 
-func TestTemporaries(t *testing.T) {
-	const young, old = 64, 4096
-	next := temporaries(rand.New(rand.NewPCG(3, 0)), young, old)
+func TestCfrac(t *testing.T) {
+	c := newCfrac()
+	steps, smooth := 0, 0
+	c.watch = func(c *cfrac) {
+		steps++
+		// The square of h is d but for its sign, which alternates.
+		x := new(big.Int).Mul(c.at(c.h), c.at(c.h))
+		if steps%2 == 0 {
+			x.Sub(x, c.at(c.d))
+		} else {
+			x.Add(x, c.at(c.d))
+		}
+		require.Zero(t, x.Rem(x, c.n).Sign(), "step %d", steps)
+		if c.kept > smooth {
+			smooth++
+			require.Equal(t, c.kept, smooth)
+			s := cfracYoung + (c.kept-1)%cfracKept
+			require.Zero(t, c.at(s).Cmp(c.at(c.h)))
+			rest := new(big.Int).Set(c.at(c.d))
+			for _, p := range c.base {
+				for new(big.Int).Rem(rest, p).Sign() == 0 {
+					rest.Quo(rest, p)
+				}
+			}
+			one := rest.Cmp(big.NewInt(1)) == 0
+			require.True(t, one || rest.BitLen() <= cfracLarge && rest.ProbablyPrime(0), "%d is left of what was kept", rest)
+		}
+	}
+
 	born := map[uint32]int{} // slot to the number of its allocation
-	allocs, soon, late, stays, youngest := 0, 0, 0, 0, 0
-	ops := make([]bench.Op, 100_000)
-	next(ops)
+	allocs, soon, stays, youngest := 0, 0, 0, 0
+	least, most := uint32(1000), uint32(0)
+	ops := make([]bench.Op, 3_000_000)
+	for part := range slices.Chunk(ops, 9_999) {
+		c.next(part)
+	}
 	for _, op := range ops {
 		at, live := born[op.Slot]
 		if op.Size == 0 {
 			require.True(t, live, "nothing there to free")
-			require.Less(t, op.Slot, uint32(young))
+			require.Less(t, op.Slot, uint32(cfracYoung))
 			if allocs-at <= 32 {
 				soon++
-			} else {
-				late++
 			}
 			newest := true
 			for s, n := range born {
-				newest = newest && (s >= young || n <= at)
+				newest = newest && (s >= cfracYoung || n <= at)
 			}
 			if newest {
 				youngest++
@@ -89,18 +118,20 @@ func TestTemporaries(t *testing.T) {
 			continue
 		}
 		allocs++
-		require.LessOrEqual(t, op.Size, uint32(60))
-		require.GreaterOrEqual(t, op.Size, uint32(2))
-		if op.Slot >= young {
+		least, most = min(least, op.Size), max(most, op.Size)
+		if op.Slot >= cfracYoung {
 			stays++
 		} else {
-			require.False(t, live, "a temporary in a slot in use")
+			require.False(t, live, "a number in a slot in use")
 		}
 		born[op.Slot] = allocs
 	}
-	assert.InDelta(t, .01, float64(stays)/float64(allocs), .015, "stay")
-	assert.Greater(t, float64(soon)/float64(allocs), .97, "die within 32 allocations; late: %d", late)
-	assert.Greater(t, float64(youngest)/float64(soon+late), .5, "youngest first")
+	t.Logf("%d steps, %d kept of %d numbers", steps, smooth, allocs)
+	assert.Equal(t, []uint32{10, 28}, []uint32{least, most})
+	assert.NotZero(t, smooth)
+	assert.InDelta(t, smooth, stays, 1, "the last step may not be on the tape to its end")
+	assert.Greater(t, float64(soon)/float64(allocs), .97, "die within 32 allocations")
+	assert.Greater(t, float64(youngest)/float64(allocs), .5, "youngest first")
 }
 
 func TestFitTape(t *testing.T) {

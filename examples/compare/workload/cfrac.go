@@ -1,0 +1,193 @@
+package workload
+
+import (
+	"math/big"
+
+	"github.com/vita-go/deblockator/examples/compare/bench"
+)
+
+// W19, cfrac: the numbers of a program that factors a long one by its continued
+// fraction, as Morrison and Brillhart did ("A method of factoring and the
+// factorization of F7", 1975). Each result is an object of its own, and nearly all
+// die within a few more, the youngest first.
+func init() {
+	bench.RegisterWorkload(&bench.Workload{
+		Name:  "w19",
+		Group: "mixed",
+		Rank:  32,
+		About: "cfrac: the numbers made in factoring 17545186520507317056371138836327483792789528, 10 to 28 bytes, " +
+			"most of them dead after a few more; time of an allocation and a free; touch both ends",
+		Kind:    bench.KindMixed,
+		Metrics: timeMetrics,
+		Run: func(k bench.Kernel, s bench.Size) (bench.Outcome, error) {
+			m := mix{slots: cfracSlots, maxSize: 28, touch: bench.Ends, batch: 1 << 17, perTime: 2, fill: 4, batches: 80}
+			if s == bench.Short {
+				m.fill, m.batches = 1, 2
+			}
+			m.next = newCfrac().next
+			return m.run(k.(bench.Mixed), s, false)
+		},
+	})
+}
+
+// A cfrac goes through the convergents h of the square root of n, with m and d the
+// fraction's numbers in their usual notation:
+//
+//	h² = ±d (mod n)
+//
+// and looks which d have no prime factor beyond a base of small ones, or one: those h
+// are kept. What it makes and drops on the way is the tape.
+type cfrac struct {
+	n, root          *big.Int
+	m, d, h          int // slots
+	dBefore, hBefore int
+	base             []*big.Int
+
+	numbers [cfracSlots]big.Int // by slot; a slot's next number is made in its memory
+	free    []int
+	kept    int // so far
+	ops     []bench.Op
+	watch   func(c *cfrac) // in tests, after each step
+}
+
+const (
+	cfracYoung = 64   // slots of numbers that are dropped
+	cfracKept  = 1024 // and of those that are kept, the oldest replaced
+	cfracSlots = cfracYoung + cfracKept
+
+	cfracBase = 256 // primes
+	// Half of the base has not done much to a number that is still so long.
+	cfracHopeless = 52 // bits
+	// What is left of a number may be one prime beyond the base: two that share it
+	// are as good as one without.
+	cfracLarge = 23 // bits
+
+	// Before its digits of 16 bits a number has how often it is referred to, the
+	// digits that there is room for and that it has, and its sign.
+	numberHead, numberDigit = 8, 2
+)
+
+func newCfrac() *cfrac {
+	c := &cfrac{}
+	c.n, _ = new(big.Int).SetString("17545186520507317056371138836327483792789528", 10)
+	c.root = new(big.Int).Sqrt(c.n)
+	for p := int64(2); len(c.base) < cfracBase; p++ {
+		b := big.NewInt(p)
+		// No other prime divides a d. 2 does: n is even.
+		if b.ProbablyPrime(0) && (p == 2 || big.Jacobi(c.n, b) >= 0) {
+			c.base = append(c.base, b)
+		}
+	}
+	for s := cfracYoung - 1; s >= 0; s-- {
+		c.free = append(c.free, s)
+	}
+	one, zero := big.NewInt(1), new(big.Int)
+	c.m, c.dBefore, c.d = c.set(zero), c.set(c.n), c.set(one)
+	c.hBefore, c.h = c.set(zero), c.set(one)
+	return c
+}
+
+// next fills ops with what comes next.
+func (c *cfrac) next(ops []bench.Op) {
+	for len(c.ops) < len(ops) {
+		c.step()
+		if c.watch != nil {
+			c.watch(c)
+		}
+	}
+	n := copy(ops, c.ops)
+	c.ops = append(c.ops[:0], c.ops[n:]...)
+}
+
+func (c *cfrac) step() {
+	m, d, h := c.at(c.m), c.at(c.d), c.at(c.h)
+
+	t := c.slot()
+	c.made(t, c.at(t).Add(c.root, m))
+	a := c.slot()
+	c.made(a, c.at(a).Quo(c.at(t), d))
+	c.drop(t)
+
+	t = c.slot()
+	c.made(t, c.at(t).Mul(c.at(a), d))
+	m2 := c.slot()
+	c.made(m2, c.at(m2).Sub(c.at(t), m))
+	c.drop(t)
+
+	t = c.slot()
+	c.made(t, c.at(t).Sub(m, c.at(m2)))
+	u := c.slot()
+	c.made(u, c.at(u).Mul(c.at(t), c.at(a)))
+	d2 := c.slot()
+	c.made(d2, c.at(d2).Add(c.at(u), c.at(c.dBefore)))
+	c.drop(u, t, c.m, c.dBefore)
+
+	t = c.slot()
+	c.made(t, c.at(t).Mul(h, c.at(a)))
+	u = c.slot()
+	c.made(u, c.at(u).Add(c.at(t), c.at(c.hBefore)))
+	h2 := c.slot()
+	c.made(h2, c.at(h2).Rem(c.at(u), c.n))
+	c.drop(u, t, a, c.hBefore)
+
+	c.m, c.dBefore, c.d, c.hBefore, c.h = m2, c.d, d2, c.h, h2
+	if c.smooth() {
+		s := cfracYoung + c.kept%cfracKept
+		c.kept++
+		c.made(s, c.at(s).Set(c.at(c.h)))
+	}
+}
+
+// smooth tells whether d has no prime factor beyond the base but one that is not
+// too large.
+func (c *cfrac) smooth() bool {
+	rest := c.set(c.at(c.d))
+	for i := 0; i < len(c.base); {
+		quotient, remainder := c.slot(), c.slot()
+		c.at(quotient).QuoRem(c.at(rest), c.base[i], c.at(remainder))
+		c.made(quotient, c.at(quotient))
+		c.made(remainder, c.at(remainder))
+		divides := c.at(remainder).Sign() == 0
+		c.drop(remainder)
+		if divides {
+			c.drop(rest)
+			rest = quotient
+			continue
+		}
+		c.drop(quotient)
+		if i++; i == len(c.base)/2 && c.at(rest).BitLen() > cfracHopeless {
+			break
+		}
+	}
+	smooth := c.at(rest).BitLen() <= cfracLarge
+	c.drop(rest)
+	return smooth
+}
+
+func (c *cfrac) at(slot int) *big.Int { return &c.numbers[slot] }
+
+// slot takes one.
+func (c *cfrac) slot() int {
+	s := c.free[len(c.free)-1]
+	c.free = c.free[:len(c.free)-1]
+	return s
+}
+
+// made puts a new number on the tape.
+func (c *cfrac) made(slot int, x *big.Int) {
+	digits := max(1, (x.BitLen()+8*numberDigit-1)/(8*numberDigit))
+	c.ops = append(c.ops, bench.Op{Slot: uint32(slot), Size: uint32(numberHead + numberDigit*digits)})
+}
+
+func (c *cfrac) set(x *big.Int) int {
+	s := c.slot()
+	c.made(s, c.at(s).Set(x))
+	return s
+}
+
+func (c *cfrac) drop(slots ...int) {
+	for _, s := range slots {
+		c.ops = append(c.ops, bench.Op{Slot: uint32(s)})
+		c.free = append(c.free, s)
+	}
+}
