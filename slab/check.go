@@ -13,12 +13,13 @@ import (
 //	I1  chunks tile their block exactly        I5  neighbours name each other
 //	I2  no two holes touch                     I6  chunks, holes and slots add up to the totals
 //	I3  a hole is in the bin of its size, once I8  unused records and records in use are all
-//	I4  a bin's bit is set iff it has a hole   I9  each address entry is of a chunk or slab, and each has its
+//	I4  a bin's bit is set iff it has a hole   I7  what was allocated and not freed is there
+//	I9  each address entry is of a chunk or slab, and each has its
 //	I10 slabs: bitmap, summary, list, generations and counts agree
 //	I12 empty blocks are within what Retain allows
 //
-// The numbers are those of the literature the checks were collected from; what
-// is missing there is about threads.
+// The numbers are those of the literature the checks were collected from; I11 is
+// about threads.
 func (a *Allocator) Check() error {
 	k := &checker{a: a, seen: make(map[uint32]bool), kept: make(map[uint32]bool), idle: make(map[uint32]int), ready: make(map[uint32]int)}
 	if a.closed && len(a.user.order) == 0 && len(a.meta.order) == 0 {
@@ -38,6 +39,7 @@ type checker struct {
 	seen    map[uint32]bool // chunks in use
 	kept    map[uint32]bool // of those, chunks that have a record of somebody's
 	live    int             // bytes
+	chunks  uint64          // that are live
 	spares  int             // caches that keep a slab back
 	entries int             // address windows that must have an entry
 
@@ -159,6 +161,7 @@ func (k *checker) chunk(name string, h *heap, i uint32, c *chunk) {
 	case chunkLive, chunkLarge:
 		k.live += int(c.size) << granuleShift
 		k.entries++
+		k.chunks++
 		at := h.address(c)
 		if c.kind == chunkLive && c.size < window>>granuleShift || c.kind == chunkLarge && !h.isWhole(c) || at&(1<<c.align-1) != 0 {
 			k.fail("%s: chunk %d: kind %d, %d granules, at %#x, aligned to %d", name, i, c.kind, c.size, at, 1<<c.align)

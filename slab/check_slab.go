@@ -98,6 +98,9 @@ func (k *checker) slabs() {
 	if k.spares != len(a.spares) {
 		k.fail("%d caches keep a slab back, not %d", k.spares, len(a.spares))
 	}
+	if a.allocs-a.frees != k.chunks {
+		k.fail("%d allocations outside of slabs, %d frees, but %d are there", a.allocs, a.frees, k.chunks)
+	}
 	if k.live != a.live || a.live > a.peakLive || a.user.held+a.meta.held > a.peakHeld {
 		k.fail("live, held: %d, peaks %d, but %d are live", [...]int{a.live, a.user.held + a.meta.held}, [...]int{a.peakLive, a.peakHeld}, k.live)
 	}

@@ -243,6 +243,10 @@ var chunkCorruptions = map[string][]Corruption{
 		}},
 		{"slots of a pool", func(_ *Allocator, p *Pool) func() { return setTo(&p.slots, p.slots-1) }},
 	},
+	"I7 counts": {
+		{"allocations", func(a *Allocator, _ *Pool) func() { return setTo(&a.allocs, a.allocs+1) }},
+		{"frees", func(a *Allocator, _ *Pool) func() { return setTo(&a.frees, a.frees+1) }},
+	},
 	"I12 blocks kept back": {
 		{"block kept back is in use", func(a *Allocator, _ *Pool) func() {
 			_, c := pick(a, ofKind(chunkLive))
