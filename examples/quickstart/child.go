@@ -143,8 +143,11 @@ func runChild(ctx context.Context, which, folder string, queries int) (result, e
 	if !errors.Is(err, io.EOF) {
 		_ = cmd.Process.Kill() // it says what we do not understand
 	}
-	if err := cmd.Wait(); err != nil {
-		return result{}, fmt.Errorf("child process: %w", err)
+	if ended := cmd.Wait(); ended != nil {
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+		return result{}, fmt.Errorf("child process: %w", errors.Join(err, ended))
 	}
 	if r == nil {
 		return result{}, errors.New("the child process ended without a result")

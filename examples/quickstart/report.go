@@ -88,8 +88,12 @@ func notes(b *strings.Builder, p, a result) {
 	say("lead to, and none in an arena. Cycles start when the heap has doubled, so with")
 	say("the small heap beside an arena they are cheap but frequent. \"Tuned\" makes them")
 	say("rare there: GOGC=off and a limit of %s, which is what Go has from the", mebibytes(a.Limit))
-	say("system and %s for garbage; the arena does not count. With pointers such a", mebibytes(headroom))
-	say("limit is %s, less than twice the heap: it spares memory, not cycles.", mebibytes(p.Limit))
+	if p.Limit < 2*p.Heap {
+		say("system and %s for garbage; the arena does not count. With pointers such a", mebibytes(headroom))
+		say("limit is %s, less than twice the heap: it spares memory, not cycles.", mebibytes(p.Limit))
+	} else {
+		say("system and %s for garbage; the arena does not count.", mebibytes(headroom))
+	}
 	say("")
 	say("What it does not show: that Go is slow at this. A []place for each name spares")
 	say("the collector most of that work too, in less memory than either index, and will")

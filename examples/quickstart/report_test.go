@@ -36,6 +36,11 @@ func TestReportFits(t *testing.T) {
 	assert.Contains(t, b.String(), "1 file left out")
 	assert.Contains(t, b.String(), "In this build")
 	assert.Contains(t, b.String(), "What this shows")
+	assert.NotContains(t, b.String(), "it spares memory, not cycles", "12 GiB of heap, and a limit of 97")
+	p.Limit = 20 << 30
+	b.Reset()
+	require.NoError(t, report(&b, &tree{root: "/usr/local/go/src"}, maxQueries, p, a))
+	assert.Contains(t, b.String(), "it spares memory, not cycles")
 	for line := range strings.Lines(b.String()) {
 		line = strings.TrimSuffix(line, "\n")
 		assert.LessOrEqual(t, len(line), 80, line)

@@ -86,6 +86,9 @@ func (g *game) frame() error {
 	if err := g.draw(); err != nil {
 		return err
 	}
+	if err := g.respawn(); err != nil {
+		return err
+	}
 	g.worstFrame = max(g.worstFrame, time.Since(start))
 	return nil
 }
@@ -143,7 +146,7 @@ func (g *game) draw() error {
 		}
 	}
 	g.drawn += int64(n)
-	return g.respawn()
+	return nil
 }
 
 // respawn puts an enemy where one has died.
