@@ -134,6 +134,7 @@ func (k *cKernel) Version() string {
 	return C.GoString(&text[0])
 }
 
+// close may be called by a kernel that has left its thread before.
 func (k *cKernel) close() { runtime.UnlockOSThread() }
 
 // addresses of objects, as integers: Go does not need to look at them.
@@ -347,6 +348,9 @@ func (h *cHold) Open(n int) error {
 	if C.hold_open(h.a, ptr(h.table), C.size_t(n)) != 0 {
 		return errors.Join(errNoMemory, h.Close())
 	}
+	// A goroutine that is kept on its thread comes back later when it had to yield: a
+	// few milliseconds, which would be the worst request. Nothing is freed until Close.
+	runtime.UnlockOSThread()
 	return nil
 }
 

@@ -9,13 +9,24 @@ import (
 )
 
 // Both components move in both directions: sums are of X only.
-func TestEntitySystemsMoveAllOfIt(t *testing.T) {
+func TestQueryMovesAllOfIt(t *testing.T) {
 	const n = 10
 	single, batch, d := &arkECS{}, &arkBatchECS{}, &donburiECS{}
+	handles, chunks := &arenaECS{}, &arenaBatchECS{}
+	of := func(w *arenaECS) func(i int) bench.Position {
+		return func(i int) bench.Position {
+			e, ok := w.moving.Get(w.names[i])
+			require.True(t, ok)
+			return e.Position
+		}
+	}
 	for name, c := range map[string]struct {
 		k  bench.ECS
 		at func(i int) bench.Position
 	}{
+		"arena handles": {handles, of(handles)},
+		"arena batch":   {chunks, of(&chunks.arenaECS)},
+
 		"ark":       {single, func(i int) bench.Position { return *single.pos.Get(single.names[i]) }},
 		"ark batch": {batch, func(i int) bench.Position { return *batch.pos.Get(batch.names[i]) }},
 		"donburi":   {d, func(i int) bench.Position { return *donburiPosition.Get(d.world.Entry(d.names[i])) }},

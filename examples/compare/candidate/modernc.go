@@ -51,7 +51,7 @@ func init() {
 	z.Frame = nil
 	z.Hold = func() bench.Hold {
 		a := new(memory.Allocator)
-		return &pointerHold{alloc: func() (*held, error) { return modernNew[held](a) }, close: a.Close}
+		return &pointerHold{alloc: func() (*held, error) { return modernNew[held](a) }, close: a.Close, outside: true}
 	}
 	z.Lacks = maps.Clone(c.Lacks)
 	delete(z.Lacks, bench.KindTreesFree)

@@ -2,6 +2,7 @@ package candidate
 
 import (
 	"math"
+	"unsafe"
 
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
@@ -72,13 +73,18 @@ type held struct {
 }
 
 type pointerHold struct {
-	alloc func() (*held, error)
-	close func() error
-	at    []*held
+	alloc   func() (*held, error)
+	close   func() error
+	outside bool // objects are not on Go's heap
+	at      []*held
 }
 
 func (d *pointerHold) Open(n int) error {
-	d.at = slots[*held](n)
+	if d.outside {
+		d.at = hiddenTable(slots[uintptr](n))
+	} else {
+		d.at = slots[*held](n)
+	}
 	for i := range d.at {
 		p, err := d.alloc()
 		if err != nil {
@@ -101,6 +107,12 @@ func (d *pointerHold) Look(order []uint32) (sum uint64) {
 func (d *pointerHold) Close() error {
 	d.at = nil
 	return d.close()
+}
+
+// hiddenTable is a table of objects that are not Go's: the collector need not look at it,
+// as it does not at a table of handles.
+func hiddenTable(table []uintptr) []*held {
+	return unsafe.Slice((**held)(unsafe.Pointer(unsafe.SliceData(table))), len(table))
 }
 
 // node is a node of a tree that refers to its children by pointers.

@@ -73,7 +73,7 @@ func (r *Results) writeHead(p *printer) {
 	}
 	p.f("\n")
 	if r.Reps > 1 {
-		p.f("The best of %d runs, and of up to %d while the two best are more than a tenth apart. A tilde: they still are. ", r.Reps, 2*r.Reps)
+		p.f("The best of %d runs, and of up to %d while the two best are more than a tenth apart. A tilde: they still are. Of what is the worst of many in a run, the median. ", r.Reps, 2*r.Reps)
 	}
 	p.f("Each run is in a process of its own. In brackets: how many times that of the best of ours. In bold: the best of all.\n")
 	if failed := r.Failed(); len(failed) > 0 {

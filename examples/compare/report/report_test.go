@@ -135,6 +135,10 @@ func TestBest(t *testing.T) {
 	best, spread, _ = r.Cell("drain", "ours").Best(higher)
 	assert.Equal(t, 95.0, best)
 	assert.InDelta(t, 95./90-1, spread, 1e-9)
+	higher.Worst = true
+	best, spread, _ = r.Cell("drain", "ours").Best(higher)
+	assert.Equal(t, 90.0, best, "the median, or the worse of two")
+	assert.Zero(t, spread)
 	_, _, ok = r.Cell("churn-64-1k", "crasher").Best(lower)
 	assert.False(t, ok, "it failed")
 	_, _, ok = r.Cell("drain", "crasher").Best(higher)

@@ -96,10 +96,13 @@ type Run struct {
 // mostApart is how far, as a share, the two best repetitions may be from each other for
 // the best to be believed. What else a machine does makes a repetition slower and never
 // faster, so how bad the worst was says nothing.
+//
+// That is not so of what is itself the worst of a run: the best of more repetitions would
+// be better. There the median counts, and there is nothing to believe.
 const mostApart = .1
 
 // Best returns the best value of a metric among the repetitions, and how far the
-// second best is from it, as a share.
+// second best is from it, as a share; of one that is the worst of many, the median.
 func (c *Cell) Best(m bench.Metric) (best, spread float64, ok bool) {
 	var all []float64
 	for _, r := range c.Runs {
@@ -114,6 +117,9 @@ func (c *Cell) Best(m bench.Metric) (best, spread float64, ok bool) {
 	if m.Higher {
 		slices.Reverse(all)
 	}
+	if m.Worst {
+		return all[len(all)/2], 0, true
+	}
 	best = all[0]
 	if second := all[min(1, len(all)-1)]; best != 0 {
 		spread = max(second/best, best/second) - 1
@@ -124,7 +130,7 @@ func (c *Cell) Best(m bench.Metric) (best, spread float64, ok bool) {
 // Steady tells whether the two best repetitions agree in all that is to be compared.
 func (c *Cell) Steady(metrics []bench.Metric) bool {
 	for _, m := range metrics {
-		if best, spread, ok := c.Best(m); ok && !m.Worst && apart(best, spread) {
+		if best, spread, ok := c.Best(m); ok && apart(best, spread) {
 			return false
 		}
 	}

@@ -15,12 +15,12 @@ func init() {
 		Name:  "w19",
 		Group: "mixed",
 		Rank:  32,
-		About: "cfrac: the numbers made in factoring 17545186520507317056371138836327483792789528, 10 to 28 bytes, " +
+		About: "cfrac: the numbers made in factoring 17545186520507317056371138836327483792789528, 10 to some 30 bytes, " +
 			"most of them dead after a few more; time of an allocation and a free; touch both ends",
 		Kind:    bench.KindMixed,
 		Metrics: timeMetrics,
 		Run: func(k bench.Kernel, s bench.Size) (bench.Outcome, error) {
-			m := mix{slots: cfracSlots, maxSize: 28, touch: bench.Ends, batch: 1 << 17, perTime: 2, fill: 4, batches: 80}
+			m := mix{slots: cfracSlots, maxSize: 60, touch: bench.Ends, batch: 1 << 17, perTime: 2, fill: 4, batches: 80}
 			if s == bench.Short {
 				m.fill, m.batches = 1, 2
 			}

@@ -66,26 +66,29 @@ func entities(k bench.ECS, s bench.Size, run func(k bench.ECS, n, rounds int) (t
 
 // stopwatch adds up times, less what looking at the clock takes, which is more
 // than making one entity.
-type stopwatch struct{ total time.Duration }
+type stopwatch struct{ total float64 } // nanoseconds
 
-// clockCost is what looking at the clock takes: the least of several measurements, for one
-// that is interrupted would take too much off everything else.
-var clockCost = func() time.Duration {
-	const n, times = 100, 20
-	least := time.Duration(math.MaxInt64)
+// clockCost is the time between two looks at the clock with nothing in between, in the
+// mean: the least of several measurements, for one that is interrupted would take too
+// much off everything else. It need not be a whole number of nanoseconds.
+var clockCost = func() float64 {
+	const n, times = 1000, 20
+	least := math.Inf(1)
 	for range times {
-		start := time.Now()
+		var sum time.Duration
 		for range n {
-			_ = time.Since(time.Now())
+			sum += time.Since(time.Now())
 		}
-		least = min(least, time.Since(start)/n/2)
+		least = min(least, float64(sum)/n)
 	}
 	return least
 }()
 
 func (s *stopwatch) add(start time.Time) {
-	s.total += max(0, time.Since(start)-clockCost)
+	s.total += float64(time.Since(start)) - clockCost
 }
+
+func (s *stopwatch) time() time.Duration { return time.Duration(max(0, s.total)) }
 
 // remove removes all entities, and complains if that was not n.
 func remove(k bench.ECS, n int) error {
@@ -127,7 +130,7 @@ func warmCreate(k bench.ECS, n, rounds int) (_ time.Duration, err error) {
 			return 0, err
 		}
 	}
-	return watch.total, nil
+	return watch.time(), nil
 }
 
 func freshCreate(k bench.ECS, n, rounds int) (_ time.Duration, err error) {
@@ -151,7 +154,7 @@ func freshCreate(k bench.ECS, n, rounds int) (_ time.Duration, err error) {
 			return 0, err
 		}
 	}
-	return watch.total, nil
+	return watch.time(), nil
 }
 
 func deleteAll(k bench.ECS, n, rounds int) (_ time.Duration, err error) {
@@ -171,7 +174,7 @@ func deleteAll(k bench.ECS, n, rounds int) (_ time.Duration, err error) {
 			return 0, err
 		}
 	}
-	return watch.total, nil
+	return watch.time(), nil
 }
 
 func lookUp(k bench.ECS, n, rounds int) (_ time.Duration, err error) {
@@ -200,7 +203,7 @@ func lookUp(k bench.ECS, n, rounds int) (_ time.Duration, err error) {
 	if want := float64(rounds) * float64(n) * float64(n-1) / 2; sum != want {
 		return 0, fmt.Errorf("%d times %d positions add up to %v, not %v", rounds, n, sum, want)
 	}
-	return watch.total, nil
+	return watch.time(), nil
 }
 
 func query(k bench.ECS, n, rounds int) (_ time.Duration, err error) {
@@ -225,5 +228,5 @@ func query(k bench.ECS, n, rounds int) (_ time.Duration, err error) {
 	if visited != rounds*n {
 		return 0, fmt.Errorf("%d visits of %d entities, not %d", visited, n, rounds*n)
 	}
-	return watch.total, checkSum(k, n, rounds+1)
+	return watch.time(), checkSum(k, n, rounds+1)
 }

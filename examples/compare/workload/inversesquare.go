@@ -26,7 +26,8 @@ func init() {
 			Kind:    bench.KindMixed,
 			Metrics: metrics,
 			Run: func(k bench.Kernel, s bench.Size) (bench.Outcome, error) {
-				m := mix{slots: slots, maxSize: 32768, touch: bench.Lines, batch: 1 << 16, perTime: 1, batches: 40}
+				m := mix{slots: slots, maxSize: 32768, touch: bench.Lines, batch: 1 << 16, perTime: 1}
+				m.batches = max(40, 8*m.slots/m.batch)
 				if s == bench.Short {
 					m.slots, m.batches = min(slots, 1<<14), 2
 				}

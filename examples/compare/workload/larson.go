@@ -25,7 +25,8 @@ func init() {
 					m.slots = min(live, 20_000)
 				}
 				m.fill = (5*m.slots + m.batch - 1) / m.batch // as there: each made, and replaced four times
-				m.batches = 32
+				// So many that a collector comes twice, also with GOGC=400.
+				m.batches = max(32, 8*m.slots/m.batch)
 				if s == bench.Short {
 					m.batches = 2
 				}

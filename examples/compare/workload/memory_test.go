@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"math"
 	"runtime/debug"
 	"testing"
 	"time"
@@ -114,7 +115,23 @@ func TestGivingUpAWorldIsTimed(t *testing.T) {
 	const rounds = 3
 	took, err := freshCreate(&slowClose{}, 16, rounds)
 	require.NoError(t, err)
-	assert.GreaterOrEqual(t, took, rounds*time.Millisecond-time.Duration(2*rounds)*clockCost)
+	assert.GreaterOrEqual(t, took, rounds*time.Millisecond-time.Duration(2*rounds*clockCost))
+}
+
+// What looking at the clock takes is taken off, and no more than that.
+func TestStopwatch(t *testing.T) {
+	best := math.Inf(1) // what else the machine does makes it more
+	for range 50 {
+		const rounds = 2_000
+		var watch stopwatch
+		for range rounds {
+			watch.add(time.Now())
+		}
+		require.Greater(t, watch.total/rounds, -clockCost/5, "more is taken off than looking takes")
+		best = min(best, watch.total/rounds)
+	}
+	assert.Less(t, best, clockCost/5)
+	assert.Zero(t, (&stopwatch{-5}).time())
 }
 
 // leavesMuch opens as a table does that grows by append.
