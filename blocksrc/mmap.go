@@ -37,8 +37,10 @@ type Mmap struct {
 	// block, has pages like any other. Elsewhere it does nothing.
 	//
 	// Off by default: the first touch then clears 2 MiB, waits for the kernel
-	// to free 2 MiB in one piece, and makes 2 MiB resident even for one object. Go
-	// itself stopped asking when that stalled programs, golang/go#61718.
+	// to free 2 MiB in one piece, and makes 2 MiB resident even for one object. Where a
+	// part is discarded, the kernel may make one huge page of the rest again later, with
+	// that part resident (khugepaged, max_ptes_none). Go itself stopped asking when it
+	// stalled programs, golang/go#61718.
 	HugePages bool
 
 	// Name labels the blocks in Linux's /proc/self/maps and smaps, as
