@@ -135,7 +135,7 @@ build_tinygo() {
 	# Beyond that four times the size has more than 32 bits, and a heap that should
 	# grow would shrink, with all that is in it.
 	mend runtime/runtime_unix.go 'heapMaxSize = 1 \* 1024' 'heapMaxSize = 2 * 1024'
-	mend runtime/runtime_unix.go 'heapSize \* 4 / 3' 'heapSize + heapSize\/3'
+	mend runtime/runtime_unix.go 'heapSize \* 4 / 3' 'heapSize + heapSize/3'
 	(cd "$tmp/tinygo" && go build -tags llvm19 -o "$tmp/bin/tinygo" .)
 
 	local ports=examples/vita/ports
@@ -148,7 +148,7 @@ build_tinygo() {
 mend() {
 	local file=$tmp/tinygo/src/$1
 	grep -q "$2" "$file" || { echo "$1: no $2"; return 1; }
-	sed -i "s/$2/$3/" "$file"
+	sed -i "s|$2|$3|" "$file"
 }
 
 # trim_testify puts a copy of testify without its HTTP assertions into tinygo.mod.
