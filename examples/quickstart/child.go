@@ -140,13 +140,12 @@ func runChild(ctx context.Context, which, folder string, queries int) (result, e
 		}
 	}
 	show.end()
-	if !errors.Is(err, io.EOF) {
+	if errors.Is(err, io.EOF) {
+		err = nil
+	} else {
 		_ = cmd.Process.Kill() // it says what we do not understand
 	}
 	if ended := cmd.Wait(); ended != nil {
-		if errors.Is(err, io.EOF) {
-			err = nil
-		}
 		return result{}, fmt.Errorf("child process: %w", errors.Join(err, ended))
 	}
 	if r == nil {

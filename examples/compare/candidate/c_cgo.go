@@ -335,8 +335,8 @@ func (f *cFrame) Close() error {
 // looks, too few for a call to C not to be most of it.
 type cHold struct {
 	cKernel
-	table addresses // without pointers for the collector, as tables of handles are
-	at    []*held   // the same memory: none of them is Go's
+	table addresses
+	at    []*held // the same memory
 }
 
 func (h *cHold) Open(n int) error {
@@ -344,7 +344,7 @@ func (h *cHold) Open(n int) error {
 		return err
 	}
 	h.table = make(addresses, n)
-	h.at = unsafe.Slice((**held)(unsafe.Pointer(ptr(h.table))), n)
+	h.at = hiddenTable(h.table)
 	if C.hold_open(h.a, ptr(h.table), C.size_t(n)) != 0 {
 		return errors.Join(errNoMemory, h.Close())
 	}

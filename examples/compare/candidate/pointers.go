@@ -109,9 +109,9 @@ func (d *pointerHold) Close() error {
 	return d.close()
 }
 
-// hiddenTable is a table of objects that are not Go's: the collector need not look at it,
-// as it does not at a table of handles.
-func hiddenTable(table []uintptr) []*held {
+// hiddenTable is a table of addresses of objects that are not Go's, as pointers: the
+// collector need not look at it, as it does not at a table of handles.
+func hiddenTable[address any](table []address) []*held {
 	return unsafe.Slice((**held)(unsafe.Pointer(unsafe.SliceData(table))), len(table))
 }
 

@@ -47,7 +47,7 @@ type cfrac struct {
 	free    []int
 	kept    int // so far
 	ops     []bench.Op
-	watch   func(c *cfrac) // in tests, after each step
+	watch   func() // in tests, after each step
 }
 
 const (
@@ -92,7 +92,7 @@ func (c *cfrac) next(ops []bench.Op) {
 	for len(c.ops) < len(ops) {
 		c.step()
 		if c.watch != nil {
-			c.watch(c)
+			c.watch()
 		}
 	}
 	n := copy(ops, c.ops)
@@ -102,39 +102,30 @@ func (c *cfrac) next(ops []bench.Op) {
 func (c *cfrac) step() {
 	m, d, h := c.at(c.m), c.at(c.d), c.at(c.h)
 
-	t := c.slot()
-	c.made(t, c.at(t).Add(c.root, m))
-	a := c.slot()
-	c.made(a, c.at(a).Quo(c.at(t), d))
+	t := c.result((*big.Int).Add, c.root, m)
+	a := c.result((*big.Int).Quo, c.at(t), d)
 	c.drop(t)
 
-	t = c.slot()
-	c.made(t, c.at(t).Mul(c.at(a), d))
-	m2 := c.slot()
-	c.made(m2, c.at(m2).Sub(c.at(t), m))
+	t = c.result((*big.Int).Mul, c.at(a), d)
+	m2 := c.result((*big.Int).Sub, c.at(t), m)
 	c.drop(t)
 
-	t = c.slot()
-	c.made(t, c.at(t).Sub(m, c.at(m2)))
-	u := c.slot()
-	c.made(u, c.at(u).Mul(c.at(t), c.at(a)))
-	d2 := c.slot()
-	c.made(d2, c.at(d2).Add(c.at(u), c.at(c.dBefore)))
+	t = c.result((*big.Int).Sub, m, c.at(m2))
+	u := c.result((*big.Int).Mul, c.at(t), c.at(a))
+	d2 := c.result((*big.Int).Add, c.at(u), c.at(c.dBefore))
 	c.drop(u, t, c.m, c.dBefore)
 
-	t = c.slot()
-	c.made(t, c.at(t).Mul(h, c.at(a)))
-	u = c.slot()
-	c.made(u, c.at(u).Add(c.at(t), c.at(c.hBefore)))
-	h2 := c.slot()
-	c.made(h2, c.at(h2).Rem(c.at(u), c.n))
+	t = c.result((*big.Int).Mul, h, c.at(a))
+	u = c.result((*big.Int).Add, c.at(t), c.at(c.hBefore))
+	h2 := c.result((*big.Int).Rem, c.at(u), c.n)
 	c.drop(u, t, a, c.hBefore)
 
 	c.m, c.dBefore, c.d, c.hBefore, c.h = m2, c.d, d2, c.h, h2
 	if c.smooth() {
 		s := cfracYoung + c.kept%cfracKept
 		c.kept++
-		c.made(s, c.at(s).Set(c.at(c.h)))
+		c.at(s).Set(c.at(h2))
+		c.made(s)
 	}
 }
 
@@ -145,8 +136,8 @@ func (c *cfrac) smooth() bool {
 	for i := 0; i < len(c.base); {
 		quotient, remainder := c.slot(), c.slot()
 		c.at(quotient).QuoRem(c.at(rest), c.base[i], c.at(remainder))
-		c.made(quotient, c.at(quotient))
-		c.made(remainder, c.at(remainder))
+		c.made(quotient)
+		c.made(remainder)
 		divides := c.at(remainder).Sign() == 0
 		c.drop(remainder)
 		if divides {
@@ -173,15 +164,24 @@ func (c *cfrac) slot() int {
 	return s
 }
 
-// made puts a new number on the tape.
-func (c *cfrac) made(slot int, x *big.Int) {
-	digits := max(1, (x.BitLen()+8*numberDigit-1)/(8*numberDigit))
+// made puts the new number in a slot on the tape.
+func (c *cfrac) made(slot int) {
+	digits := max(1, (c.at(slot).BitLen()+8*numberDigit-1)/(8*numberDigit))
 	c.ops = append(c.ops, bench.Op{Slot: uint32(slot), Size: uint32(numberHead + numberDigit*digits)})
+}
+
+// result makes the number that an operation gives.
+func (c *cfrac) result(op func(z, x, y *big.Int) *big.Int, x, y *big.Int) int {
+	s := c.slot()
+	op(c.at(s), x, y)
+	c.made(s)
+	return s
 }
 
 func (c *cfrac) set(x *big.Int) int {
 	s := c.slot()
-	c.made(s, c.at(s).Set(x))
+	c.at(s).Set(x)
+	c.made(s)
 	return s
 }
 

@@ -66,7 +66,7 @@ func TestInverseSquare(t *testing.T) {
 func TestCfrac(t *testing.T) {
 	c := newCfrac()
 	steps, smooth := 0, 0
-	c.watch = func(c *cfrac) {
+	c.watch = func() {
 		steps++
 		// The square of h is d but for its sign, which alternates.
 		x := new(big.Int).Mul(c.at(c.h), c.at(c.h))
