@@ -167,6 +167,30 @@ func TestFitTape(t *testing.T) {
 	}
 }
 
+// lessFit has room for less of the tape in each round.
+type lessFit struct {
+	idleFit
+	used []float64 // bytes, by round
+}
+
+func (f *lessFit) Run(ops []bench.FitOp) (int, uint64, error) {
+	n := len(ops) / (2 + len(f.used))
+	sum, used := fitModel(ops[:n])
+	f.used = append(f.used, float64(used))
+	return n, sum, nil
+}
+
+func TestFitRounds(t *testing.T) {
+	const heap = 1 << 20
+	f := &lessFit{}
+	out, err := fit(f, heap, 3)
+	require.NoError(t, err)
+	require.Len(t, f.used, 3)
+	assert.InDelta(t, 100*slices.Min(f.used)/heap, out.Values["least"], 1e-9)
+	assert.InDelta(t, 100*(f.used[0]+f.used[1]+f.used[2])/3/heap, out.Values["used"], 1e-9)
+	assert.Less(t, out.Values["least"], out.Values["used"])
+}
+
 func TestTiming(t *testing.T) {
 	tm := timing{warm: 1, batches: 2, enough: 10 * time.Second}
 	for range 5 {
