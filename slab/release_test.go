@@ -332,12 +332,13 @@ func TestOnReset(t *testing.T) {
 // it may keep what it has, not again. Of records it may ask for one block or two
 // more: those of the address map stay, and where they lie depends on where blocks do.
 func TestRetain(t *testing.T) {
+	const levels = 8
 	for _, retain := range []int{1 << 30, 0} {
 		src, meta := newFaultySource(new(blocksrc.GoHeap), math.MaxInt), newFaultySource(new(blocksrc.GoHeap), math.MaxInt)
 		m := newModel(t, slab.Config{BlockSize: 128 << 10, MaxBlockSize: 128 << 10, LargeSize: 128 << 10, Retain: retain}, src, meta)
 		m.a.PauseChecks()
 		var user, records int
-		for level := range 8 {
+		for level := range levels {
 			for range 24 {
 				require.True(t, m.alloc(120<<10, 0, false))
 			}
@@ -357,8 +358,8 @@ func TestRetain(t *testing.T) {
 			require.Zero(t, user)
 			require.LessOrEqual(t, records, 2)
 		} else {
-			require.Greater(t, user, 7*20)
-			require.Greater(t, records, 7*2)
+			require.Greater(t, user, (levels-1)*20)
+			require.Greater(t, records, (levels-1)*2)
 		}
 		require.NoError(t, m.a.Close())
 		m.closed()
