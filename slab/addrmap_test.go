@@ -51,6 +51,32 @@ func TestDistantRegions(t *testing.T) {
 	})
 }
 
+// TestFirstPlaces: two areas of a few regions each are where they are looked for first,
+// unless they lie a multiple of 256 regions apart; then too the table stays small.
+func TestFirstPlaces(t *testing.T) {
+	const most = 256
+	for apart := uintptr(8); apart < 300; apart++ {
+		var addrs []uintptr
+		for i := range uintptr(4) {
+			addrs = append(addrs, (10+i)*slab.Region, (10+apart+i)*slab.Region)
+		}
+		m := slab.NewMap(addrs...)
+		firsts := 0
+		for _, addr := range addrs {
+			require.True(t, m.Has(addr))
+			if m.IsFirst(addr) {
+				firsts++
+			}
+		}
+		if (apart+4)%most < 8 { // one is in the way of another
+			require.GreaterOrEqual(t, firsts, 4)
+		} else {
+			require.Equal(t, len(addrs), firsts, "%d regions apart", apart)
+		}
+		require.LessOrEqual(t, m.Places(), most)
+	}
+}
+
 // extentOf is what lies somewhere: a slab, or a chunk of which only the start counts.
 type extentOf struct {
 	addr, size uintptr

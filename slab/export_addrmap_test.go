@@ -32,6 +32,9 @@ func (m *Map) Has(addr uintptr) bool {
 	return r != nil && r.key == keyOf(addr)
 }
 
+// IsFirst tells whether the region of addr is where it is looked for first.
+func (m *Map) IsFirst(addr uintptr) bool { return m.m.place(keyOf(addr)).key == keyOf(addr) }
+
 // IsReady tells whether there can be an entry for what lies in one region: a slab, or
 // the start of an allocation if size is 1.
 func (m *Map) IsReady(addr, size uintptr) bool { return m.m.isReady(addr, size) }
