@@ -14,10 +14,16 @@ import "math/bits"
 // It is made when the first slot is looked up by its address, anew when the pool has
 // doubled since, and goes with a Trim. It takes two to four pointers for 4 KiB, and
 // 512 at least, on Go's heap.
+//
+// The slabs of a small pool may lie in several areas, where the system had room for a
+// block of 64 KiB. How far apart is a matter of chance, and in one process of six pages
+// of two areas had one entry: a pair took up to half as long again. A table that this
+// happens in often doubles, up to 8192 entries; in a larger pool few pages lie apart.
 
 const (
 	asideShift = 12
 	asideMin   = 512
+	asideRoomy = 8192
 	asideMax   = 1 << 20 // for 2 GiB of slabs
 )
 
@@ -29,10 +35,29 @@ func (p *Pool) asideAt(addr uintptr) uintptr {
 
 // setAside remembers that addr lies at place e.
 func (p *Pool) setAside(addr uintptr, e *place) {
-	if want := min(max(2*(p.bytes>>asideShift), asideMin), asideMax); len(p.aside) < want {
-		p.aside = make([]*place, 1<<bits.Len(uint(want-1)))
+	n := len(p.aside)
+	if want := min(max(2*(p.bytes>>asideShift), asideMin), asideMax); n < want {
+		n = 1 << bits.Len(uint(want-1))
+	} else if n < asideRoomy && p.collides(addr) {
+		if p.collisions++; p.collisions > n {
+			n *= 2
+		}
+	}
+	if n != len(p.aside) {
+		p.aside, p.collisions = make([]*place, n), 0
 	}
 	p.aside[p.asideAt(addr)] = e
+}
+
+// collides tells whether the entry for addr is in use for another page.
+func (p *Pool) collides(addr uintptr) bool {
+	e := p.aside[p.asideAt(addr)]
+	if e == nil {
+		return false
+	}
+	page, first := addr>>asideShift, uintptr(e.base)>>asideShift
+	other := first + (page-first)&uintptr(len(p.aside)-1)
+	return other != page && other<<asideShift < uintptr(e.base)+e.bytes
 }
 
 // look returns the place whose slab addr lies in, nil if that is none of p's, and

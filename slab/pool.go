@@ -45,7 +45,8 @@ type Pool struct {
 	retired    int      // slots retired so far
 	closed     bool
 
-	aside []*place // by page of the address; see aside.go
+	aside      []*place // by page of the address; see aside.go
+	collisions int      // in aside since it was made
 }
 
 // NewPool returns a pool on a of slots that have size bytes at a multiple of

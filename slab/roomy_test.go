@@ -1,20 +1,19 @@
 //go:build !tinygo
 
-// What takes dozens of megabytes at once: some of TinyGo's garbage is never collected.
+// What takes dozens of megabytes at once: TinyGo's collector keeps such garbage when any word
+// looks like an address in it, and has no more than the process can address.
 
 package slab_test
 
 import (
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/vita-go/deblockator/blocksrc"
 	"github.com/vita-go/deblockator/slab"
 )
-
-// What takes dozens of megabytes at once: TinyGo's collector keeps such garbage when any word
-// looks like an address in it, and has no more than the process can address.
 
 // TestMaxBlockSizeFollowsLargeSize: what is served from blocks that are shared is up to a
 // quarter of them.
@@ -84,4 +83,63 @@ func TestSlabBeyondItsLeaf(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, a.Check())
 	require.NoError(t, a.Close())
+}
+
+// twoAreas gives blocks of one size of which every other lies a distance away.
+type twoAreas struct {
+	mem         []byte
+	apart, next int
+}
+
+func (s *twoAreas) Acquire(size, _ int) ([]byte, error) {
+	at := s.next * size / 2
+	if s.next%2 == 1 {
+		at = s.next/2*size + s.apart
+	}
+	s.next++
+	return s.mem[at : at+size : at+size], nil
+}
+
+func (s *twoAreas) Release([]byte) error { return nil }
+
+// Slabs in two areas that have the same entries, a distance apart that is a multiple of the
+// table's, get a table in which they have not. It stays small where none is large enough.
+func TestPoolSetsAsideFarPages(t *testing.T) {
+	const page, size = 1 << slab.AsideShift, 64 << 10
+	for _, apart := range []int{512 * page, 1024 * page, 4096 * page, 8192 * page} {
+		mem, err := (&blocksrc.GoHeap{}).Acquire(apart+10*size, size)
+		require.NoError(t, err)
+		a, err := slab.New(slab.Config{
+			Source: &twoAreas{mem: mem, apart: apart}, MetaSource: &blocksrc.GoHeap{}, BlockSize: size, MaxBlockSize: size,
+		})
+		require.NoError(t, err)
+		p, err := slab.NewPool(a, 64, 64)
+		require.NoError(t, err)
+		var qs []unsafe.Pointer
+		for range 6 << 10 {
+			q, err := p.AllocUninitialized()
+			require.NoError(t, err)
+			qs = append(qs, q)
+		}
+		pages := map[uintptr]bool{}
+		for range 400 { // two of each page
+			for i := 0; i < len(qs); i += page / 64 / 2 {
+				require.True(t, p.Owns(qs[i]))
+				pages[uintptr(qs[i])/page] = true
+			}
+		}
+		entries, used := p.Aside()
+		if most := 8192; apart < most*page {
+			require.Equal(t, len(pages), used, "%d pages apart", apart/page)
+			require.Equal(t, 2*apart/page, entries)
+		} else {
+			require.Less(t, used, len(pages))
+			require.Equal(t, most, entries)
+		}
+		require.NoError(t, a.Check())
+		for _, q := range qs {
+			p.Free(q)
+		}
+		require.NoError(t, a.Close())
+	}
 }
