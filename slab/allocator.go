@@ -16,13 +16,9 @@ import (
 // An Allocator must not be copied, and is not goroutine-safe: one goroutine at a
 // time may call its methods and those of the pools, arenas and regions on it.
 type Allocator struct {
-	_     noCopy
-	cfg   Config
-	table chunkTable
-	user  heap
-	meta  heap // the allocator's own records
-	addrs addrMap
+	_ noCopy
 
+	addrs       addrMap
 	slabs       []slabRef // number 0 is none
 	vacantSlabs []uint32
 	classes     [classMask + 1]*class // noClass until they are needed
@@ -39,6 +35,13 @@ type Allocator struct {
 	dropping                 bool // spares, see dropSpares
 	closed                   bool
 	unchecked                int // see invariants_on.go
+
+	// What is large is last: who calls a method pays for a look whether there is an
+	// allocator at all where a field is not in its first page.
+	cfg   Config
+	table chunkTable
+	user  heap
+	meta  heap // the allocator's own records
 }
 
 // New returns an allocator. It acquires nothing yet. The error wraps ErrInvalid

@@ -1,6 +1,9 @@
 package slab
 
-import "math/bits"
+import (
+	"math/bits"
+	"unsafe"
+)
 
 // From an address to the place it lies at. The address map knows, but by way of a
 // region, an entry, a slab and its record. So a pool sets each place aside that it
@@ -27,15 +30,27 @@ const (
 	asideMax   = 1 << 20 // for 2 GiB of slabs
 )
 
-// asideAt returns where in the table to look for addr; if there is no table, or it
-// is empty, some number beyond.
-func (p *Pool) asideAt(addr uintptr) uintptr {
-	return addr >> asideShift & uintptr(len(p.aside)-1)
+// noPlace is where nothing lies. It is in the entries of pages that were not looked up,
+// for nothing but the place itself to be asked whether an address lies there.
+var noPlace place
+
+// asideOf points at the entry for addr, if there is a table.
+func (p *Pool) asideOf(addr uintptr) **place {
+	return (**place)(unsafe.Add(p.aside, (addr>>asideShift&p.asideMask)*unsafe.Sizeof(uintptr(0))))
+}
+
+// asides returns the table.
+func (p *Pool) asides() []*place {
+	if p.aside == nil {
+		return nil
+	}
+	return unsafe.Slice((**place)(p.aside), p.asideMask+1)
 }
 
 // setAside remembers that addr lies at place e.
 func (p *Pool) setAside(addr uintptr, e *place) {
-	n := len(p.aside)
+	had := len(p.asides())
+	n := had
 	if want := min(max(2*(p.bytes>>asideShift), asideMin), asideMax); n < want {
 		n = 1 << bits.Len(uint(want-1))
 	} else if n < asideRoomy && p.collides(addr) {
@@ -43,20 +58,21 @@ func (p *Pool) setAside(addr uintptr, e *place) {
 			n *= 2
 		}
 	}
-	if n != len(p.aside) {
-		p.aside, p.collisions = make([]*place, n), 0
+	if n != had {
+		table := make([]*place, n)
+		for i := range table {
+			table[i] = &noPlace
+		}
+		p.aside, p.asideMask, p.collisions = unsafe.Pointer(unsafe.SliceData(table)), uintptr(n-1), 0
 	}
-	p.aside[p.asideAt(addr)] = e
+	*p.asideOf(addr) = e
 }
 
 // collides tells whether the entry for addr is in use for another page.
 func (p *Pool) collides(addr uintptr) bool {
-	e := p.aside[p.asideAt(addr)]
-	if e == nil {
-		return false
-	}
+	e := *p.asideOf(addr)
 	page, first := addr>>asideShift, uintptr(e.base)>>asideShift
-	other := first + (page-first)&uintptr(len(p.aside)-1)
+	other := first + (page-first)&p.asideMask
 	return other != page && other<<asideShift < uintptr(e.base)+e.bytes
 }
 
@@ -66,8 +82,8 @@ func (p *Pool) look(addr uintptr) *place {
 	if p.a == nil || p.closed {
 		return nil
 	}
-	if i := p.asideAt(addr); i < uintptr(len(p.aside)) {
-		if e := p.aside[i]; e != nil && addr-uintptr(e.base) < e.bytes {
+	if p.aside != nil {
+		if e := *p.asideOf(addr); addr-uintptr(e.base) < e.bytes {
 			return e
 		}
 	}

@@ -26,7 +26,7 @@ func half(words *uint64, i uint32) *uint32 {
 
 // word returns the word that bit i of the words is in, as bit i%64 of it.
 func word(words *uint64, i uint32) *uint64 {
-	return (*uint64)(unsafe.Add(unsafe.Pointer(words), i>>6<<3))
+	return (*uint64)(unsafe.Add(unsafe.Pointer(words), uintptr(i>>6)*8))
 }
 
 func hasBit(words *uint64, i uint32) bool {

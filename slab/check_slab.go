@@ -264,8 +264,8 @@ func (k *checker) pool(p *Pool) {
 		k.fail("pool %d: %d places have slabs, of %d", p.id, n, p.slabs)
 	}
 	k.unused("place", p.vacantSeqs, len(p.dir), func(i uint32) bool { return p.dir[i].base == nil && p.dir[i].floor < deadGen })
-	for i, e := range p.aside {
-		if e != nil && (uintptr(unsafe.Pointer(e))-uintptr(unsafe.Pointer(unsafe.SliceData(p.dir))))/unsafe.Sizeof(*e) >= uintptr(len(p.dir)) {
+	for i, e := range p.asides() {
+		if e != &noPlace && (uintptr(unsafe.Pointer(e))-uintptr(unsafe.Pointer(unsafe.SliceData(p.dir))))/unsafe.Sizeof(*e) >= uintptr(len(p.dir)) {
 			k.fail("pool %d: what is set aside as %d is no place", p.id, i)
 		}
 	}

@@ -57,12 +57,12 @@ func (p *Pool) AtHand() int { return bits.OnesCount64(p.group.Slots) }
 // Aside returns how many entries there are for what is set aside, and how many of
 // them hold a place.
 func (p *Pool) Aside() (entries, used int) {
-	for _, e := range p.aside {
-		if e != nil {
+	for _, e := range p.asides() {
+		if e != &noPlace {
 			used++
 		}
 	}
-	return len(p.aside), used
+	return len(p.asides()), used
 }
 
 // Sure returns the generation that all slots of a place have for sure, 0 if none is.

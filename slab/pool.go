@@ -45,8 +45,9 @@ type Pool struct {
 	retired    int      // slots retired so far
 	closed     bool
 
-	aside      []*place // by page of the address; see aside.go
-	collisions int      // in aside since it was made
+	aside      unsafe.Pointer // places by page of the address, nil if there is no table; see aside.go
+	asideMask  uintptr        // how many there are, less one
+	collisions int            // in it since it was made
 }
 
 // NewPool returns a pool on a of slots that have size bytes at a multiple of

@@ -14,8 +14,8 @@ import (
 // Free gives the slot at q back. It takes constant time, cannot fail, and panics
 // with a *MisuseError if q is not a live slot of p.
 func (p *Pool) Free(q unsafe.Pointer) {
-	if i := p.asideAt(uintptr(q)); i < uintptr(len(p.aside)) && p.aside[i] != nil {
-		e := p.aside[i]
+	if p.aside != nil {
+		e := *p.asideOf(uintptr(q))
 		off := uintptr(q) - uintptr(e.base) // place.slotAt, in line
 		prod := uint64(off) * uint64(p.quick)
 		if slot := uint32(prod >> 32); off < e.bytes && uint32(prod) < p.quick {
