@@ -51,29 +51,35 @@ func TestDistantRegions(t *testing.T) {
 	})
 }
 
-// TestFirstPlaces: two areas of a few regions each are where they are looked for first,
-// unless they lie a multiple of 256 regions apart; then too the table stays small.
+// TestFirstPlaces: the regions of two areas are where they are looked for first, unless
+// they lie a multiple of 256 regions apart, or of more if they are many; then too the table
+// stays small.
 func TestFirstPlaces(t *testing.T) {
-	const most = 256
-	for apart := uintptr(8); apart < 300; apart++ {
-		var addrs []uintptr
-		for i := range uintptr(4) {
-			addrs = append(addrs, (10+i)*slab.Region, (10+apart+i)*slab.Region)
-		}
-		m := slab.NewMap(addrs...)
-		firsts := 0
-		for _, addr := range addrs {
-			require.True(t, m.Has(addr))
-			if m.IsFirst(addr) {
-				firsts++
+	end := uintptr(1100)
+	if bits.UintSize == 32 {
+		end = 300
+	}
+	for _, c := range []struct{ each, most uintptr }{{4, 256}, {24, 1024}} {
+		for apart := 2 * c.each; apart < end; apart++ {
+			var addrs []uintptr
+			for i := range c.each {
+				addrs = append(addrs, (10+i)*slab.Region, (10+apart+i)*slab.Region)
 			}
+			m := slab.NewMap(addrs...)
+			firsts := 0
+			for _, addr := range addrs {
+				require.True(t, m.Has(addr))
+				if m.IsFirst(addr) {
+					firsts++
+				}
+			}
+			if (apart+c.each)%c.most < 2*c.each { // one is in the way of another
+				require.GreaterOrEqual(t, firsts, int(c.each))
+			} else {
+				require.Equal(t, len(addrs), firsts, "%d of %d regions, %d apart", c.each, len(addrs), apart)
+			}
+			require.LessOrEqual(t, m.Places(), int(c.most))
 		}
-		if (apart+4)%most < 8 { // one is in the way of another
-			require.GreaterOrEqual(t, firsts, 4)
-		} else {
-			require.Equal(t, len(addrs), firsts, "%d regions apart", apart)
-		}
-		require.LessOrEqual(t, m.Places(), most)
 	}
 }
 
