@@ -30,8 +30,8 @@ const (
 	asideMax   = 1 << 20 // for 2 GiB of slabs
 )
 
-// noPlace is where nothing lies. It is in the entries of pages that were not looked up,
-// for nothing but the place itself to be asked whether an address lies there.
+// noPlace is a place that no address lies at. The entries of pages that were not looked up
+// have it, so that to ask the place is all there is to ask, and not first whether there is one.
 var noPlace place
 
 // asideOf points at the entry for addr, if there is a table.
