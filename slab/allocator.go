@@ -33,6 +33,8 @@ type Allocator struct {
 	epoch                    uint64 // counts Reset
 	dependents               []*dependent
 	dropping                 bool // spares, see dropSpares
+	lodging                  bool // see lodger.go
+	lodged                   int  // bytes of records in the user's blocks
 	closed                   bool
 	unchecked                int // see invariants_on.go
 
@@ -50,8 +52,8 @@ func New(cfg Config) (*Allocator, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	cfg = cfg.withDefaults()
-	a := &Allocator{cfg: cfg}
+	a := &Allocator{cfg: cfg.withDefaults(), lodging: cfg.MetaSource == nil}
+	cfg = a.cfg
 	a.user = heap{
 		table: &a.table, src: cfg.Source, zeroed: blocksrc.Zeroed(cfg.Source),
 		align:   blockAlign(cfg.Source, cfg.BlockAlign),
@@ -273,7 +275,7 @@ func (a *Allocator) allocRange(size, align int) (b []byte, dirty uintptr, err er
 	large := size >= a.cfg.LargeSize || a.user.blockFor(n, uintptr(align)) > uint64(a.cfg.MaxBlockSize)
 	if large && a.user.stuck > 0 {
 		// A source that takes nothing back must not be asked for more and more.
-		large = !a.user.hasHole(n, uintptr(align))
+		large = a.user.anyHole(n, uintptr(align)) == 0
 	}
 	var i uint32
 	for at := max(align, blockAlign(a.cfg.Source, a.cfg.LargeAlign)); large; {
@@ -282,7 +284,7 @@ func (a *Allocator) allocRange(size, align int) (b []byte, dirty uintptr, err er
 		}
 		// A hole will do as well, before what is kept for the next need goes, for
 		// it may be the hole; and so will a block that is aligned like any other.
-		if a.user.hasHole(n, uintptr(align)) {
+		if a.user.anyHole(n, uintptr(align)) != 0 {
 			large = false
 		} else if !a.reclaim(err) {
 			large = at <= a.user.align

@@ -17,16 +17,15 @@ func (a *Allocator) ready() error {
 	if len(a.table.pages) >= chunkPages {
 		return errTooMuch
 	}
-	i, err := a.allocMeta(uint32(chunkPageBytes))
+	i, err := a.allocMeta(uint32(chunkPageBytes), chunkPageLeast)
 	if err != nil {
 		if a.table.spare >= chunkReserve { // what was given back has left them
 			return nil
 		}
 		return err
 	}
-	c := a.table.at(i)
-	a.meta.use(c)
-	a.table.addPage(a.meta.pointer(c), i)
+	p, _ := a.useRecord(i)
+	a.table.addPage(p, a.table.at(i).size<<granuleShift, i)
 	return nil
 }
 
@@ -84,27 +83,31 @@ func (a *Allocator) allocBlock(size, align int) (uint32, error) {
 	return a.user.allocBlock(size, align)
 }
 
-// allocRecord returns a chunk for records of the allocator's own, and how many
+// allocRecord returns a chunk for records of the allocator's own, where it lies, and how many
 // of its bytes may not be zero.
-func (a *Allocator) allocRecord(size uint32) (i uint32, dirty uintptr, err error) {
-	if err := a.ready(); err != nil {
-		return 0, 0, err
+func (a *Allocator) allocRecord(size uint32) (i uint32, p unsafe.Pointer, dirty uintptr, err error) {
+	if err = a.ready(); err != nil {
+		return 0, nil, 0, err
 	}
-	if i, err = a.allocMeta(size); err != nil {
-		return 0, 0, err
+	if i, err = a.allocMeta(size, size); err != nil {
+		return 0, nil, 0, err
 	}
-	return i, a.meta.use(a.table.at(i)), nil
+	p, dirty = a.useRecord(i)
+	return i, p, dirty, nil
 }
 
-// allocMeta returns a chunk of the record heap.
-func (a *Allocator) allocMeta(size uint32) (uint32, error) {
+// allocMeta returns a chunk for size bytes of records if the record heap has it or can grow,
+// else for the least that will do, where there is room.
+func (a *Allocator) allocMeta(size, least uint32) (uint32, error) {
 	n := (size + granule - 1) >> granuleShift
 	i, err := a.meta.alloc(n, granule, chunkRecord)
 	if a.reclaim(err) {
 		i, err = a.meta.alloc(n, granule, chunkRecord)
 	}
 	if err != nil {
-		return 0, &refusal{format: "slab: records: %[2]v", err: err}
+		if i = a.lodge((least+granule-1)>>granuleShift, err); i == 0 {
+			return 0, &refusal{format: "slab: records: %[2]v", err: err}
+		}
 	}
 	return i, nil
 }
@@ -113,7 +116,7 @@ func (a *Allocator) allocMeta(size uint32) (uint32, error) {
 // map.
 func (a *Allocator) mapRegions(addr, size uintptr) error {
 	if a.addrs.mostlyIdle() {
-		a.addrs.prune(a.meta.free)
+		a.addrs.prune(a.freeRecord)
 	}
 	for {
 		ready := a.addrs.mapped(addr, size)
@@ -147,11 +150,10 @@ func (a *Allocator) growLeaf(addr uintptr) error {
 	if r := a.addrs.find(addr); r != nil {
 		splits = r.moreSplits()
 	}
-	i, dirty, err := a.allocRecord(leafSize(splits))
+	i, leaf, dirty, err := a.allocRecord(leafSize(splits))
 	if err != nil {
 		return err
 	}
-	leaf := a.meta.pointer(a.table.at(i))
 	clear(unsafe.Slice((*byte)(leaf), leafSize(splits))[:dirty])
 	// Only now, for where there is need of memory slabs go, and their entries.
 	r := a.addrs.find(addr)
@@ -162,7 +164,7 @@ func (a *Allocator) growLeaf(addr uintptr) error {
 	before := r.at
 	r.move(leaf, i, splits)
 	if before != 0 {
-		a.meta.free(before)
+		a.freeRecord(before)
 	}
 	return nil
 }

@@ -21,6 +21,9 @@ const (
 	ChunkLive ChunkKind = "live" // an allocation
 	ChunkHole ChunkKind = "hole"
 	ChunkSlab ChunkKind = "slab"
+
+	// ChunkRecord: records of the allocator's own, which the source had no other block for.
+	ChunkRecord ChunkKind = "record"
 )
 
 // ChunkInfo describes a chunk of a block.
@@ -62,6 +65,8 @@ func (a *Allocator) chunksOf(b *block, yield func(ChunkInfo) bool) {
 		switch c.kind {
 		case chunkHole:
 			info.Kind = ChunkHole
+		case chunkLodger:
+			info.Kind = ChunkRecord
 		case chunkSlab:
 			s := a.slabs[c.link].rec
 			k := a.cacheOf(s.owner)

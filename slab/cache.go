@@ -270,13 +270,13 @@ func (c *cache) newSlab(slots uint32, size int) (uint32, error) {
 	if c.generations && a.pool(c.id).full() {
 		return 0, because(ErrTooLarge, "the pool has %d slabs", maxSeq)
 	}
-	rec, _, err := a.allocRecord(recordBytes(slots, c.generations))
+	rec, p, _, err := a.allocRecord(recordBytes(slots, c.generations))
 	if err != nil {
 		return 0, err
 	}
 	i, err := a.allocMapped(uint32(size>>granuleShift), c.align, uintptr(size), chunkSlab)
 	if err != nil {
-		a.meta.free(rec)
+		a.freeRecord(rec)
 		return 0, err
 	}
 	ch := a.table.at(i)
@@ -288,7 +288,7 @@ func (c *cache) newSlab(slots uint32, size int) (uint32, error) {
 		id = uint32(len(a.slabs))
 		a.slabs = append(a.slabs, noSlab)
 	}
-	s := (*slab)(a.meta.pointer(a.table.at(rec)))
+	s := (*slab)(p)
 	*s = slab{addr: addr, chunk: i, record: rec, owner: c.id, slots: slots}
 	for w := range s.words() {
 		n := min(slots-w<<6, 64)
@@ -341,7 +341,7 @@ func (c *cache) discard(id uint32) {
 	a.vacantSlabs = append(a.vacantSlabs, id)
 	a.table.at(i).link = 0
 	a.user.free(i)
-	a.meta.free(rec)
+	a.freeRecord(rec)
 }
 
 // evict frees the slots of slab id, of which none is at hand, and gives it back to

@@ -43,7 +43,8 @@ type checker struct {
 	spares  int             // caches that keep a slab back
 	entries int             // address windows that must have an entry
 
-	inRecords int            // chunks of the record heap, but for holes
+	inRecords int            // chunks of records
+	lodged    int            // bytes of those that lodge
 	idle      map[uint32]int // by owner: slots in the group of a pool
 	ready     map[uint32]int // by slab of a class: slots that its magazine is to have
 }
@@ -154,8 +155,12 @@ func (k *checker) chunk(name string, h *heap, i uint32, c *chunk) {
 	}
 	switch c.kind {
 	case chunkHole:
-	case chunkRecord:
-		if k.inRecords++; h != &a.meta {
+	case chunkRecord, chunkLodger:
+		k.inRecords++
+		if c.kind == chunkLodger {
+			k.lodged += int(c.size) << granuleShift
+		}
+		if h != a.recordHeap(c) {
 			k.fail("%s: chunk %d is a record", name, i)
 		}
 	case chunkLive, chunkLarge:
@@ -231,19 +236,24 @@ func (k *checker) records() {
 		if k.seen[i] || c.kind != chunkUnused {
 			k.fail("unused record %d is of kind %d", i, c.kind)
 		}
-		if n++; n > t.len() {
+		if n++; n > t.total {
 			k.fail("the list of unused records has a loop")
 			return
 		}
 		i = c.link
 	}
-	if n != t.spare || n+len(k.seen) != t.len() {
-		k.fail("%d records: %d in use, %d unused, but %d counted as such", t.len(), len(k.seen), n, t.spare)
+	if n != t.spare || n+len(k.seen) != t.total {
+		k.fail("%d records: %d in use, %d unused, but %d counted as such", t.total, len(k.seen), n, t.spare)
 	}
+	total := chunkPage - 1
 	for page, i := range t.owner {
 		if page > 0 {
-			k.record("page", page, i, t.pages[page], uint32(chunkPageBytes))
+			k.record("page", page, i, t.pages[page], chunkPageLeast)
+			total += int(t.at(i).size) << granuleShift / int(unsafe.Sizeof(chunk{}))
 		}
+	}
+	if total != t.total {
+		k.fail("%d records, but the pages have %d", t.total, total)
 	}
 }
 
@@ -252,7 +262,7 @@ func (k *checker) record(what string, n int, i uint32, p unsafe.Pointer, bytes u
 	ok := k.seen[i]
 	if ok {
 		c := k.a.table.at(i)
-		ok = c.kind == chunkRecord && c.size<<granuleShift >= bytes && k.a.meta.pointer(c) == p
+		ok = (c.kind == chunkRecord || c.kind == chunkLodger) && c.size<<granuleShift >= bytes && k.a.recordHeap(c).pointer(c) == p
 	}
 	if !ok {
 		k.fail("%s %d, %d bytes at %p, does not lie in chunk %d", what, n, bytes, p, i)
@@ -280,8 +290,9 @@ func (k *checker) addresses() {
 			k.fail("the region at %#x cannot be found", r.key<<regionShift)
 		}
 	}
-	if got, want := [...]int{n, m.leaves, m.idle, k.inRecords}, [...]int{k.entries, leaves, idle, len(k.kept)}; got != want {
-		k.fail("the address map's windows, leaves, idle leaves, and chunks of records: %d, not %d", got, want)
+	got, want := [...]int{n, m.leaves, m.idle, k.inRecords, k.a.lodged}, [...]int{k.entries, leaves, idle, len(k.kept), k.lodged}
+	if got != want {
+		k.fail("the address map's windows, leaves, idle leaves, chunks of records, and bytes of those that lodge: %d, not %d", got, want)
 	}
 }
 

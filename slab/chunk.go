@@ -25,6 +25,7 @@ const (
 	chunkLarge  // one allocation that has the block for itself
 	chunkSlab   // a run of equal slots; link is the slab's number
 	chunkRecord // memory of the allocator's own
+	chunkLodger // likewise, among the user's
 )
 
 // chunk is the record of one chunk. Offsets and sizes are in granules: 32 bits
@@ -48,6 +49,10 @@ const (
 	chunkPage      = 1 << chunkPageShift // records on one page of the table
 	chunkPageBytes = chunkPage * int(unsafe.Sizeof(chunk{}))
 
+	// chunkPageLeast is the bytes of a page that lodges, and so has fewer records. No hole
+	// that would serve a request is less.
+	chunkPageLeast = window
+
 	// chunkStep is how many records one step may take: a new block, padding in front,
 	// the rest behind.
 	chunkStep = 3
@@ -64,13 +69,14 @@ const (
 
 // chunkTable numbers the chunk records: number i stays at one place as long as
 // it is in use. Page 0 is part of the allocator itself, for the first chunks
-// must be described before any memory was acquired; further pages are chunks of
-// the record heap. Number 0 is no chunk.
+// must be described before any memory was acquired; further pages are records, and may
+// have fewer than there are numbers. Number 0 is no chunk.
 type chunkTable struct {
-	pages  []unsafe.Pointer // each points at chunkPage records
+	pages  []unsafe.Pointer // each points at up to chunkPage records
 	owner  []uint32         // the chunk that page i lies in; 0 for page 0
 	unused uint32           // list through link
 	spare  int              // its length
+	total  int              // records, in use or not, but for number 0
 	boot   [chunkPage]chunk
 }
 
@@ -79,13 +85,14 @@ func (t *chunkTable) init() {
 	clear(t.pages) // the collector must not find pointers to memory that is gone
 	t.pages = append(t.pages[:0], unsafe.Pointer(&t.boot))
 	t.owner = append(t.owner[:0], 0)
-	t.unused, t.spare = 0, 0
-	t.thread(0, 1)
+	t.unused, t.spare, t.total = 0, 0, 0
+	t.thread(0, 1, chunkPage)
 }
 
-// thread puts the records of a page on the free list, lowest number first.
-func (t *chunkTable) thread(page, from uint32) {
-	for i := uint32(chunkPage); i > from; {
+// thread puts the records of a page from one to another on the free list, lowest number first.
+func (t *chunkTable) thread(page, from, to uint32) {
+	t.total += int(to - from)
+	for i := to; i > from; {
 		i--
 		n := page<<chunkPageShift | i
 		*t.at(n) = chunk{link: t.unused}
@@ -114,13 +121,10 @@ func (t *chunkTable) put(i uint32) {
 	t.spare++
 }
 
-// addPage adds the records in the page at p, which lies in chunk owner.
-func (t *chunkTable) addPage(p unsafe.Pointer, owner uint32) {
+// addPage adds the records in the page at p, of so many bytes, which lies in chunk owner.
+func (t *chunkTable) addPage(p unsafe.Pointer, bytes, owner uint32) {
 	n := uint32(len(t.pages))
 	t.pages = append(t.pages, p)
 	t.owner = append(t.owner, owner)
-	t.thread(n, 0)
+	t.thread(n, 0, bytes/uint32(unsafe.Sizeof(chunk{})))
 }
-
-// len is the number of records, in use or not; number 0 is not counted.
-func (t *chunkTable) len() int { return len(t.pages)*chunkPage - 1 }

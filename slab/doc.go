@@ -17,7 +17,8 @@
 //	live     allocated
 //	held     taken from the source
 //	large    said of a request that gets a block of its own
-//	record   memory of the allocator's own, in blocks of their own
+//	record   memory of the allocator's own, in blocks of its own
+//	lodger   a record among what is the user's, for the source has no more
 //
 // # Picture
 //
@@ -27,8 +28,8 @@
 //	                         └ slots
 //	records  chunk table · slab bitmaps and generations · leaves of the address map
 //
-// Nothing of the allocator's is in the user's memory. An overrun there cannot
-// corrupt it, every bad free is seen for certain (but that of what was freed before
+// Nothing of the allocator's is in the user's memory, until the source has no more
+// (lodger.go). An overrun there cannot corrupt it, every bad free is seen for certain (but that of what was freed before
 // and is somebody else's now, which only a handle can tell), free pages can be given
 // back, and the memory may be of a kind that a CPU should not work in. Records have no
 // pointers, only 32-bit numbers of granules, chunks and slabs, so they live in
@@ -125,13 +126,12 @@
 //     hold more again: they have more records.
 //   - For more of a full heap (W15), in percent of it: holes at both sides of what is to
 //     grow 0.01; what grows moves to a hole that it fits better 0.01; the smallest of
-//     all holes that would do, and not of eight, 0.06; twice as many bins, nothing; what
-//     shrinks by a sixteenth moves, and not by a quarter, 0.1, for four times the
-//     copying; the end of a hole instead of its start, for all or for what is small or
-//     large, nothing; a free slot up to half as large again, where a class has no slab
-//     yet, 0.07, and each allocation of such a class goes the long way.
+//     all holes that would do, and not of eight, 0.06; twice as many bins, nothing; the end
+//     of a hole instead of its start, for all or for what is small or large, nothing; a
+//     free slot up to half as large again, where a class has no slab yet, 0.07, and each
+//     allocation of such a class goes the long way.
 //   - Shrinking in place whatever it leaves behind (realloc.go). A fixed heap of 16
-//     MiB that is full (W15) has 95.8 % in use instead of 94.0, and 96.3 with
+//     MiB that is full (W15) has 96.1 % in use instead of 94.3, and 96.3 with
 //     records elsewhere.
 //   - An address map with an entry for each KiB (addrmap.go).
 //

@@ -13,6 +13,7 @@ import (
 //   - any hole at all, whatever its bin and its alignment (searchAll)
 //   - what is kept for the next need, given back for the source to try again (reclaim),
 //     with no more than is needed
+//   - a hole of the user's, for a record (lodger.go)
 //   - half of a block that there is no leaf of the address map for (allocMapped)
 //   - half a slab, and so on (grow), and for a class a hole that is no slab
 //   - a hole that takes no new record or leaf either (atOnce)
@@ -52,7 +53,7 @@ func (a *Allocator) startAnew(err error) bool {
 	}
 	idle := a.addrs.idle > 0
 	if idle {
-		a.addrs.prune(a.meta.free)
+		a.addrs.prune(a.freeRecord)
 	}
 	return a.scarce(idle)
 }
@@ -65,6 +66,10 @@ func (a *Allocator) scarce(again bool) bool {
 	}
 	return again
 }
+
+// tight tells whether there may be no more to be had: a source has refused since it gave a
+// block, or took one back, the last time.
+func (a *Allocator) tight() bool { return a.user.most > 0 || a.meta.most > 0 }
 
 // atOnce makes a chunk of a hole that serves a request as things are, with no new block,
 // record or leaf of the address map for its first mapped bytes; 0 if there is none. What was

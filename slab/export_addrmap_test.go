@@ -64,7 +64,7 @@ func (m *Map) SetSlab(addr, size uintptr, id uint32) { m.m.set(addr, size, slabE
 // SetStart enters a chunk that starts at addr, and returns its number.
 func (m *Map) SetStart(addr uintptr) uint32 {
 	for m.table.spare == 0 {
-		m.table.addPage(unsafe.Pointer(new([chunkPage]chunk)), 0)
+		m.table.addPage(unsafe.Pointer(new([chunkPage]chunk)), uint32(chunkPageBytes), 0)
 	}
 	i, c := m.table.get()
 	c.off = uint32(addr >> granuleShift)

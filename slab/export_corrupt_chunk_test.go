@@ -155,6 +155,10 @@ var chunkCorruptions = map[string][]Corruption{
 			_, c := pick(a, ofKind(chunkLive))
 			return setTo(&c.kind, chunkRecord)
 		}},
+		{"chunk of records as if it lay among the user's", func(a *Allocator, _ *Pool) func() {
+			c := a.table.at(a.meta.blocks[a.meta.order[0]].first)
+			return both(setTo(&c.kind, chunkLodger), setTo(&a.lodged, int(c.size)<<granuleShift))
+		}},
 		{"user's chunk among the records", func(a *Allocator, _ *Pool) func() {
 			c := a.table.at(a.meta.blocks[a.meta.order[0]].first)
 			return setTo(&c.kind, chunkLive)
@@ -216,6 +220,7 @@ var chunkCorruptions = map[string][]Corruption{
 		{"holes", func(a *Allocator, _ *Pool) func() { return setTo(&a.user.holes, a.user.holes+1) }},
 		{"hole bytes", func(a *Allocator, _ *Pool) func() { return setTo(&a.user.holeSize, a.user.holeSize-1) }},
 		{"held", func(a *Allocator, _ *Pool) func() { return setTo(&a.user.held, a.user.held-16) }},
+		{"records that lodge", func(a *Allocator, _ *Pool) func() { return setTo(&a.lodged, 16) }},
 		{"held by records", func(a *Allocator, _ *Pool) func() { return setTo(&a.meta.held, a.meta.held-16) }},
 		{"peak held", func(a *Allocator, _ *Pool) func() { return setTo(&a.peakHeld, a.user.held) }},
 		{"live", func(a *Allocator, _ *Pool) func() { return setTo(&a.live, a.live-8) }},

@@ -35,11 +35,15 @@ var recordCorruptions = map[string][]Corruption{
 			return setTo(&a.table.pages[1], unsafe.Pointer(&page))
 		}},
 		{"chunk of records that nobody has", func(a *Allocator, _ *Pool) func() {
-			i, _, err := a.allocRecord(100)
+			i, _, _, err := a.allocRecord(100)
 			if err != nil {
 				panic(err)
 			}
-			return func() { a.meta.free(i) }
+			return func() { a.freeRecord(i) }
+		}},
+		{"unused record that its page has lost", func(a *Allocator, _ *Pool) func() {
+			t := &a.table
+			return both(setTo(&t.unused, t.at(t.unused).link), setTo(&t.spare, t.spare-1), setTo(&t.total, t.total-1))
 		}},
 		{"page of the table in a hole", func(a *Allocator, _ *Pool) func() {
 			i, _ := pick(a, innerHole)
@@ -140,7 +144,7 @@ var recordCorruptions = map[string][]Corruption{
 			return both(setTo(&t[to], *from), setTo(from, region{key: noRegion}))
 		}},
 		{"idle region in a place where it is not found", func(a *Allocator, _ *Pool) func() {
-			i, _, err := a.allocRecord(leafSize(splitsMin))
+			i, _, _, err := a.allocRecord(leafSize(splitsMin))
 			if err != nil {
 				panic(err)
 			}
@@ -152,7 +156,7 @@ var recordCorruptions = map[string][]Corruption{
 				if place := &a.addrs.table[to]; place.key == noRegion {
 					undo := setTo(place, r)
 					if a.addrs.find(r.key<<regionShift) != place {
-						return both(func() { a.meta.free(i) }, back, undo)
+						return both(func() { a.freeRecord(i) }, back, undo)
 					}
 					undo()
 				}

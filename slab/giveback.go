@@ -125,7 +125,7 @@ func (h *heap) restart() error {
 	}
 	h.blocks, h.vacant, h.order = nil, nil, nil
 	h.bins = bins{}
-	h.holes, h.holeSize, h.empty, h.spare, h.stuck = 0, 0, 0, 0, 0
+	h.holes, h.holeSize, h.empty, h.spare, h.stuck, h.kept = 0, 0, 0, 0, 0, 0
 	return h.offer()
 }
 

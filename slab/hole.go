@@ -161,13 +161,14 @@ func (h *heap) searchAll(size uint32, align uintptr, also func(c *chunk, pad uin
 	return 0, 0
 }
 
-// hasHole tells whether a request can be served without the source.
-func (h *heap) hasHole(size uint32, align uintptr) bool {
+// anyHole returns a hole that holds size granules at a multiple of align bytes, 0 only if
+// none does.
+func (h *heap) anyHole(size uint32, align uintptr) uint32 {
 	i := h.findHole(size, align)
 	if i == 0 {
 		i, _ = h.searchAll(size, align, nil)
 	}
-	return i != 0
+	return i
 }
 
 // padding returns how many granules in front of c must be left out for it to

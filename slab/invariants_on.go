@@ -23,7 +23,7 @@ func (a *Allocator) after() {
 	if err := a.Check(); err != nil {
 		panic(err)
 	}
-	a.unchecked = (a.table.len() + len(a.slabs)*8) / 512
+	a.unchecked = (a.table.total + len(a.slabs)*8) / 512
 }
 
 // poison makes a read of memory that is no longer the reader's stand out.

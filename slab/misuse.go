@@ -16,7 +16,7 @@ const (
 	Interior
 	// Foreign: the allocator, or the pool, has no such memory. This is also what a
 	// second free gets after the slab has gone back to the allocator, or the block to
-	// the source.
+	// the source, or where the allocator has records now.
 	Foreign
 	// WrongSize: the allocation starts there and has another capacity.
 	WrongSize
@@ -120,6 +120,7 @@ func (a *Allocator) misuse(op string, addr uintptr, size int, owner uint32) {
 			switch {
 			case c.kind == chunkHole:
 				e.Misuse = DoubleFree
+			case c.kind == chunkLodger: // Foreign
 			case addr != at:
 				e.Misuse = Interior
 			default:

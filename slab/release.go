@@ -10,8 +10,8 @@ import (
 
 // Reset frees everything that was allocated from a, also in pools, arenas and
 // regions on it, and keeps the blocks for what comes next, but for those that a large
-// request had for itself. Handles from before name nothing any more; pointers and slices
-// from before must not be used. It takes time in proportion to the number of blocks, slabs
+// request had for itself, and none if records lie in them (lodger.go). Handles from before
+// name nothing any more; pointers and slices from before must not be used. It takes time in proportion to the number of blocks, slabs
 // and chunks, and of slots of pools where some had a handle.
 func (a *Allocator) Reset() {
 	if a.closed {
@@ -41,7 +41,7 @@ func (a *Allocator) Reset() {
 		b := a.user.order[n]
 		for i := a.user.blocks[b].first; i != 0; {
 			c := a.table.at(i)
-			if c.kind == chunkHole {
+			if c.kind == chunkHole || c.kind == chunkLodger {
 				i = c.next
 				continue
 			}
@@ -55,11 +55,17 @@ func (a *Allocator) Reset() {
 				a.user.freeBlock(i, c)
 				break
 			}
-			a.user.free(i)
-			i = a.user.blocks[b].first
+			before := c.prev // a hole that i is now part of, or a lodger
+			if a.user.free(i); before == 0 {
+				before = a.user.blocks[b].first
+			}
+			i = before
 		}
 	}
 	a.user.keepAll, a.user.kept = false, a.user.empty
+	if a.lodged > 0 {
+		_ = a.trim() // a block that a record lodges in is of no use as a whole
+	}
 	a.epoch++
 	a.after()
 }
@@ -114,15 +120,16 @@ func (a *Allocator) trim() error {
 			p.aside = nil // it may be for many more slabs than there are
 		}
 	}
-	err := a.user.shrink(0, false)
-	a.discardFree()
-	a.addrs.prune(a.meta.free)
-	if len(a.user.order) == 0 {
+	a.addrs.prune(a.freeRecord)
+	if a.live == 0 && len(a.slabs) == len(a.vacantSlabs)+1 {
 		// The records describe nothing any more, besides themselves.
-		err = errors.Join(err, a.meta.restart())
+		err := errors.Join(a.user.restart(), a.meta.restart())
 		a.table.init()
+		a.lodged = 0
 		return err
 	}
+	err := a.user.shrink(0, false)
+	a.discardFree()
 	return errors.Join(err, a.meta.shrink(0, false))
 }
 

@@ -59,6 +59,36 @@ func TestShrinkToASlotOfWhatThereIs(t *testing.T) {
 	}
 }
 
+// TestShrinkALittle: what shrinks by an eighth stays where it is, and moves to a hole that it
+// fits better once the source has no more.
+func TestShrinkALittle(t *testing.T) {
+	a := onGoHeap(t, slab.Config{
+		Source: blocksrc.NewBuffer(make([]byte, 256<<10)), MetaSource: new(blocksrc.GoHeap), BlockSize: 256 << 10, MaxBlockSize: 256 << 10,
+	})
+	shrink := func() (moved bool) {
+		b := granted(t, a, 8000, 1)
+		copy(b, "stays")
+		granted(t, a, 2000, 1)
+		hole := granted(t, a, 7000, 1)
+		granted(t, a, 2000, 1)
+		a.Free(hole)
+		c, err := a.Realloc(b, 7000)
+		require.NoError(t, err)
+		require.Equal(t, "stays", string(c[:5]))
+		require.Equal(t, 7008, cap(c))
+		require.NoError(t, a.Check())
+		if address(b) == address(c) {
+			granted(t, a, 7000, 1) // for the next to find no such hole
+		} else {
+			require.Equal(t, address(hole), address(c))
+		}
+		return address(b) != address(c)
+	}
+	require.False(t, shrink())
+	freeAll(a, fillUp(t, a, 20_000, 1))
+	require.True(t, shrink())
+}
+
 // TestShrinkMakesASlab: where there is a hole for a slab, of full size or not, that is made.
 func TestShrinkMakesASlab(t *testing.T) {
 	for _, free := range []int{2, 3, 30} { // KiB

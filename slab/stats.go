@@ -17,7 +17,7 @@ type Stats struct {
 	Held     int // blocks taken from the sources, records included
 	PeakHeld int
 
-	Meta      int // of Held: blocks of the allocator's own records
+	Meta      int // of Held: blocks of the allocator's own records, and those that lie in the user's blocks
 	SlabFree  int // of Held: free slots, retired ones, and what slabs lose at their end
 	HoleBytes int // of Held: holes
 	Lost      int // of Held: ends of blocks below a granule, and bad blocks that a source did not take back
@@ -44,7 +44,7 @@ type Stats struct {
 func (a *Allocator) Stats() Stats {
 	s := Stats{
 		Name: a.cfg.Name, Live: a.live, PeakLive: a.peakLive,
-		Held: a.user.held + a.meta.held, PeakHeld: a.peakHeld, Meta: a.meta.held,
+		Held: a.user.held + a.meta.held, PeakHeld: a.peakHeld, Meta: a.meta.held + a.lodged,
 		HoleBytes: int(a.user.holeSize) << granuleShift, Holes: a.user.holes,
 		LargestHole: int(a.user.largestHole()) << granuleShift,
 		Blocks:      len(a.user.order), MetaBlocks: len(a.meta.order) + len(a.meta.refused), EmptyBytes: a.user.empty,
