@@ -63,7 +63,7 @@
 //
 // Every operation on one object takes constant time, but for what the source takes: a Free
 // or a Remove that leaves a second block empty gives one back, unless slab.Config.Retain or
-// Reserve keep it, and when an arena grows the source is asked, once or, where it refuses, a
+// Reserve keep it or it was missed before, and when an arena grows the source is asked, once or, where it refuses, a
 // dozen times for ever less. A first object that makes the arena's own allocator waits for
 // two blocks from the system, and closing gives them back: where arenas come and go, New
 // with an allocator that stays takes a twentieth of the time, or less, for a few objects. To

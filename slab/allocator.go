@@ -57,12 +57,12 @@ func New(cfg Config) (*Allocator, error) {
 	a.user = heap{
 		table: &a.table, src: cfg.Source, zeroed: blocksrc.Zeroed(cfg.Source),
 		align:   blockAlign(cfg.Source, cfg.BlockAlign),
-		minSize: cfg.BlockSize, maxSize: cfg.MaxBlockSize, retain: cfg.Retain,
+		minSize: cfg.BlockSize, maxSize: cfg.MaxBlockSize, retain: cfg.Retain, learns: cfg.Retain == 0,
 	}
 	a.meta = heap{
 		table: &a.table, src: cfg.MetaSource, zeroed: blocksrc.Zeroed(cfg.MetaSource),
 		align:   blockAlign(cfg.MetaSource, 0),
-		minSize: metaBlockSize, maxSize: cfg.MaxBlockSize, retain: max(cfg.Retain, 0),
+		minSize: metaBlockSize, maxSize: cfg.MaxBlockSize, retain: max(cfg.Retain, 0), learns: cfg.Retain == 0,
 	}
 	a.user.onGrow, a.meta.onGrow = a.noteHeld, a.noteHeld
 	a.user.other, a.meta.other = &a.meta, &a.user

@@ -34,6 +34,7 @@ type heap struct {
 	minSize int  // of the first block, in bytes
 	maxSize int  // blocks double up to this
 	retain  int  // see Config.Retain
+	learns  bool // so it is 0
 	most    int  // to ask the source for, unless more is needed; 0 is no bound, see grow
 
 	blocks []block
@@ -55,6 +56,7 @@ type heap struct {
 	onGrow  func() // called after held grew
 	keepAll bool   // empty blocks stay, whatever retain says
 	kept    int    // bytes of those that may be empty since
+	learned retention
 }
 
 // addr is the address of the block as a number, for comparison only.
@@ -92,7 +94,7 @@ func (h *heap) alloc(size uint32, align uintptr, kind chunkKind) (uint32, error)
 // take makes hole i, or what is needed of it behind pad granules, a chunk.
 func (h *heap) take(i, pad, size uint32, kind chunkKind) {
 	if c := h.table.at(i); h.isWhole(c) {
-		h.empty -= len(h.blocks[c.block].mem)
+		h.lessEmpty(len(h.blocks[c.block].mem))
 		if b := &h.blocks[c.block]; b.stuck {
 			b.stuck = false
 			h.stuck--
@@ -130,34 +132,6 @@ func (h *heap) free(i uint32) {
 	}
 }
 
-// settle decides about block i, which has just become empty. A refusal by the
-// source is counted in Stats and is no reason to fail: the block stays in use.
-func (h *heap) settle(i uint32) {
-	if i, ok := h.surplus(i); !ok || h.discardBlock(i) == nil {
-		h.offerStuck()
-	}
-}
-
-// surplus tells whether there is a block too many now that block i is empty, and which.
-func (h *heap) surplus(i uint32) (uint32, bool) {
-	switch {
-	case h.retain < 0 || h.retain == 0 && len(h.blocks[i].mem) > max(h.minSize, h.maxSize):
-		return i, true
-	case h.retain > 0:
-		return i, h.empty > h.retain
-	case h.spare == 0:
-		h.spare = i + 1
-		return i, false
-	}
-	// The larger is kept, or else a program that needs it every now and
-	// then would acquire it each time.
-	s := h.spare - 1
-	if len(h.blocks[s].mem) < len(h.blocks[i].mem) {
-		h.spare, i = i+1, s
-	}
-	return i, true
-}
-
 // grow acquires a block and returns the hole that it is, which holds size
 // granules at a multiple of align bytes. Blocks are a tenth of what is held,
 // within bounds, so that they double and what is held for no one stays in
@@ -181,6 +155,7 @@ func (h *heap) grow(size uint32, align uintptr) (uint32, error) {
 		if err == nil {
 			h.most = 0
 			b := &h.blocks[i]
+			h.learn(len(b.mem))
 			j, c := h.table.get()
 			*c = chunk{size: b.size, block: i}
 			b.first = j
@@ -204,6 +179,12 @@ func (h *heap) grow(size uint32, align uintptr) (uint32, error) {
 			return 0, err
 		}
 	}
+}
+
+// lessEmpty counts n bytes of empty blocks less.
+func (h *heap) lessEmpty(n int) {
+	h.empty -= n
+	h.learned.low = min(h.learned.low, h.empty)
 }
 
 // blockFor returns how many bytes a block has to have for size granules at a multiple of align

@@ -83,8 +83,9 @@ type Config struct {
 	LargeAlign int
 
 	// Retain is how many bytes of empty blocks are kept for the next need; others go
-	// back to the source at once. 0 means one block, less than 0 none. Of blocks of
-	// records as many bytes are kept, and one block for 0 or less. Trim gives all back.
+	// back to the source at once. 0 means one block, and as many bytes more as turned out
+	// to be needed again after they had gone (retain.go); less than 0 none. Of blocks of
+	// records as many bytes are kept, but one block for less than 0. Trim gives all back.
 	Retain int
 
 	// Name appears in Stats and in a MisuseError.

@@ -61,7 +61,8 @@
 // Free(b) asks the address map (addrmap.go) what is at b. A slot is at hand again,
 // and back in its slab when its class has too many; a chunk merges with the holes
 // at its sides at once, and when that leaves one hole as long as the block, the
-// block goes back to the source, except for one that is kept for the next need.
+// block goes back to the source, except for what is kept for the next need: one, and
+// what was missed when others had gone (retain.go).
 //
 // A [Pool] (pool.go) has slabs of its own and hands their slots out of a group
 // (group.go). Slots have generations, for those that are given a name, a handle.

@@ -261,12 +261,20 @@ var chunkCorruptions = map[string][]Corruption{
 			return setTo(&a.user.spare, uint32(len(a.user.blocks))+1)
 		}},
 		{"empty block kept that should not be", func(a *Allocator, _ *Pool) func() {
-			return both(setTo(&a.user.retain, -1), setTo(&a.user.spare, 0))
+			return both(setTo(&a.user.retain, -1), setTo(&a.user.spare, 0), setTo(&a.user.learned.missed, 0))
 		}},
 		{"more kept back than Retain", func(a *Allocator, _ *Pool) func() {
-			return both(setTo(&a.user.retain, 1), setTo(&a.user.spare, 0))
+			return both(setTo(&a.user.retain, 1), setTo(&a.user.spare, 0), setTo(&a.user.learned.missed, 0))
 		}},
-		{"empty block forgotten", func(a *Allocator, _ *Pool) func() { return setTo(&a.user.spare, 0) }},
+		{"empty block forgotten", func(a *Allocator, _ *Pool) func() {
+			return both(setTo(&a.user.spare, 0), setTo(&a.user.learned.missed, 0))
+		}},
+		{"more kept back than was missed", func(a *Allocator, _ *Pool) func() {
+			return both(setTo(&a.user.spare, 0), setTo(&a.user.learned.missed, a.user.empty-1))
+		}},
+		{"less empty than at the least", func(a *Allocator, _ *Pool) func() {
+			return setTo(&a.user.learned.low, a.user.empty+1)
+		}},
 		{"stuck blocks", func(a *Allocator, _ *Pool) func() { return setTo(&a.user.stuck, 1) }},
 		{"stuck block in use", func(a *Allocator, _ *Pool) func() {
 			_, c := pick(a, ofKind(chunkLive))
@@ -274,7 +282,7 @@ var chunkCorruptions = map[string][]Corruption{
 			return both(setTo(&b.stuck, true), setTo(&a.user.stuck, a.user.stuck+1))
 		}},
 		{"more kept back than Reset has left", func(a *Allocator, _ *Pool) func() {
-			return both(setTo(&a.user.spare, 0), setTo(&a.user.kept, a.user.empty-1))
+			return both(setTo(&a.user.spare, 0), setTo(&a.user.learned.missed, 0), setTo(&a.user.kept, a.user.empty-1))
 		}},
 		{"blocks out of order", func(a *Allocator, _ *Pool) func() {
 			o := a.user.order

@@ -25,7 +25,7 @@ func (h *heap) discardBlock(i uint32) error {
 	c := h.table.at(b.first)
 	h.removeHole(c)
 	h.table.put(b.first)
-	h.empty -= len(b.mem)
+	h.lessEmpty(len(b.mem))
 	h.forget(i)
 	return err
 }
@@ -43,7 +43,7 @@ func (h *heap) offerStuck() {
 		}
 	}
 	if h.discardBlock(least) == nil {
-		_ = h.shrink(max(h.retain, 0), h.retain == 0)
+		_ = h.shrink(max(h.retain, h.learned.missed), h.retain == 0)
 	}
 }
 
@@ -85,6 +85,9 @@ func (h *heap) forget(i uint32) {
 func (h *heap) shrink(keep int, one bool) error {
 	err := h.offer()
 	h.kept = 0
+	if keep <= 0 && !one {
+		h.learned = retention{}
+	}
 	if h.empty == 0 {
 		return err
 	}
@@ -96,7 +99,7 @@ func (h *heap) shrink(keep int, one bool) error {
 	}
 	h.spare = 0
 	for n := range idle {
-		if !one && h.empty <= keep {
+		if h.empty <= keep {
 			break
 		}
 		if one || keep > 0 { // the smallest of those that are left is next
@@ -126,6 +129,7 @@ func (h *heap) restart() error {
 	h.blocks, h.vacant, h.order = nil, nil, nil
 	h.bins = bins{}
 	h.holes, h.holeSize, h.empty, h.spare, h.stuck, h.kept = 0, 0, 0, 0, 0, 0
+	h.learned = retention{}
 	return h.offer()
 }
 

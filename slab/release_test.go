@@ -329,15 +329,16 @@ func TestOnReset(t *testing.T) {
 }
 
 // TestRetain: a program that works in levels asks for blocks in the first and, if
-// it may keep what it has, not again. Of records it may ask for one block or two
+// it may keep what it has, not again; if it may keep nothing, in each; and unless it says so,
+// in the second as well, and then not again. Of records it may ask for one block or two
 // more: those of the address map stay, and where they lie depends on where blocks do.
 func TestRetain(t *testing.T) {
 	const levels = 8
-	for _, retain := range []int{1 << 30, 0} {
+	for _, retain := range []int{1 << 30, 0, -1} {
 		src, meta := newFaultySource(new(blocksrc.GoHeap), math.MaxInt), newFaultySource(new(blocksrc.GoHeap), math.MaxInt)
 		m := newModel(t, slab.Config{BlockSize: 128 << 10, MaxBlockSize: 128 << 10, LargeSize: 128 << 10, Retain: retain}, src, meta)
 		m.a.PauseChecks()
-		var user, records int
+		var user, records, second int
 		for level := range levels {
 			for range 24 {
 				require.True(t, m.alloc(120<<10, 0, false))
@@ -352,14 +353,22 @@ func TestRetain(t *testing.T) {
 			if level == 0 {
 				user, records = src.acquires.Calls(), meta.acquires.Calls()
 			}
+			if level == 1 {
+				second = src.acquires.Calls() - user
+			}
 		}
 		user, records = src.acquires.Calls()-user, meta.acquires.Calls()-records
-		if retain > 0 {
-			require.Zero(t, user)
-			require.LessOrEqual(t, records, 2)
-		} else {
+		switch retain {
+		case 0:
+			require.Greater(t, second, 20)
+			require.Equal(t, second, user)
+			require.LessOrEqual(t, records, 6)
+		case -1:
 			require.Greater(t, user, (levels-1)*20)
 			require.Greater(t, records, (levels-1)*2)
+		default:
+			require.Zero(t, user)
+			require.LessOrEqual(t, records, 2)
 		}
 		require.NoError(t, m.a.Close())
 		m.closed()

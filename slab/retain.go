@@ -1,0 +1,93 @@
+package slab
+
+// How much of what is empty is kept for the next need.
+//
+// A block from the system costs a call, and a page fault for each 4 KiB: a hundred thousand
+// objects of 64 bytes, made and freed again and again, take twenty times as long where their
+// blocks go back in between, and four times what the collector takes (BenchmarkPeak of package
+// arena). But what was needed once, at the start of a program, is to go. So a heap learns. At
+// first all that becomes empty goes back, but for one block, without which a program that
+// works at a block's edge would ask for it all the time. When blocks are asked for again after
+// some went back, those were missed, and so many bytes are kept from then on. What is kept
+// and of no use is forgotten by halves, by a low-water mark, as in the caches of TCMalloc.
+// Time has no part in it: an allocator that is asked the same does the same.
+
+// retention is what a heap has learned.
+type retention struct {
+	gone   int // bytes that went back, and were not missed yet
+	missed int // bytes that were, and are kept
+	low    int // the least bytes that were empty in this turn
+	turn   int // how many blocks have yet to become empty in it
+}
+
+// settle decides about block i, which has just become empty. A refusal by the
+// source is counted in Stats and is no reason to fail: the block stays in use.
+func (h *heap) settle(i uint32) {
+	if i, ok := h.surplus(i); ok {
+		n := len(h.blocks[i].mem)
+		if h.discardBlock(i) != nil {
+			return
+		}
+		if h.learns && n <= h.longest() {
+			h.learned.gone += n
+		}
+	}
+	h.offerStuck()
+	if h.learns {
+		h.unlearn()
+	}
+}
+
+// longest is the length of a block beyond which none is kept, unless Config.Retain says so.
+func (h *heap) longest() int { return max(h.minSize, h.maxSize) }
+
+// surplus tells whether there is a block too many now that block i is empty, and which.
+func (h *heap) surplus(i uint32) (uint32, bool) {
+	switch {
+	case h.retain < 0 || h.retain == 0 && len(h.blocks[i].mem) > h.longest():
+		return i, true
+	case h.retain > 0:
+		return i, h.empty > h.retain
+	case h.empty <= h.learned.missed:
+		return i, false
+	case h.spare == 0:
+		h.spare = i + 1
+		return i, false
+	}
+	// The larger is kept, or else a program that needs it every now and
+	// then would acquire it each time.
+	s := h.spare - 1
+	if len(h.blocks[s].mem) < len(h.blocks[i].mem) {
+		h.spare, i = i+1, s
+	}
+	return i, true
+}
+
+// learn notes that a block of n bytes was asked for. If others are kept, and will not do, more
+// of them would not have done either.
+func (h *heap) learn(n int) {
+	if h.empty > 0 {
+		return
+	}
+	n = min(n, h.learned.gone)
+	h.learned.gone -= n
+	h.learned.missed += n
+}
+
+// unlearn notes that a block has become empty. When as many have as there were blocks, half of
+// what was empty all the time goes.
+func (h *heap) unlearn() {
+	l := &h.learned
+	if l.turn > 0 {
+		l.turn--
+		return
+	}
+	idle := min(l.low, l.missed)
+	l.turn, l.low = len(h.order), h.empty
+	if idle > 0 {
+		l.missed -= (idle + 1) / 2
+		held := h.held
+		_ = h.shrink(l.missed, true)
+		l.gone += held - h.held
+	}
+}

@@ -1,0 +1,92 @@
+package slab_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/slab"
+)
+
+// What a heap learns of how much to keep. TestRetain has programs that come back for all.
+
+const learnedBlock = 64 << 10
+
+// peaks returns what allocates and frees so many blocks, and what is empty then.
+func peaks(t *testing.T, a *slab.Allocator) func(blocks int) (empty int) {
+	return func(blocks int) int {
+		var live [][]byte
+		for range blocks {
+			live = append(live, one(t, a, learnedBlock*9/10))
+		}
+		freeAll(a, live)
+		require.NoError(t, a.Check())
+		return a.Stats().EmptyBytes / learnedBlock
+	}
+}
+
+func learning(t *testing.T, retain int) *slab.Allocator {
+	return onGoHeap(t, slab.Config{BlockSize: learnedBlock, MaxBlockSize: learnedBlock, LargeSize: learnedBlock, Retain: retain})
+}
+
+// TestWhatWasMissedIsKept: all goes but one block after the first peak, and stays after the
+// second. After a Trim, and where Retain says what to keep, nothing was learned.
+func TestWhatWasMissedIsKept(t *testing.T) {
+	a := learning(t, 0)
+	peak := peaks(t, a)
+	require.Equal(t, 1, peak(40))
+	require.Equal(t, 40, peak(40))
+	require.Equal(t, 40, peak(40))
+	require.LessOrEqual(t, peak(60), 60)
+	require.Equal(t, 60, peak(60))
+	a.Trim()
+	require.Zero(t, a.Stats().EmptyBytes)
+	require.Equal(t, 1, peak(40))
+	require.Equal(t, 40, peak(40))
+	a.Reset()
+	require.GreaterOrEqual(t, peak(10), 38, "a Reset is no news")
+
+	for retain, want := range map[int]int{-1: 0, 3 * learnedBlock: 3} {
+		peak := peaks(t, learning(t, retain))
+		for range 4 {
+			require.Equal(t, want, peak(40))
+		}
+	}
+}
+
+// TestWhatIsOfNoUseGoes: what was kept goes by halves when less is needed for long, and what is
+// needed stays. A program that works at the edge of a few blocks holds a few at the end.
+func TestWhatIsOfNoUseGoes(t *testing.T) {
+	a := learning(t, 0)
+	peak := peaks(t, a)
+	peak(64)
+	require.Equal(t, 64, peak(64))
+	n := 0
+	for empty := 64; empty > 9; n++ {
+		now := peak(8)
+		require.LessOrEqual(t, now, empty)
+		require.GreaterOrEqual(t, now, 8)
+		empty = now
+	}
+	require.Less(t, n, 64, "blocks' worth of turns")
+	t.Logf("after %d small peaks", n)
+	calls := a.Stats().Blocks
+	for range 20 {
+		require.LessOrEqual(t, peak(8), 9)
+	}
+	require.LessOrEqual(t, a.Stats().Blocks, calls)
+}
+
+// TestKeptIsOfNoUse: that blocks are asked for, for those that are kept will not do, is no
+// reason to keep more.
+func TestKeptIsOfNoUse(t *testing.T) {
+	a := onGoHeap(t, slab.Config{BlockSize: learnedBlock, MaxBlockSize: 1 << 20, LargeSize: 1 << 20})
+	most := 0
+	for size := learnedBlock / 2; size < 1<<20; size += 4096 {
+		b := one(t, a, size)
+		most = max(most, a.Stats().Held)
+		a.Free(b)
+		require.NoError(t, a.Check())
+	}
+	require.LessOrEqual(t, most, 3<<20)
+}
