@@ -155,7 +155,9 @@ func (h *heap) grow(size uint32, align uintptr) (uint32, error) {
 		if err == nil {
 			h.most = 0
 			b := &h.blocks[i]
-			h.learn(len(b.mem))
+			if h.empty == 0 { // else more of what will not do would not have done either
+				h.learn(len(b.mem))
+			}
 			j, c := h.table.get()
 			*c = chunk{size: b.size, block: i}
 			b.first = j
@@ -197,26 +199,35 @@ func (h *heap) blockFor(size uint32, align uintptr) uint64 {
 	return need
 }
 
-// allocBlock returns a chunk that has a new block of size bytes for itself.
+// allocBlock returns a chunk that has a block of size bytes for itself, one that was kept or
+// a new one.
 func (h *heap) allocBlock(size, align int) (uint32, error) {
+	if i := h.idleBlock(uint32(uint64(size)>>granuleShift), uintptr(align)); i != 0 {
+		h.take(i, 0, h.table.at(i).size, chunkLarge)
+		return i, nil
+	}
 	i, err := h.acquire(size, align)
 	if err != nil {
 		return 0, err
 	}
 	b := &h.blocks[i]
+	if h.empty < len(b.mem) {
+		h.learn(len(b.mem))
+	}
 	j, c := h.table.get()
 	*c = chunk{size: b.size, block: i, kind: chunkLarge}
 	b.first = j
 	return j, nil
 }
 
-// freeBlock gives the block of chunk i, which has it for itself, back at once.
-// If the source refuses, the block serves other requests.
+// freeBlock makes the block of chunk i, which has it for itself, an empty one like any other.
 func (h *heap) freeBlock(i uint32, c *chunk) {
 	h.insertHole(i, c)
 	h.empty += len(h.blocks[c.block].mem)
-	if h.discardBlock(c.block) == nil && !h.keepAll {
-		h.offerStuck()
+	if h.keepAll {
+		_ = h.discardBlock(c.block) // see Reset
+	} else {
+		h.settleLarge(c.block)
 	}
 }
 

@@ -72,8 +72,8 @@ type Config struct {
 	BlockAlign int
 
 	// LargeSize is the size from which a request gets a block for itself, so
-	// that it can be given back to the source when it is freed, and so that it
-	// pins nothing else: more than 1 KiB and up to MaxBlockSize. 0 means a quarter
+	// that it can be given back to the source when it is freed, but see Retain, and so
+	// that it pins nothing else: more than 1 KiB and up to MaxBlockSize. 0 means a quarter
 	// of MaxBlockSize. A smaller one that its alignment makes too large for
 	// MaxBlockSize gets one too.
 	LargeSize int
@@ -84,8 +84,10 @@ type Config struct {
 
 	// Retain is how many bytes of empty blocks are kept for the next need; others go
 	// back to the source at once. 0 means one block, and as many bytes more as turned out
-	// to be needed again after they had gone (retain.go); less than 0 none. Of blocks of
-	// records as many bytes are kept, but one block for less than 0. Trim gives all back.
+	// to be needed again after they had gone, those of large requests included
+	// (retain.go); less than 0 none. Of blocks of records as many bytes are kept, but one
+	// block for less than 0. Trim gives all back. Where several allocators share what their
+	// sources may give, none can have what another keeps.
 	Retain int
 
 	// Name appears in Stats and in a MisuseError.

@@ -11,6 +11,10 @@ package slab
 // some went back, those were missed, and so many bytes are kept from then on. What is kept
 // and of no use is forgotten by halves, by a low-water mark, as in the caches of TCMalloc.
 // Time has no part in it: an allocator that is asked the same does the same.
+//
+// A large request's block is kept for the next of about that size, if it was missed, as glibc
+// maps no requests any more of a size that it had mapped and was given back. A megabyte that
+// comes and goes takes microseconds then, and not milliseconds.
 
 // retention is what a heap has learned.
 type retention struct {
@@ -23,14 +27,8 @@ type retention struct {
 // settle decides about block i, which has just become empty. A refusal by the
 // source is counted in Stats and is no reason to fail: the block stays in use.
 func (h *heap) settle(i uint32) {
-	if i, ok := h.surplus(i); ok {
-		n := len(h.blocks[i].mem)
-		if h.discardBlock(i) != nil {
-			return
-		}
-		if h.learns && n <= h.longest() {
-			h.learned.gone += n
-		}
+	if i, ok := h.surplus(i); ok && !h.letGo(i) {
+		return
 	}
 	h.offerStuck()
 	if h.learns {
@@ -38,18 +36,39 @@ func (h *heap) settle(i uint32) {
 	}
 }
 
-// longest is the length of a block beyond which none is kept, unless Config.Retain says so.
-func (h *heap) longest() int { return max(h.minSize, h.maxSize) }
+// settleLarge is settle for a block that one allocation had for itself. It is never the one
+// block that is kept, and stays only if it was missed.
+func (h *heap) settleLarge(i uint32) {
+	if h.empty > h.learned.missed && !h.letGo(i) {
+		return
+	}
+	h.offerStuck()
+	if h.learns {
+		h.unlearn()
+	}
+}
+
+// letGo gives block i back, and tells whether the source took it.
+func (h *heap) letGo(i uint32) bool {
+	n := len(h.blocks[i].mem)
+	if h.discardBlock(i) != nil {
+		return false
+	}
+	if h.learns {
+		h.learned.gone += n
+	}
+	return true
+}
 
 // surplus tells whether there is a block too many now that block i is empty, and which.
 func (h *heap) surplus(i uint32) (uint32, bool) {
 	switch {
-	case h.retain < 0 || h.retain == 0 && len(h.blocks[i].mem) > h.longest():
-		return i, true
-	case h.retain > 0:
+	case h.retain != 0:
 		return i, h.empty > h.retain
 	case h.empty <= h.learned.missed:
 		return i, false
+	case len(h.blocks[i].mem) > max(h.minSize, h.maxSize):
+		return i, true
 	case h.spare == 0:
 		h.spare = i + 1
 		return i, false
@@ -63,12 +82,8 @@ func (h *heap) surplus(i uint32) (uint32, bool) {
 	return i, true
 }
 
-// learn notes that a block of n bytes was asked for. If others are kept, and will not do, more
-// of them would not have done either.
+// learn notes that a block of n bytes is asked for that is not kept, and would have been.
 func (h *heap) learn(n int) {
-	if h.empty > 0 {
-		return
-	}
 	n = min(n, h.learned.gone)
 	h.learned.gone -= n
 	h.learned.missed += n
@@ -90,4 +105,27 @@ func (h *heap) unlearn() {
 		_ = h.shrink(l.missed, true)
 		l.gone += held - h.held
 	}
+}
+
+// idleBlock returns the chunk of an empty block for a request of so many granules that is to
+// have one for itself, 0 if there is none that is at most an eighth longer. It looks at no
+// more than binScan holes of each bin, of which there are nine for that at most.
+func (h *heap) idleBlock(size uint32, align uintptr) uint32 {
+	most := uint32(min(uint64(size)+uint64(size)/8, 1<<32-1))
+	level, step := binOf(size)
+	for top, end := binOf(most); level < top || level == top && step <= end; {
+		i := h.bins.head[level][step]
+		for n := 0; i != 0 && n < binScan; n++ {
+			touch()
+			c := h.table.at(i)
+			if c.size >= size && c.size <= most && h.isWhole(c) && h.address(c)&(align-1) == 0 {
+				return i
+			}
+			i = c.link
+		}
+		if step++; step == binSteps {
+			level, step = level+1, 0
+		}
+	}
+	return 0
 }
