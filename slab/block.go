@@ -55,7 +55,7 @@ type heap struct {
 	odd     error  // what it said, but that it has no more: not to be asked again, see acquire
 	onGrow  func() // called after held grew
 	keepAll bool   // empty blocks stay, whatever retain says
-	kept    int    // bytes of those that may be empty since
+	kept    int    // bytes that may be empty since, or since less was to be kept
 	learned retention
 }
 
@@ -187,6 +187,7 @@ func (h *heap) grow(size uint32, align uintptr) (uint32, error) {
 func (h *heap) lessEmpty(n int) {
 	h.empty -= n
 	h.learned.low = min(h.learned.low, h.empty)
+	h.kept = min(h.kept, h.empty)
 }
 
 // blockFor returns how many bytes a block has to have for size granules at a multiple of align

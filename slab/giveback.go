@@ -78,11 +78,14 @@ func (h *heap) forget(i uint32) {
 	h.vacant = append(h.vacant, i)
 }
 
-// shrink gives empty blocks back, smallest first, until no more than keep bytes
-// of them are left, or the largest if one is set. Blocks that were refused before
-// are offered again. (Sorted they are only as far as it takes: one is not set, and
-// keep is 0, but where the source has refused a block.)
-func (h *heap) shrink(keep int, one bool) error {
+// shrink gives empty blocks back, those first that are never the one block that is kept, and
+// then the smallest, until no more than keep bytes of them are left, or that one block if one
+// is set. Blocks that were refused before are offered again. (Sorted they are only as far as
+// it takes.)
+func (h *heap) shrink(keep int, one bool) error { return h.shrinkBy(keep, one, maxInt) }
+
+// shrinkBy is shrink that gives no more than most blocks back.
+func (h *heap) shrinkBy(keep int, one bool, most int) error {
 	err := h.offer()
 	h.kept = 0
 	if keep <= 0 && !one {
@@ -99,17 +102,18 @@ func (h *heap) shrink(keep int, one bool) error {
 	}
 	h.spare = 0
 	for n := range idle {
-		if h.empty <= keep {
+		if h.empty <= keep || n == most {
 			break
 		}
-		if one || keep > 0 { // the smallest of those that are left is next
+		if one || keep > 0 {
 			for i := n + 1; i < len(idle); i++ {
-				if len(h.blocks[idle[i]].mem) < len(h.blocks[idle[n]].mem) {
+				if b, first := &h.blocks[idle[i]], &h.blocks[idle[n]]; h.long(b) && !h.long(first) ||
+					h.long(b) == h.long(first) && len(b.mem) < len(first.mem) {
 					idle[i], idle[n] = idle[n], idle[i]
 				}
 			}
 		}
-		if one && n == len(idle)-1 {
+		if one && n == len(idle)-1 && !h.long(&h.blocks[idle[n]]) {
 			h.spare = idle[n] + 1
 			break
 		}

@@ -67,7 +67,7 @@ func (h *heap) surplus(i uint32) (uint32, bool) {
 		return i, h.empty > h.retain
 	case h.empty <= h.learned.missed:
 		return i, false
-	case len(h.blocks[i].mem) > max(h.minSize, h.maxSize):
+	case h.long(&h.blocks[i]):
 		return i, true
 	case h.spare == 0:
 		h.spare = i + 1
@@ -82,6 +82,9 @@ func (h *heap) surplus(i uint32) (uint32, bool) {
 	return i, true
 }
 
+// long tells whether b is longer than blocks are that not one request alone made so long.
+func (h *heap) long(b *block) bool { return len(b.mem) > max(h.minSize, h.maxSize) }
+
 // learn notes that a block of n bytes is asked for that is not kept, and would have been.
 func (h *heap) learn(n int) {
 	n = min(n, h.learned.gone)
@@ -90,7 +93,8 @@ func (h *heap) learn(n int) {
 }
 
 // unlearn notes that a block has become empty. When as many have as there were blocks, half of
-// what was empty all the time goes.
+// what was empty all the time is not to be kept any more: some goes at once, and more as
+// blocks become empty.
 func (h *heap) unlearn() {
 	l := &h.learned
 	if l.turn > 0 {
@@ -102,10 +106,14 @@ func (h *heap) unlearn() {
 	if idle > 0 {
 		l.missed -= (idle + 1) / 2
 		held := h.held
-		_ = h.shrink(l.missed, true)
+		_ = h.shrinkBy(l.missed, true, unlearnBlocks)
 		l.gone += held - h.held
+		h.kept = h.empty
 	}
 }
+
+// unlearnBlocks bounds how long a Free may take for that.
+const unlearnBlocks = 8
 
 // idleBlock returns the chunk of an empty block for a request of so many granules that is to
 // have one for itself, 0 if there is none that is at most an eighth longer. It looks at no

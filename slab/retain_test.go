@@ -32,8 +32,12 @@ func learning(t *testing.T, retain int) *slab.Allocator {
 // TestWhatWasMissedIsKept: all goes but one block after the first peak, and stays after the
 // second. After a Trim, and where Retain says what to keep, nothing was learned.
 func TestWhatWasMissedIsKept(t *testing.T) {
+	peak := peaks(t, learning(t, 0))
+	require.Equal(t, 1, peak(40))
+	require.LessOrEqual(t, peak(200), 41, "no more than had gone")
+
 	a := learning(t, 0)
-	peak := peaks(t, a)
+	peak = peaks(t, a)
 	require.Equal(t, 1, peak(40))
 	require.Equal(t, 40, peak(40))
 	require.Equal(t, 40, peak(40))
@@ -75,6 +79,8 @@ func TestWhatIsOfNoUseGoes(t *testing.T) {
 		require.LessOrEqual(t, peak(8), 9)
 	}
 	require.LessOrEqual(t, a.Stats().Blocks, calls)
+	peak(64)
+	require.GreaterOrEqual(t, peak(64), 62, "what went for it was of no use was missed again")
 }
 
 // TestKeptIsOfNoUse: that blocks are asked for, for those that are kept will not do, is no
@@ -122,8 +128,36 @@ func TestLargeBlocksAreMissedToo(t *testing.T) {
 		require.Zero(t, a.Stats().Held)
 	}
 
-	// Of one that is kept but does not lie at such a multiple, no use is made.
+	// How long it may be, to the page: as much as is asked for, and an eighth more.
+	for _, c := range []struct{ kept, asked, cap int }{
+		{1<<20 + 4096, 1<<20 + 8192, 1<<20 + 8192},
+		{1<<20 + 160<<10, 1 << 20, 1 << 20},
+		{1<<20 + 128<<10, 1 << 20, 1<<20 + 128<<10},
+		{1<<20 + 32<<10, 1<<20 - 32<<10, 1<<20 + 32<<10}, // a power of two lies between
+		{1 << 20, 1 << 20, 1 << 20},
+	} {
+		a, _ := onCounting(t, slab.Config{})
+		for range 3 {
+			a.Free(granted(t, a, c.kept, 1))
+		}
+		b := granted(t, a, c.asked, 1)
+		require.Equal(t, c.cap, cap(b), "%d of %d", c.asked, c.kept)
+		a.Free(b)
+	}
+
+	// One that is of no use any more goes.
 	a, _ := onCounting(t, slab.Config{})
+	for range 3 {
+		a.Free(granted(t, a, 4<<20, 1))
+	}
+	require.Equal(t, 4, a.Stats().EmptyBytes>>20)
+	for range 20 {
+		a.Free(granted(t, a, 1<<20, 1))
+	}
+	require.LessOrEqual(t, a.Stats().EmptyBytes, 2<<20)
+
+	// Of one that is kept but does not lie at such a multiple, no use is made.
+	a, _ = onCounting(t, slab.Config{})
 	for range 3 {
 		a.Free(granted(t, a, 1<<20, 1))
 	}
