@@ -32,37 +32,38 @@ type pagedTree struct {
 	more  func() (*treePage, error)
 	pages []*treePage
 	used  uint32
+	err   error // why more had no page for it
 }
 
-func (t *pagedTree) alloc() (uint32, error) {
+func (t *pagedTree) alloc() uint32 {
 	i := t.used
 	if i%pageNodes == 0 {
-		page, err := t.more()
-		if err != nil {
-			return 0, err
-		}
-		t.pages = append(t.pages, page)
+		t.grow()
 	}
 	t.used++
-	return i, nil
+	return i
+}
+
+func (t *pagedTree) grow() {
+	page, err := t.more()
+	if err != nil {
+		page, t.err = new(treePage), err // the walk down goes on, and the tree is given up
+	}
+	t.pages = append(t.pages, page)
 }
 
 func (t *pagedTree) at(i uint32) *listNode { return &t.pages[i/pageNodes][i%pageNodes] }
 
 func (t *pagedTree) reset() { t.pages, t.used = t.pages[:0], 0 }
 
-func (t *pagedTree) tree(depth int) (uint32, error) {
-	i, err := t.alloc()
-	if err != nil || depth == 0 {
-		return i, err
+func (t *pagedTree) tree(depth int) uint32 {
+	i := t.alloc()
+	if depth > 0 {
+		left := t.tree(depth - 1)
+		right := t.tree(depth - 1)
+		*t.at(i) = listNode{left + 1, right + 1}
 	}
-	left, err := t.tree(depth - 1)
-	if err != nil {
-		return i, err
-	}
-	right, err := t.tree(depth - 1)
-	*t.at(i) = listNode{left + 1, right + 1}
-	return i, err
+	return i
 }
 
 func (t *pagedTree) count(i uint32) uint64 {
@@ -81,17 +82,17 @@ type pagedTrees struct {
 }
 
 func (t *pagedTrees) Keep(depth int) error {
-	_, err := t.keeping.tree(depth)
-	return err
+	t.keeping.tree(depth)
+	return t.keeping.err
 }
 
 func (t *pagedTrees) Kept() uint64 { return t.keeping.count(0) }
 
 func (t *pagedTrees) Churn(depth, trees int) (nodes uint64, err error) {
 	for range trees {
-		root, err := t.tree.tree(depth)
-		if err != nil {
-			return 0, err
+		root := t.tree.tree(depth)
+		if t.tree.err != nil {
+			return 0, t.tree.err
 		}
 		nodes += t.tree.count(root)
 		t.tree.reset()

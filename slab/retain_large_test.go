@@ -1,0 +1,96 @@
+//go:build !tinygo
+
+// It takes dozens of megabytes, see roomy_test.go.
+
+package slab_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/slab"
+)
+
+// TestLargeBlocksAreMissedToo: a block that an allocation had for itself goes back when it is
+// freed, and stays once it was needed again. It serves requests that are little shorter, aligned
+// as they ask, and the memory is zero as ever.
+func TestLargeBlocksAreMissedToo(t *testing.T) {
+	for _, size := range []int{600 << 10, 1 << 20, 5 << 20} {
+		a, src := onCounting(t, slab.Config{})
+		before := src.Counts().Acquires
+		for i := range 20 {
+			b := granted(t, a, size-i*1000, 1)
+			require.True(t, isZero(b[:cap(b)]))
+			require.LessOrEqual(t, cap(b), (size-i*1000)*9/8+64<<10)
+			for j := range b[:cap(b)] {
+				b[:cap(b)][j] = 0xff
+			}
+			a.Free(b)
+			if i == 0 {
+				require.Zero(t, a.Stats().EmptyBytes)
+			}
+			require.NoError(t, a.Check())
+		}
+		require.LessOrEqual(t, src.Counts().Acquires-before, 3, "with one of records")
+		b := granted(t, a, size*2/3, 1)
+		require.Less(t, cap(b), size*3/4, "a block that is half as long again is too long")
+		c := granted(t, a, size-19_000, 1)
+		require.LessOrEqual(t, a.Stats().Held, 2*size+256<<10)
+		a.Free(c)
+		a.Free(b)
+		a.Trim()
+		require.Zero(t, a.Stats().Held)
+	}
+
+	// How long it may be, to the page: as much as is asked for, and an eighth more.
+	for _, c := range []struct{ kept, asked, cap int }{
+		{1<<20 + 4096, 1<<20 + 8192, 1<<20 + 8192},
+		{1<<20 + 160<<10, 1 << 20, 1 << 20},
+		{1<<20 + 128<<10, 1 << 20, 1<<20 + 128<<10},
+		{1<<20 + 32<<10, 1<<20 - 32<<10, 1<<20 + 32<<10}, // a power of two lies between
+		{1 << 20, 1 << 20, 1 << 20},
+	} {
+		a, _ := onCounting(t, slab.Config{})
+		for range 3 {
+			a.Free(granted(t, a, c.kept, 1))
+		}
+		b := granted(t, a, c.asked, 1)
+		require.Equal(t, c.cap, cap(b), "%d of %d", c.asked, c.kept)
+		a.Free(b)
+	}
+
+	// One that is of no use any more goes.
+	a, _ := onCounting(t, slab.Config{})
+	for range 3 {
+		a.Free(granted(t, a, 4<<20, 1))
+	}
+	require.Equal(t, 4, a.Stats().EmptyBytes>>20)
+	for range 20 {
+		a.Free(granted(t, a, 1<<20, 1))
+	}
+	require.LessOrEqual(t, a.Stats().EmptyBytes, 2<<20)
+
+	// Of one that is kept but does not lie at such a multiple, no use is made.
+	a, _ = onCounting(t, slab.Config{})
+	for range 3 {
+		a.Free(granted(t, a, 1<<20, 1))
+	}
+	require.Equal(t, 1, a.Stats().EmptyBytes>>20)
+	for align := 1 << 12; align <= 4<<20; align *= 2 {
+		b := granted(t, a, 1<<20, align)
+		require.Zero(t, address(b)&uintptr(align-1))
+		a.Free(b)
+		require.NoError(t, a.Check())
+	}
+
+	// With Retain they go, whatever it is.
+	for _, retain := range []int{-1, 64 << 20} {
+		a, src := onCounting(t, slab.Config{Retain: retain})
+		for range 5 {
+			a.Free(granted(t, a, 1<<20, 1))
+		}
+		require.GreaterOrEqual(t, src.Counts().Acquires, 5)
+		require.Zero(t, a.Stats().EmptyBytes)
+	}
+}
