@@ -105,9 +105,7 @@ func (h *heap) unlearn() {
 	l.turn, l.low = len(h.order), h.empty
 	if idle > 0 {
 		l.missed -= (idle + 1) / 2
-		held := h.held
 		_ = h.shrinkBy(l.missed, true, unlearnBlocks)
-		l.gone += held - h.held
 		h.kept = h.empty
 	}
 }

@@ -46,7 +46,7 @@ func TestLargeBlocksAreMissedToo(t *testing.T) {
 	// How long it may be, to the page: as much as is asked for, and an eighth more.
 	for _, c := range []struct{ kept, asked, cap int }{
 		{1<<20 + 4096, 1<<20 + 8192, 1<<20 + 8192},
-		{1<<20 + 160<<10, 1 << 20, 1 << 20},
+		{1<<20 + 144<<10, 1 << 20, 1 << 20},
 		{1<<20 + 128<<10, 1 << 20, 1<<20 + 128<<10},
 		{1<<20 + 32<<10, 1<<20 - 32<<10, 1<<20 + 32<<10}, // a power of two lies between
 		{1 << 20, 1 << 20, 1 << 20},
@@ -60,16 +60,32 @@ func TestLargeBlocksAreMissedToo(t *testing.T) {
 		a.Free(b)
 	}
 
-	// One that is of no use any more goes.
+	// Each is longer than those before, and so none of these is of use.
 	a, _ := onCounting(t, slab.Config{})
+	for size := 1 << 20; size < 12<<20; size += size * 13 / 100 {
+		b := granted(t, a, size, 1)
+		require.LessOrEqual(t, a.Stats().Held, 3*size+1<<20)
+		a.Free(b)
+	}
+
+	// One that is of no use any more goes, and before others.
+	a, _ = onCounting(t, slab.Config{})
 	for range 3 {
+		freeAll(a, [][]byte{granted(t, a, 60<<10, 1), granted(t, a, 60<<10, 1), granted(t, a, 60<<10, 1)})
 		a.Free(granted(t, a, 4<<20, 1))
 	}
 	require.Equal(t, 4, a.Stats().EmptyBytes>>20)
-	for range 20 {
+	require.Less(t, 4<<20+128<<10, a.Stats().EmptyBytes)
+	for a.Stats().EmptyBytes >= 4<<20 {
 		a.Free(granted(t, a, 1<<20, 1))
 	}
-	require.LessOrEqual(t, a.Stats().EmptyBytes, 2<<20)
+	short := 0
+	for b := range a.Blocks() {
+		if b.Size <= 64<<10 {
+			short++
+		}
+	}
+	require.Greater(t, short, 1)
 
 	// Of one that is kept but does not lie at such a multiple, no use is made.
 	a, _ = onCounting(t, slab.Config{})

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vita-go/deblockator/blocksrc"
 	"github.com/vita-go/deblockator/slab"
 )
 
@@ -43,10 +44,15 @@ func TestWhatWasMissedIsKept(t *testing.T) {
 	require.Equal(t, 40, peak(40))
 	require.LessOrEqual(t, peak(60), 60)
 	require.Equal(t, 60, peak(60))
-	a.Trim()
-	require.Zero(t, a.Stats().EmptyBytes)
-	require.Equal(t, 1, peak(40))
-	require.Equal(t, 40, peak(40))
+	for _, live := range []bool{false, true} { // or else all starts anew
+		if live {
+			one(t, a, learnedBlock*9/10)
+		}
+		a.Trim()
+		require.Zero(t, a.Stats().EmptyBytes)
+		require.Equal(t, 1, peak(40))
+		require.Equal(t, 40, peak(40))
+	}
 	a.Reset()
 	require.GreaterOrEqual(t, peak(10), 38, "a Reset is no news")
 
@@ -61,13 +67,15 @@ func TestWhatWasMissedIsKept(t *testing.T) {
 // TestWhatIsOfNoUseGoes: what was kept goes by halves when less is needed for long, and what is
 // needed stays. A program that works at the edge of a few blocks holds a few at the end.
 func TestWhatIsOfNoUseGoes(t *testing.T) {
-	a := learning(t, 0)
+	a, src := onCounting(t, slab.Config{BlockSize: learnedBlock, MaxBlockSize: learnedBlock, LargeSize: learnedBlock})
 	peak := peaks(t, a)
 	peak(64)
 	require.Equal(t, 64, peak(64))
 	n := 0
 	for empty := 64; empty > 9; n++ {
+		releases := src.Counts().Releases
 		now := peak(8)
+		require.LessOrEqual(t, src.Counts().Releases-releases, 8+8, "each Free gives one back, and one of them a few")
 		require.LessOrEqual(t, now, empty)
 		require.GreaterOrEqual(t, now, 8)
 		empty = now
@@ -81,6 +89,43 @@ func TestWhatIsOfNoUseGoes(t *testing.T) {
 	require.LessOrEqual(t, a.Stats().Blocks, calls)
 	peak(64)
 	require.GreaterOrEqual(t, peak(64), 62, "what went for it was of no use was missed again")
+}
+
+// TestWhatWentIsMissedAgain: also what went because it was of no use.
+func TestWhatWentIsMissedAgain(t *testing.T) {
+	a := learning(t, 0)
+	peak := peaks(t, a)
+	peak(8)
+	require.Equal(t, 8, peak(8))
+	for peak(1) > 2 {
+	}
+	peak(8)
+	require.GreaterOrEqual(t, peak(8), 7)
+}
+
+// TestMissedStaysThoughOneWasStuck: that the source takes back what it had refused is no reason
+// to give it the others.
+func TestMissedStaysThoughOneWasStuck(t *testing.T) {
+	refuse := false
+	a := onGoHeap(t, slab.Config{
+		Source: &wrapped{Source: new(blocksrc.GoHeap), release: func(src blocksrc.Source, mem []byte) error {
+			if refuse {
+				return errNever
+			}
+			return src.Release(mem)
+		}},
+		MetaSource: new(blocksrc.GoHeap), BlockSize: learnedBlock, MaxBlockSize: learnedBlock, LargeSize: learnedBlock,
+	})
+	peak := peaks(t, a)
+	peak(20)
+	require.Equal(t, 20, peak(20))
+	large := one(t, a, 3*learnedBlock)
+	refuse = true
+	a.Free(large)
+	require.Equal(t, 1, slab.Stuck(a))
+	refuse = false
+	require.GreaterOrEqual(t, peak(1), 18)
+	require.Zero(t, slab.Stuck(a))
 }
 
 // TestKeptIsOfNoUse: that blocks are asked for, for those that are kept will not do, is no
