@@ -300,7 +300,7 @@ func TestSlotsRetire(t *testing.T) {
 				q, _ = a.Get(h)
 			}
 			p.HP = 9
-			require.Equal(t, uint32(arena.LastGeneration), generationOf(h), "one life is left")
+			require.Equal(t, arena.LastGeneration, generationOf(h), "one life is left")
 			require.Zero(t, a.Stats().Retired)
 			free(a, h)
 			require.Equal(t, 1, a.Stats().Retired)

@@ -218,7 +218,7 @@ func TestRegionIsZeroAfterARefusal(t *testing.T) {
 		{"exhausted", 8 << 20, blocksrc.ErrExhausted},
 	} {
 		failing := &blocksrctest.Failing{Source: new(blocksrc.GoHeap), On: blocksrctest.Acquires, Persist: true}
-		if c.want == denied {
+		if errors.Is(c.want, denied) {
 			failing.Err = denied
 		}
 		a, _ := newAllocator(t, failing)
@@ -229,7 +229,7 @@ func TestRegionIsZeroAfterARefusal(t *testing.T) {
 		r.Reset()
 		failing.Arm(1)
 		_, err := arena.MakeSlice[byte](r, c.n)
-		if c.want != slab.ErrTooLarge || math.MaxInt > math.MaxInt32 {
+		if !errors.Is(c.want, slab.ErrTooLarge) || math.MaxInt > math.MaxInt32 {
 			require.ErrorIs(t, err, c.want, c.name)
 		}
 		require.Error(t, err, c.name)

@@ -16,8 +16,7 @@ func TestGoHeapKeepsBlocksAlive(t *testing.T) {
 	require.NoError(t, err)
 	block[999] = 42
 	at := blocksrc.Address(block)
-	block = nil
-	runtime.GC()
+	runtime.GC() // block is used no more
 	runtime.GC()
 	for range 100 {
 		other, err := src.Acquire(1000, 0)

@@ -17,6 +17,7 @@ func (b BlockInfo) Chunks() iter.Seq[ChunkInfo] { return b.chunks }
 // ChunkKind says what a chunk is used for.
 type ChunkKind string
 
+// The kinds of chunks.
 const (
 	ChunkLive ChunkKind = "live" // an allocation
 	ChunkHole ChunkKind = "hole"

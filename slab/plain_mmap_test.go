@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"testing"
-	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -33,7 +32,7 @@ func TestCgocheckFindsAPointer(t *testing.T) {
 		q, err := p.Alloc()
 		require.NoError(t, err)
 		kept = new(int)
-		*(**int)(unsafe.Pointer(q)) = kept
+		*(**int)(q) = kept
 		return
 	}
 	cmd := exec.Command(os.Args[0], "-test.run", "^"+t.Name()+"$")

@@ -66,7 +66,7 @@ var conformance = []row{
 	same("all of CDRAM", 0, alloc(0x09408060, testCDRAM, 0)),
 	{"more than PHYCONT", alloc(0x0C80D060, testPhycont+mib, 0), 0x80024302, 0},
 	{"the last page and one more", func(c *calls) vita.Code {
-		alloc(0x0C20D060, testUser-4*kib, 0)(c)
+		_ = alloc(0x0C20D060, testUser-4*kib, 0)(c)
 		if code := alloc(0x0C208060, 4*kib, 0)(c); code != 0 {
 			return code
 		}
@@ -74,7 +74,7 @@ var conformance = []row{
 	}, 0x80024302, 0},
 	{"nearly 4 GiB", alloc(0x0C20D060, 0xFFF00000, 0), 0x80024302, 0x8002710B},
 	same("what was freed", 0, func(c *calls) vita.Code {
-		alloc(0x09408060, testCDRAM, 0)(c)
+		_ = alloc(0x09408060, testCDRAM, 0)(c)
 		c.drop()
 		return alloc(0x09408060, testCDRAM, 0)(c)
 	}),
@@ -84,7 +84,7 @@ var conformance = []row{
 	{"a name of 32 bytes", allocNamed(strings.Repeat("n", 32)), 0x80024002, 0},
 	same("no name", 0, allocNamed("")),
 	same("a name twice", 0, func(c *calls) vita.Code {
-		allocNamed("twice")(c)
+		_ = allocNamed("twice")(c)
 		return allocNamed("twice")(c)
 	}),
 
@@ -129,7 +129,7 @@ var conformance = []row{
 	{"nothing for code", allocVM(0), 0x80024B05, 0x80020005},
 	same("16 MiB for code", 0, allocVM(16*mib)),
 	{"17 MiB for code", allocVM(17 * mib), 0x80024B0B, 0},
-	{"16 MiB for code in all", func(c *calls) vita.Code { allocVM(10 * mib)(c); return allocVM(7 * mib)(c) }, 0x80024B0B, 0},
+	{"16 MiB for code in all", func(c *calls) vita.Code { _ = allocVM(10 * mib)(c); return allocVM(7 * mib)(c) }, 0x80024B0B, 0},
 	same("a name of 31 bytes for code", 0, allocVMNamed(31)),
 	{"a name of 32 bytes for code", allocVMNamed(32), 0x80024002, 0},
 	same("open", 0, func(c *calls) vita.Code { return c.k.OpenVM() }),
@@ -296,7 +296,7 @@ func (c *calls) deadAt() (vita.UID, uintptr) {
 // drop frees what the row has left; it may have freed it itself.
 func (c *calls) drop() {
 	for _, uid := range c.out {
-		c.k.Free(uid)
+		_ = c.k.Free(uid)
 	}
 	c.out = nil
 }
@@ -341,7 +341,7 @@ func info(off int) func(*calls) vita.Code {
 
 func syncVM(off int, size uint32) func(*calls) vita.Code {
 	return func(c *calls) vita.Code {
-		allocVM(mib)(c)
+		_ = allocVM(mib)(c)
 		uid := c.out[0]
 		return c.k.SyncVM(uid, c.base(uid)+uintptr(off), size)
 	}

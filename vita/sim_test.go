@@ -121,7 +121,7 @@ func TestSimVMFragmentation(t *testing.T) {
 		uids = append(uids, uid)
 	}
 	for i := 0; i < 10; i += 2 {
-		s.Free(uids[i])
+		require.Equal(t, vita.OK, s.Free(uids[i]))
 	}
 	_, code := s.AllocVM("code", 2*mib)
 	assert.Equal(t, vita.MemBlockOverflow, code, "with 5 MiB free, as has been seen")
@@ -158,7 +158,7 @@ func TestSimMaxBlocks(t *testing.T) {
 	assert.Equal(t, vita.NoMemory, code)
 	_, code = s.AllocVM("fourth", mib)
 	assert.Equal(t, vita.NoMemory, code)
-	s.Free(uids[1])
+	require.Equal(t, vita.OK, s.Free(uids[1]))
 	mustAlloc(t, s, vita.UserRW, 4*kib)
 }
 
@@ -210,7 +210,7 @@ func TestSimVita3K(t *testing.T) {
 	free(4*mib, 2*mib)
 	uid := mustAlloc(t, s, vita.UserRW, mib)
 	free(3*mib, 2*mib)
-	s.Free(uid)
+	require.Equal(t, vita.OK, s.Free(uid))
 	free(3*mib+24, 2*mib) // and no more
 	uid = mustAlloc(t, s, vita.CDRAMRW, mib+1)
 	free(3*mib+24, mib-1) // sizes as they are
@@ -218,7 +218,7 @@ func TestSimVita3K(t *testing.T) {
 	assert.Equal(t, uint32(mib+1), info.Size)
 	uid = mustAlloc(t, s, vita.UserRW, 8*mib) // no budgets
 	free(0, mib-1)
-	s.Free(uid)
+	require.Equal(t, vita.OK, s.Free(uid))
 	free(0, mib-1)
 	for _, b := range memory(t, s, mustAlloc(t, s, vita.UserRW, 4*kib), 4*kib) {
 		require.Zero(t, b, "zeroed")
@@ -287,12 +287,12 @@ func TestSimReports(t *testing.T) {
 	assert.Equal(t, vita.Budget{Pool: vita.CDialogPool, Limit: 0x8C6000, Largest: 0x8C6000}, budget(s, vita.CDialogPool))
 	first := mustAlloc(t, s, vita.PhycontRW, 10*mib)
 	second := mustAlloc(t, s, vita.PhycontRW, 2*mib)
-	s.Free(first)
+	require.Equal(t, vita.OK, s.Free(first))
 	assert.Equal(t, vita.Budget{Pool: vita.PhycontPool, Limit: 26 * mib, Held: 2 * mib, Peak: 12 * mib, Largest: 14 * mib, Blocks: 1, Total: 2}, budget(s, vita.PhycontPool))
 	err := s.Leaks()
 	require.ErrorContains(t, err, `1 blocks were not freed`)
 	require.ErrorContains(t, err, `"block", 2097152 bytes of USER_MAIN_PHYCONT_RW at 0x50a00000`)
-	s.Free(second)
+	require.Equal(t, vita.OK, s.Free(second))
 	require.NoError(t, s.Leaks())
 	for _, b := range s.Budgets() {
 		if b.Pool != vita.UserPool {
@@ -324,7 +324,8 @@ func TestSimClampsFreeSizes(t *testing.T) {
 	assert.Equal(t, vita.FreeSizes{User: math.MaxInt32, CDRAM: math.MaxInt32, Phycont: 26 * mib}, sizes)
 	s = vita.NewSim(vita.Console{User: -1, Skew: math.MaxInt})
 	sizes, _ = s.FreeSizes()
-	assert.Equal(t, int32(max(math.MinInt32, -math.MaxInt)), sizes.User)
+	var lowest int32 = max(math.MinInt32, -math.MaxInt)
+	assert.Equal(t, lowest, sizes.User)
 }
 
 // Of several numbers that are free the one freed last comes first.

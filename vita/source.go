@@ -259,7 +259,7 @@ func (s *Source) dropOrphans(k Kernel) {
 	s.orphans = nil
 	s.mu.Unlock()
 	for _, uid := range orphans {
-		s.drop(k, uid)
+		_ = s.drop(k, uid)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 // Calls names the calls that a [Failing] counts.
 type Calls uint8
 
+// What On of a [Failing] can be.
 const (
 	Acquires Calls = 1 << iota
 	Releases

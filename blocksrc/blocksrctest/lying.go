@@ -13,6 +13,7 @@ import (
 // Lie is what a [Lying] does wrong.
 type Lie uint8
 
+// What Lie of a [Lying] can be.
 const (
 	TooShort    Lie = iota // a byte fewer than asked for; none if one was
 	Misaligned             // half the alignment asked for, unless that was 1

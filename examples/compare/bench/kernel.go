@@ -174,9 +174,10 @@ type Hold interface {
 // Mix makes the values of Hold.
 const Mix = 0x9E3779B97F4A7C15
 
-// Position and Velocity are the components of ECS.
 type (
+	// Position is a component of ECS.
 	Position struct{ X, Y float64 }
+	// Velocity is the other.
 	Velocity struct{ X, Y float64 }
 )
 

@@ -33,6 +33,7 @@ type Metric struct {
 // Size is how much a workload does.
 type Size int
 
+// The sizes of a workload.
 const (
 	Full  Size = iota
 	Short      // enough for the checksums

@@ -36,7 +36,7 @@ func (s *smaps) in(lo, hi uint64) int64 {
 	if err != nil {
 		return 0
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	if s.buf == nil {
 		s.buf = make([]byte, 8<<10)
 	}

@@ -189,11 +189,11 @@ func TestPlots(t *testing.T) {
 		text, err := os.ReadFile(f)
 		require.NoError(t, err)
 		for d := xml.NewDecoder(bytes.NewReader(text)); ; {
-			if _, err := d.Token(); errors.Is(err, io.EOF) {
+			_, err := d.Token()
+			if errors.Is(err, io.EOF) {
 				break
-			} else {
-				require.NoError(t, err)
 			}
+			require.NoError(t, err)
 		}
 		for _, s := range []string{">ours<", ">other<", ">crasher<", ">9.0<", ">4.5<", ">200.0<", ">n/a<", ">failed<", ">not run<", "#D62728", "#1F77B4", ",sans-serif"} {
 			assert.Contains(t, string(text), s, f)

@@ -61,7 +61,6 @@ func frames(k bench.Frame, births, warm, n int) (out bench.Outcome, err error) {
 	if err := k.Open(first); err != nil {
 		return out, err
 	}
-	first = nil
 	defer func() { err = closing(k, err) }()
 
 	times := make([]time.Duration, 0, n)

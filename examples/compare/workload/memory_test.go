@@ -82,8 +82,7 @@ func (l *brieflyLarge) Churn(depth, trees int) (uint64, error) {
 		for i := 0; i < len(large); i += 4096 {
 			large[i] = 1
 		}
-		large = nil
-		debug.FreeOSMemory()
+		debug.FreeOSMemory() // large is used no more
 	}
 	return uint64(trees) * (2<<depth - 1), nil
 }
