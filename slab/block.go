@@ -203,9 +203,11 @@ func (h *heap) blockFor(size uint32, align uintptr) uint64 {
 // allocBlock returns a chunk that has a block of size bytes for itself, one that was kept or
 // a new one.
 func (h *heap) allocBlock(size, align int) (uint32, error) {
-	if i := h.idleBlock(uint32(uint64(size)>>granuleShift), uintptr(align)); i != 0 {
-		h.take(i, 0, h.table.at(i).size, chunkLarge)
-		return i, nil
+	if h.learns {
+		if i := h.idleBlock(uint32(uint64(size)>>granuleShift), uintptr(align)); i != 0 {
+			h.take(i, 0, h.table.at(i).size, chunkLarge)
+			return i, nil
+		}
 	}
 	i, err := h.acquire(size, align)
 	if err != nil {
@@ -221,7 +223,8 @@ func (h *heap) allocBlock(size, align int) (uint32, error) {
 	return j, nil
 }
 
-// freeBlock makes the block of chunk i, which has it for itself, an empty one like any other.
+// freeBlock gives the block of chunk i, which has it for itself, back or keeps it, an empty
+// one like any other.
 func (h *heap) freeBlock(i uint32, c *chunk) {
 	h.insertHole(i, c)
 	h.empty += len(h.blocks[c.block].mem)

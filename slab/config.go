@@ -84,10 +84,10 @@ type Config struct {
 
 	// Retain is how many bytes of empty blocks are kept for the next need; others go
 	// back to the source at once. 0 means one block, and as many bytes more as turned out
-	// to be needed again after they had gone, those of large requests included
-	// (retain.go); less than 0 none. Of blocks of records as many bytes are kept, but one
-	// block for less than 0. Trim gives all back. Where several allocators share what their
-	// sources may give, none can have what another keeps.
+	// to be needed again after they had gone (retain.go), those of large requests
+	// included, which no other number keeps; less than 0 none. Of blocks of records as
+	// many bytes are kept, but one block for less than 0. Trim gives all back. Where several
+	// allocators share what their sources may give, none can have what another keeps.
 	Retain int
 
 	// Name appears in Stats and in a MisuseError.
