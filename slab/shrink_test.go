@@ -62,8 +62,9 @@ func TestShrinkToASlotOfWhatThereIs(t *testing.T) {
 // TestShrinkALittle: what shrinks by an eighth stays where it is, and moves to a hole that it
 // fits better once the source has no more.
 func TestShrinkALittle(t *testing.T) {
+	refuse := false
 	a := onGoHeap(t, slab.Config{
-		Source: blocksrc.NewBuffer(make([]byte, 256<<10)), MetaSource: new(blocksrc.GoHeap), BlockSize: 256 << 10, MaxBlockSize: 256 << 10,
+		Source: refusing(new(blocksrc.GoHeap), &refuse), MetaSource: new(blocksrc.GoHeap), BlockSize: 256 << 10, MaxBlockSize: 256 << 10,
 	})
 	shrink := func() (moved bool) {
 		b := granted(t, a, 8000, 1)
@@ -85,6 +86,7 @@ func TestShrinkALittle(t *testing.T) {
 		return address(b) != address(c)
 	}
 	require.False(t, shrink())
+	refuse = true
 	freeAll(a, fillUp(t, a, 20_000, 1))
 	require.True(t, shrink())
 }
