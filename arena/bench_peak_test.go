@@ -1,5 +1,7 @@
 //go:build !tinygo
 
+// TinyGo's testing.B has no clock to read.
+
 package arena_test
 
 import (

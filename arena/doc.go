@@ -63,13 +63,13 @@
 //
 // Every operation on one object takes constant time, but for what the source takes: a Free
 // or a Remove that leaves a second block empty gives one back, unless slab.Config.Retain or
-// Reserve keep it or it was missed before, and when an arena grows the source is asked, once or, where it refuses, a
-// dozen times for ever less. A first object that makes the arena's own allocator waits for
-// two blocks from the system, and closing gives them back: where arenas come and go, New
-// with an allocator that stays takes a twentieth of the time, or less, for a few objects. To
-// be refused takes ten microseconds and more, for every way out is tried before: a cache
-// that knows how many objects it may have does better to count them than to wait for
-// ErrExhausted.
+// Reserve keep it or it was missed before, and when an arena grows the source is asked, once
+// or, where it refuses, a dozen times for ever less. A first object that makes the arena's
+// own allocator waits for two blocks from the system, and closing gives them back: where
+// arenas come and go, New with an allocator that stays takes a twentieth of the time, or
+// less, for a few objects. To be refused takes ten microseconds and more, for every way out
+// is tried before: a cache that knows how many objects it may have does better to count them
+// than to wait for ErrExhausted.
 //
 // An object takes its size, 4 bytes for its generation, a bit, and 0.4 % for finding it by
 // its address; that is outside the Go heap, but for up to 0.8 % more, 4 KiB at least, once

@@ -34,7 +34,7 @@ type heap struct {
 	minSize int  // of the first block, in bytes
 	maxSize int  // blocks double up to this
 	retain  int  // see Config.Retain
-	learns  bool // so it is 0
+	learns  bool // how much to retain, see retain.go
 	most    int  // to ask the source for, unless more is needed; 0 is no bound, see grow
 
 	blocks []block

@@ -142,7 +142,7 @@ func (k *checker) heap(name string, h *heap) {
 		k.fail("%s: block %d is kept back but is not empty", name, h.spare-1)
 	}
 	if max(h.learned.low, h.kept) > h.empty {
-		k.fail("%s: at the least %d bytes were empty, and %d were left by a Reset, but now %d are", name, h.learned.low, h.kept, h.empty)
+		k.fail("%s: at the least %d bytes were empty, and %d may stay so, but now %d are", name, h.learned.low, h.kept, h.empty)
 	}
 	// Reset keeps all blocks, and a source may refuse to take one.
 	if stuck == 0 && empty-spare > max(h.retain, h.kept, h.learned.missed) {

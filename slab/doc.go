@@ -29,9 +29,10 @@
 //	records  chunk table · slab bitmaps and generations · leaves of the address map
 //
 // Nothing of the allocator's is in the user's memory, until the source has no more
-// (lodger.go). An overrun there cannot corrupt it, every bad free is seen for certain (but that of what was freed before
-// and is somebody else's now, which only a handle can tell), free pages can be given
-// back, and the memory may be of a kind that a CPU should not work in. Records have no
+// (lodger.go). An overrun there cannot corrupt it, every bad free is seen for certain (but
+// that of what was freed before and is somebody else's now, which only a handle can tell),
+// free pages can be given back, and the memory may be of a kind that a CPU should not work
+// in. Records have no
 // pointers, only 32-bit numbers of granules, chunks and slabs, so they live in
 // blocks as well: ten million objects leave some hundred kilobytes on the Go heap,
 // the list of blocks and slabs, which holds the pointers that all others are

@@ -11,8 +11,9 @@ import (
 // Reset frees everything that was allocated from a, also in pools, arenas and
 // regions on it, and keeps the blocks for what comes next, but for those that a large
 // request had for itself, and none if records lie in them (lodger.go). Handles from before
-// name nothing any more; pointers and slices from before must not be used. It takes time in proportion to the number of blocks, slabs
-// and chunks, and of slots of pools where some had a handle.
+// name nothing any more; pointers and slices from before must not be used. It takes time in
+// proportion to the number of blocks, slabs and chunks, and of slots of pools where some had
+// a handle.
 func (a *Allocator) Reset() {
 	if a.closed {
 		return

@@ -24,40 +24,29 @@ type retention struct {
 	turn   int // how many blocks have yet to become empty in it
 }
 
-// settle decides about block i, which has just become empty. A refusal by the
-// source is counted in Stats and is no reason to fail: the block stays in use.
-func (h *heap) settle(i uint32) {
-	if i, ok := h.surplus(i); ok && !h.letGo(i) {
-		return
-	}
-	h.offerStuck()
-	if h.learns {
-		h.unlearn()
-	}
-}
+// settle decides about block i, which has just become empty.
+func (h *heap) settle(i uint32) { h.keep(h.surplus(i)) }
 
 // settleLarge is settle for a block that one allocation had for itself. It is never the one
 // block that is kept, and stays only if it was missed.
-func (h *heap) settleLarge(i uint32) {
-	if h.empty > h.learned.missed && !h.letGo(i) {
-		return
+func (h *heap) settleLarge(i uint32) { h.keep(i, h.empty > h.learned.missed) }
+
+// keep keeps what is empty, but for block i if it is too many. A refusal by the source is
+// counted in Stats and is no reason to fail: the block stays in use.
+func (h *heap) keep(i uint32, tooMany bool) {
+	if tooMany {
+		n := len(h.blocks[i].mem)
+		if h.discardBlock(i) != nil {
+			return
+		}
+		if h.learns {
+			h.learned.gone += n
+		}
 	}
 	h.offerStuck()
 	if h.learns {
 		h.unlearn()
 	}
-}
-
-// letGo gives block i back, and tells whether the source took it.
-func (h *heap) letGo(i uint32) bool {
-	n := len(h.blocks[i].mem)
-	if h.discardBlock(i) != nil {
-		return false
-	}
-	if h.learns {
-		h.learned.gone += n
-	}
-	return true
 }
 
 // surplus tells whether there is a block too many now that block i is empty, and which.
