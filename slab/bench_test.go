@@ -3,6 +3,7 @@ package slab_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -155,6 +156,47 @@ func BenchmarkRefused(b *testing.B) {
 			require.ErrorIs(b, err, slab.ErrExhausted)
 			b.ReportMetric(float64(a.Stats().Refused-before)/float64(b.N), "refusals/op")
 			require.NoError(b, a.Close())
+		})
+	}
+}
+
+// BenchmarkFullHeap replaces random ones of the objects in a budget of 8 MiB, one tenth of
+// which was freed when it was full, by others of up to 4 KB: what is live at the end, and
+// how many requests were refused, with records that may lodge and with records that may not.
+func BenchmarkFullHeap(b *testing.B) {
+	for _, lodge := range []bool{true, false} {
+		b.Run(fmt.Sprintf("records-lodge=%v", lodge), func(b *testing.B) {
+			live, refused := 0, 0
+			for range b.N {
+				cfg := slab.Config{Source: blocksrc.NewBuffer(make([]byte, 8<<20))}
+				if !lodge {
+					cfg.MetaSource = cfg.Source
+				}
+				a, err := slab.New(cfg)
+				require.NoError(b, err)
+				r := rand.New(rand.NewPCG(1, 2))
+				alloc := func() ([]byte, error) { return a.AllocUninitialized(8+r.IntN(8+r.IntN(4000)), 1) }
+				var at [][]byte
+				for p, err := alloc(); err == nil; p, err = alloc() {
+					at = append(at, p)
+				}
+				for k := 0; k < len(at); k += 9 {
+					a.Free(at[k])
+					at = slices.Delete(at, k, k+1)
+				}
+				for range 300_000 {
+					k := r.IntN(len(at))
+					a.Free(at[k])
+					if at[k], err = alloc(); err != nil {
+						refused++
+						at = slices.Delete(at, k, k+1)
+					}
+				}
+				live += a.Stats().Live
+				require.NoError(b, a.Close())
+			}
+			b.ReportMetric(100*float64(live)/float64(b.N)/(8<<20), "%live")
+			b.ReportMetric(float64(refused)/float64(b.N), "refused")
 		})
 	}
 }
