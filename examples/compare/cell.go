@@ -95,7 +95,7 @@ func profiled(w *bench.Workload, c *bench.Candidate, short bool) answer {
 func measure(w *bench.Workload, c *bench.Candidate, short bool) answer {
 	k := c.New(w.Kind)
 	if k == nil {
-		return answer{Cannot: c.Lacks[w.Kind]}
+		return answer{Cannot: c.Why(w.Kind)}
 	}
 	size := bench.Full
 	if short {
@@ -156,13 +156,15 @@ func start(ctx context.Context, program string, w *bench.Workload, c *bench.Cand
 	return a
 }
 
-// cleanEnv is the environment without what would tune the collector.
+// cleanEnv is the environment without what would tune the collector, or an allocator of C.
 func cleanEnv() (env []string) {
 	for _, e := range os.Environ() {
 		name, _, _ := strings.Cut(e, "=")
 		switch name {
-		case "GOGC", "GOMEMLIMIT", "GODEBUG", cellEnv, profileEnv:
-		default:
+		case "GOGC", "GOMEMLIMIT", "GODEBUG", "GLIBC_TUNABLES", "LD_PRELOAD", cellEnv, profileEnv:
+			continue
+		}
+		if !strings.HasPrefix(name, "MIMALLOC_") && !strings.HasPrefix(name, "MALLOC_") {
 			env = append(env, e)
 		}
 	}

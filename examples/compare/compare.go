@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,7 +25,7 @@ var (
 
 // long is from when a cell is not run again: in so much time, what else the machine
 // does averages out, and there are other cells to do.
-const long = 15 * time.Second
+const long = time.Minute
 
 // compare runs all cells and writes the results: the tables whenever a cell is
 // finished, so that nothing of half an hour's work is lost to an interrupt, or to what
@@ -50,17 +52,12 @@ func compare(ctx context.Context, o options, stderr io.Writer) error {
 	res.Partial = true
 	finished := 0
 	show := newProgress(stderr, plan.cells, o.reps)
-	for rep := range o.rounds() {
-		for _, c := range plan.cells {
-			if rep >= o.reps && c.wants(rep, o.reps) {
-				show.again(c.Cell)
-			}
-		}
-		for _, c := range plan.cells {
+	for rep := range o.reps {
+		for _, c := range plan.round(rep) {
 			if ctx.Err() != nil {
 				break
 			}
-			if !c.wants(rep, o.reps) {
+			if !c.wants(rep) {
 				show.skip(c.Cell)
 				continue
 			}
@@ -103,25 +100,29 @@ func compare(ctx context.Context, o options, stderr io.Writer) error {
 	return nil
 }
 
-// rounds is how often a cell is run at most.
-func (o options) rounds() int {
-	if o.reps == 1 {
-		return 1 // nobody knows whether that was a good one
+// round returns the cells in the order of a round. Each begins a workload with another
+// candidate, so that none always has the machine as the workload before has left it.
+//
+// All are run as often: with more runs for those that differ, as was tried, the best of
+// four was compared with the best of two.
+func (p *plan) round(rep int) []*planned {
+	cells := make([]*planned, 0, len(p.cells))
+	for rest := p.cells; len(rest) > 0; {
+		n := slices.IndexFunc(rest, func(c *planned) bool { return c.w != rest[0].w })
+		if n < 0 {
+			n = len(rest)
+		}
+		first := rep % n
+		cells = append(append(cells, rest[first:n]...), rest[:first]...)
+		rest = rest[n:]
 	}
-	return 2 * o.reps
+	return cells
 }
 
 // wants tells whether the cell is to be run in this round: again only if it gave a
-// result and does not take long, and after reps rounds only as long as its two best
-// results do not agree.
-func (c *planned) wants(rep, reps int) bool {
-	switch {
-	case rep == 0:
-		return true
-	case c.State != report.OK || c.took > long:
-		return false
-	}
-	return rep < reps || !c.Steady(c.w.Metrics)
+// result and does not take long.
+func (c *planned) wants(rep int) bool {
+	return rep == 0 || c.State == report.OK && c.took <= long
 }
 
 // reasons says, a line each, why there is no result of these cells.
@@ -174,7 +175,7 @@ func newPlan(o options, res *report.Results, programs string, stderr io.Writer) 
 			res.Cells = append(res.Cells, cell)
 			switch {
 			case !c.Has(w.Kind):
-				cell.State, cell.Reason = report.NA, c.Lacks[w.Kind]
+				cell.State, cell.Reason = report.NA, c.Why(w.Kind)
 			case missing[c.Name] != "":
 				cell.State, cell.Reason = report.NA, missing[c.Name]
 			default:
@@ -219,12 +220,24 @@ func (c *planned) add(a answer, took time.Duration) {
 	}
 }
 
+// command is what a shell takes for the command that made the results.
+func command(args []string) string {
+	text := "go run ."
+	for _, a := range args {
+		if strings.ContainsFunc(a, func(r rune) bool { return r == ' ' || r == '"' }) || a == "" {
+			a = strconv.Quote(a)
+		}
+		text += " " + a
+	}
+	return text
+}
+
 // describe returns results without any cells.
 func describe(o options) *report.Results {
 	res := &report.Results{
 		Schema:    report.Schema,
 		Date:      time.Now().UTC().Truncate(time.Second),
-		Command:   strings.Join(append([]string{"go run ."}, o.args...), " "),
+		Command:   command(o.args),
 		Commit:    commit(),
 		GoVersion: runtime.Version(),
 		Machine:   machine(),

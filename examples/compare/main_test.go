@@ -41,26 +41,27 @@ func TestMain(m *testing.M) {
 
 // registerBad adds candidates that only tests have, each with one fault.
 func registerBad() {
-	for name, fixed := range map[string]func() bench.Fixed{
-		"bad-panic": func() bench.Fixed { return &bad{replace: func() (uint64, error) { panic("on purpose") }} },
-		"bad-error": func() bench.Fixed {
+	for name, fixed := range map[string]func() bench.Kernel{
+		"bad-panic": func() bench.Kernel { return &bad{replace: func() (uint64, error) { panic("on purpose") }} },
+		"bad-error": func() bench.Kernel {
 			return &bad{replace: func() (uint64, error) { return 0, errors.New("on purpose") }}
 		},
-		"bad-sum":  func() bench.Fixed { return &bad{replace: func() (uint64, error) { return 1, nil }} },
-		"bad-hang": func() bench.Fixed { return &bad{replace: func() (uint64, error) { select {} }} },
-		"bad-exit": func() bench.Fixed { return &bad{replace: func() (uint64, error) { os.Exit(7); return 0, nil }} },
-		"bad-answer": func() bench.Fixed {
+		"bad-sum":  func() bench.Kernel { return &bad{replace: func() (uint64, error) { return 1, nil }} },
+		"bad-hang": func() bench.Kernel { return &bad{replace: func() (uint64, error) { select {} }} },
+		"bad-exit": func() bench.Kernel { return &bad{replace: func() (uint64, error) { os.Exit(7); return 0, nil }} },
+		"bad-answer": func() bench.Kernel {
 			return &bad{replace: func() (uint64, error) { _, _ = os.Stdout.WriteString("hello\n"); os.Exit(0); return 0, nil }}
 		},
-		"bad-killed": func() bench.Fixed {
+		"bad-killed": func() bench.Kernel {
 			return &bad{replace: func() (uint64, error) { p, _ := os.FindProcess(os.Getpid()); _ = p.Kill(); select {} }}
 		},
-		"bad-missing":  func() bench.Fixed { return &bad{} },
-		"bad-building": func() bench.Fixed { return &bad{} },
-		"bad-cannot":   func() bench.Fixed { return &bad{open: bench.Cannot("not this size")} },
+		"bad-missing":  func() bench.Kernel { return &bad{} },
+		"bad-building": func() bench.Kernel { return &bad{} },
+		"bad-cannot":   func() bench.Kernel { return &bad{open: bench.Cannot("not this size")} },
 	} {
 		c := &bench.Candidate{
-			Name: name, About: "for tests", Family: bench.Entity, Rank: 100, Colour: "#000000", Fixed: fixed,
+			Name: name, About: "for tests", Family: bench.Entity, Rank: 100, Colour: "#000000",
+			Kernels: bench.Kernels{bench.KindFixed: fixed},
 			Lacks: bench.LacksAll("for tests", bench.KindMixed, bench.KindFit, bench.KindTreesFree, bench.KindTreesBulk,
 				bench.KindFrame, bench.KindHold, bench.KindECS),
 		}
@@ -74,7 +75,9 @@ func registerBad() {
 	}
 	bench.Register(&bench.Candidate{
 		Name: "bad-frame", About: "for tests", Family: bench.Entity, Rank: 100, Colour: "#000000",
-		Frame: func() bench.Frame { return &idleFrame{} },
+		Kernels: bench.Kernels{
+			bench.KindFrame: func() bench.Kernel { return &idleFrame{} },
+		},
 		Lacks: bench.LacksAll("for tests", bench.KindFixed, bench.KindMixed, bench.KindFit, bench.KindTreesFree, bench.KindTreesBulk,
 			bench.KindHold, bench.KindECS),
 	})
@@ -225,8 +228,12 @@ func TestRepetitions(t *testing.T) {
 	status, _, stderr := invoke(t, "-reps", "2", "-out", dir, "-workload", "churn-16-1k", "-candidate", "free list,gc 400,bad-error")
 	assert.Equal(t, statusFailed, status)
 	r := results(t, dir)
-	assert.GreaterOrEqual(t, len(r.Cell("churn-16-1k", "free list").Runs), 2)
+	assert.Len(t, r.Cell("churn-16-1k", "free list").Runs, 2)
+	assert.Len(t, r.Cell("churn-16-1k", "gc 400").Runs, 2)
 	assert.Equal(t, 2, r.Reps)
+	assert.Less(t, strings.Index(stderr, "free list, run 2"), strings.Index(stderr, "gc 400, run 2"), "the other one is first")
+	assert.Less(t, strings.Index(stderr, "gc 400, run 1"), strings.Index(stderr, "free list, run 1"))
+	assert.Contains(t, r.Command, `-candidate "free list,gc 400,bad-error"`, "a command that can be run again")
 	assert.Equal(t, 1, strings.Count(stderr, "bad-error, run"), stderr)
 }
 
@@ -389,4 +396,16 @@ func TestBadCellNames(t *testing.T) {
 		require.ErrorAs(t, err, &exit, cell)
 		assert.Equal(t, statusUsage, exit.ExitCode(), string(out))
 	}
+}
+
+// What a user has set for programs of his own does not tune the candidates.
+func TestCleanEnv(t *testing.T) {
+	for _, name := range []string{"GOGC", "GODEBUG", "GLIBC_TUNABLES", "MALLOC_CONF", "MALLOC_ARENA_MAX", "MALLOC_TOP_PAD_", "MIMALLOC_ARENA_EAGER_COMMIT", "LD_PRELOAD"} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("COMPARE_KEPT", "1")
+	env := strings.Join(cleanEnv(), "\n")
+	assert.NotRegexp(t, "(?m)^(GOGC|GODEBUG|GLIBC|MALLOC|MIMALLOC|LD_PRELOAD)", env)
+	assert.Contains(t, env, "COMPARE_KEPT=1")
+	assert.Contains(t, env, "PATH=")
 }

@@ -59,12 +59,6 @@ func (p *progress) end(c *report.Cell, took time.Duration) {
 	}
 }
 
-// again is for a cell that is to be run once more than was thought.
-func (p *progress) again(c *report.Cell) {
-	p.waiting[c]++
-	p.total++
-}
-
 // skip is for a cell that is not run again.
 func (p *progress) skip(c *report.Cell) {
 	p.total -= p.waiting[c]

@@ -32,17 +32,11 @@ type Candidate struct {
 	Slow   bool     // it needs minutes for the largest workloads, and is spared those
 	Env    []string // of the process that it runs in, such as "GOGC=400"
 
-	Fixed     func() Fixed
-	Mixed     func() Mixed
-	Fit       func() Fit
-	TreesFree func() Trees
-	TreesBulk func() Trees
-	Frame     func() Frame
-	Hold      func() Hold
-	ECS       func() ECS
+	// Kernels makes them, new ones each time.
+	Kernels Kernels
 
-	// Lacks says for each nil above why: "no free of single objects". It is read
-	// as the continuation of "n/a: ".
+	// Lacks says for each kind that is not in Kernels why: "no free of single objects".
+	// It is read as the continuation of "n/a: ".
 	Lacks map[Kind]string
 
 	// Missing returns why this candidate cannot run here at all, such as a shared
@@ -53,37 +47,22 @@ type Candidate struct {
 	Program func(dir string) (path string, err error)
 }
 
-// New returns the kernel of a kind, or nil.
+// Kernels are constructors. What one for KindFixed returns is a Fixed, and so on.
+type Kernels map[Kind]func() Kernel
+
+// New returns a kernel of a kind, or nil.
 func (c *Candidate) New(k Kind) Kernel {
-	switch {
-	case k == KindFixed && c.Fixed != nil:
-		return c.Fixed()
-	case k == KindMixed && c.Mixed != nil:
-		return c.Mixed()
-	case k == KindFit && c.Fit != nil:
-		return c.Fit()
-	case k == KindTreesFree && c.TreesFree != nil:
-		return c.TreesFree()
-	case k == KindTreesBulk && c.TreesBulk != nil:
-		return c.TreesBulk()
-	case k == KindFrame && c.Frame != nil:
-		return c.Frame()
-	case k == KindHold && c.Hold != nil:
-		return c.Hold()
-	case k == KindECS && c.ECS != nil:
-		return c.ECS()
+	if !c.Has(k) {
+		return nil
 	}
-	return nil
+	return c.Kernels[k]()
 }
 
 // Has tells whether c has a kernel of a kind.
-func (c *Candidate) Has(k Kind) bool {
-	return map[Kind]bool{
-		KindFixed: c.Fixed != nil, KindMixed: c.Mixed != nil, KindFit: c.Fit != nil,
-		KindTreesFree: c.TreesFree != nil, KindTreesBulk: c.TreesBulk != nil,
-		KindFrame: c.Frame != nil, KindHold: c.Hold != nil, KindECS: c.ECS != nil,
-	}[k]
-}
+func (c *Candidate) Has(k Kind) bool { return c.Kernels[k] != nil }
+
+// Why returns why c has no kernel of a kind.
+func (c *Candidate) Why(k Kind) string { return cmp.Or(c.Lacks[k], otherwise[k]) }
 
 // Check returns what is wrong with c's description.
 func (c *Candidate) Check() error {
@@ -91,8 +70,8 @@ func (c *Candidate) Check() error {
 		return fmt.Errorf("candidate %q lacks a name, a description or a colour", c.Name)
 	}
 	for _, k := range Kinds {
-		if reason := c.Lacks[k]; c.Has(k) == (reason != "") {
-			return fmt.Errorf("candidate %q: kernel %s: either there is one or a reason why not, not %q", c.Name, k, reason)
+		if !c.Has(k) && c.Why(k) == "" || c.Has(k) && c.Lacks[k] != "" {
+			return fmt.Errorf("candidate %q: kernel %s: either there is one or a reason why not, not %q", c.Name, k, c.Lacks[k])
 		}
 	}
 	return nil

@@ -13,5 +13,5 @@
 // another one.
 //
 // A candidate is one file in package candidate, a workload one in package
-// workload; both register themselves.
+// workload; both register themselves. So does a new kind of kernel, in a file here.
 package bench

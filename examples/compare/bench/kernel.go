@@ -1,6 +1,9 @@
 package bench
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
 // A Kind is one of the interfaces below.
 type Kind string
@@ -17,8 +20,26 @@ const (
 	KindECS       Kind = "ecs"
 )
 
-// Kinds are all of them, in the order of the report.
+// Kinds are all of them, and those that were registered.
 var Kinds = []Kind{KindFixed, KindMixed, KindFit, KindTreesFree, KindTreesBulk, KindFrame, KindHold, KindECS}
+
+// otherwise is why a candidate has no kernel of a kind that it does not speak of.
+var otherwise = map[Kind]string{}
+
+// RegisterKind adds a kind, and why candidates have no kernel of it that do not speak of
+// it. It is for a file of its own in this package, beside the interface:
+//
+//	var KindCache = RegisterKind("cache", "no cache was made with it")
+//
+// It panics if there is one of that name.
+func RegisterKind(k Kind, why string) Kind {
+	if slices.Contains(Kinds, k) || why == "" {
+		panic("a second kind, or one without a reason: " + string(k))
+	}
+	Kinds = append(Kinds, k)
+	otherwise[k] = why
+	return k
+}
 
 // Kernel is what all kinds have in common. A kernel is used by one goroutine, is
 // opened once, and closed once if Open returned nil; a Fit and an ECS several times.
@@ -197,9 +218,9 @@ type ECS interface {
 	// Delete removes the n entities in the order of their names, and returns how
 	// many were alive, which is n.
 	Delete() (removed int, err error)
-	// Random looks the n entities up in the order of their names, each checked to
+	// Random looks the first n entities up in the order of their names, each checked to
 	// be alive, and adds up X of their positions.
-	Random() (sum float64)
+	Random(n int) (sum float64)
 	// Others makes n entities with a Position only; in candidates without
 	// components they are objects of another type.
 	Others(n int) error

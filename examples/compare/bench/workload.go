@@ -54,8 +54,11 @@ type Outcome struct {
 var workloads []*Workload
 
 // RegisterWorkload adds a workload; call it from an init function. It panics if
-// there is one of that name.
+// there is one of that name, or no such kind.
 func RegisterWorkload(w *Workload) {
+	if !slices.Contains(Kinds, w.Kind) {
+		panic("workload " + w.Name + " is of no kind")
+	}
 	if slices.ContainsFunc(workloads, func(o *Workload) bool { return o.Name == w.Name }) {
 		panic("two workloads are called " + w.Name)
 	}

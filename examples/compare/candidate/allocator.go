@@ -17,9 +17,11 @@ func init() {
 		Name:   "allocator",
 		About:  "slab.Allocator: AllocUninitialized and Free of byte slices",
 		Family: bench.Ours, Rank: 3, Colour: "#1f77b4", Frees: true,
-		Fixed: func() bench.Fixed { return &allocatorFixed{} },
-		Mixed: func() bench.Mixed { return &allocatorMixed{} },
-		Fit:   func() bench.Fit { return &allocatorFit{} },
+		Kernels: bench.Kernels{
+			bench.KindFixed: func() bench.Kernel { return &allocatorFixed{} },
+			bench.KindMixed: func() bench.Kernel { return &allocatorMixed{} },
+			bench.KindFit:   func() bench.Kernel { return &allocatorFit{} },
+		},
 		Lacks: allocatorLacks,
 	})
 	lacks := maps.Clone(allocatorLacks)
@@ -28,8 +30,10 @@ func init() {
 		Name:   "allocator zeroed",
 		About:  "slab.Allocator: Alloc, which clears, and Free of byte slices",
 		Family: bench.Ours, Rank: 4, Colour: "#6baed6", Frees: true,
-		Fixed: func() bench.Fixed { return &allocatorFixed{zeroed: true} },
-		Mixed: func() bench.Mixed { return &allocatorMixed{zeroed: true} },
+		Kernels: bench.Kernels{
+			bench.KindFixed: func() bench.Kernel { return &allocatorFixed{zeroed: true} },
+			bench.KindMixed: func() bench.Kernel { return &allocatorMixed{zeroed: true} },
+		},
 		Lacks: lacks,
 	})
 	lacks = maps.Clone(allocatorLacks)
@@ -39,7 +43,9 @@ func init() {
 		Name:   "allocator huge",
 		About:  "slab.Allocator on blocksrc.Mmap{HugePages: true}: AllocUninitialized and Free of byte slices",
 		Family: bench.Ours, Rank: 5, Colour: "#aec7e8", Frees: true,
-		Mixed: func() bench.Mixed { return &allocatorMixed{src: blocksrc.Mmap{HugePages: true}} },
+		Kernels: bench.Kernels{
+			bench.KindMixed: func() bench.Kernel { return &allocatorMixed{src: blocksrc.Mmap{HugePages: true}} },
+		},
 		Lacks: lacks,
 	})
 }

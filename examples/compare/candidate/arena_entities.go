@@ -18,8 +18,10 @@ func init() {
 	bench.Register(&bench.Candidate{
 		Name:   "arena batch",
 		About:  "arena.Arena, entities all at once: InsertN of 256, Reset; iteration by Chunks; worlds share an allocator",
-		Family: bench.Ours, Rank: 2, Colour: "#ffc4c4", Frees: true,
-		ECS: func() bench.ECS { return &arenaBatchECS{} },
+		Family: bench.Ours, Rank: 3, Colour: "#ffc4c4", Frees: true,
+		Kernels: bench.Kernels{
+			bench.KindECS: func() bench.Kernel { return &arenaBatchECS{} },
+		},
 		Lacks: bench.LacksAll("for entities only: see arena handles", bench.KindFixed, bench.KindMixed, bench.KindFit,
 			bench.KindTreesFree, bench.KindTreesBulk, bench.KindFrame, bench.KindHold),
 	})
@@ -58,9 +60,10 @@ func (w *arenaECS) Open(n int) error {
 }
 
 func (w *arenaECS) Create() (err error) {
-	for i := range w.names {
+	a, names := w.moving, w.names
+	for i := range names {
 		x := float64(i)
-		w.names[i], err = w.moving.Insert(entity{bench.Position{X: x, Y: x}, bench.Velocity{X: 1, Y: 2}})
+		names[i], err = a.Insert(entity{bench.Position{X: x, Y: x}, bench.Velocity{X: 1, Y: 2}})
 		if err != nil {
 			return err
 		}
@@ -76,17 +79,19 @@ func (w *arenaECS) Shuffle(order []uint32) {
 }
 
 func (w *arenaECS) Delete() (removed int, err error) {
+	a := w.moving
 	for _, h := range w.names {
-		if w.moving.Remove(h) {
+		if a.Remove(h) {
 			removed++
 		}
 	}
 	return removed, nil
 }
 
-func (w *arenaECS) Random() (sum float64) {
-	for _, h := range w.names {
-		if p, ok := w.moving.Get(h); ok {
+func (w *arenaECS) Random(n int) (sum float64) {
+	a := w.moving
+	for _, h := range w.names[:n] {
+		if p, ok := a.Get(h); ok {
 			sum += p.Position.X
 		}
 	}

@@ -17,8 +17,10 @@ func init() {
 		Name:   "arena pointers",
 		About:  "arena.Arena: AllocUninitialized and Free of pointers; iteration by Chunks",
 		Family: bench.Ours, Rank: 1, Colour: "#d62728", Frees: true,
-		Fixed: func() bench.Fixed { return &sized{New: newArenaPointers(false)} },
-		Frame: func() bench.Frame { return &arenaPointersFrame{} },
+		Kernels: bench.Kernels{
+			bench.KindFixed: func() bench.Kernel { return &sized{New: newArenaPointers(false)} },
+			bench.KindFrame: func() bench.Kernel { return &arenaPointersFrame{} },
+		},
 		Lacks: arenaPointersLacks,
 	})
 	lacks := maps.Clone(arenaPointersLacks)
@@ -27,7 +29,9 @@ func init() {
 		Name:   "arena zeroed",
 		About:  "arena.Arena: Alloc, which clears, and Free of pointers",
 		Family: bench.Ours, Rank: 2, Colour: "#e36667", Frees: true,
-		Fixed: func() bench.Fixed { return &sized{New: newArenaPointers(true)} },
+		Kernels: bench.Kernels{
+			bench.KindFixed: func() bench.Kernel { return &sized{New: newArenaPointers(true)} },
+		},
 		Lacks: lacks,
 	})
 }
@@ -88,12 +92,12 @@ func (f *arenaPointers[T]) Open(_, live int) error {
 }
 
 func (f *arenaPointers[T]) Replace(order []uint32, stamp uint64) (sum uint64, err error) {
-	a, at := &f.a, f.at
+	a, at, zeroed := &f.a, f.at, f.zeroed
 	for k, s := range order {
 		p := at[s]
 		sum = 3*sum + ((*p)[0] ^ (*p)[len(*p)-1])
 		a.Free(p)
-		if f.zeroed {
+		if zeroed {
 			p, err = a.Alloc()
 		} else {
 			p, err = a.AllocUninitialized()

@@ -16,9 +16,11 @@ func init() {
 		Name:   "arrow",
 		About:  "arrow-go/v18 v18.8.0: memory.GoAllocator, bytes aligned to 64 on Go's heap, GOGC=100",
 		Family: bench.Module, Rank: 5, Colour: "#7f7f7f",
-		Env:   []string{"GOGC=100"},
-		Fixed: func() bench.Fixed { return &arrowFixed{a: memory.NewGoAllocator()} },
-		Mixed: func() bench.Mixed { return &arrowMixed{a: memory.NewGoAllocator()} },
+		Env: []string{"GOGC=100"},
+		Kernels: bench.Kernels{
+			bench.KindFixed: func() bench.Kernel { return &arrowFixed{a: memory.NewGoAllocator()} },
+			bench.KindMixed: func() bench.Kernel { return &arrowMixed{a: memory.NewGoAllocator()} },
+		},
 		Lacks: goBytesLacks,
 	})
 }

@@ -48,10 +48,10 @@ const (
 
 // describe completes c with what all of C have in common.
 func (l cLibrary) describe(c *bench.Candidate) *bench.Candidate {
-	c.Family, c.Frees = bench.C, true
+	c.Family, c.Frees, c.Kernels = bench.C, true, bench.Kernels{}
 	c.Missing = l.missing
 	c.Lacks = lacks(bench.LacksAll("an address does not tell whether its object is alive", bench.KindECS),
-		"its heap cannot be limited to so many bytes, records included", bench.KindFit)
+		"not written: it would need an arena of its own (mimalloc), extent hooks (jemalloc), or cannot be limited (malloc)", bench.KindFit)
 	if l.which == cMalloc {
 		c.Lacks[bench.KindTreesBulk] = "it frees one object at a time"
 	}

@@ -25,8 +25,8 @@ var (
 )
 
 func (l cLibrary) kernels(c *bench.Candidate) {
-	c.Fixed = func() bench.Fixed { return &cFixed{cKernel: cKernel{lib: l}} }
-	c.Mixed = func() bench.Mixed {
+	c.Kernels[bench.KindFixed] = func() bench.Kernel { return &cFixed{cKernel: cKernel{lib: l}} }
+	c.Kernels[bench.KindMixed] = func() bench.Kernel {
 		m := &cMixed{cKernel: cKernel{lib: l}}
 		before := anonymous()
 		held := l.held() // loads it
@@ -38,12 +38,12 @@ func (l cLibrary) kernels(c *bench.Candidate) {
 		}
 		return &cMixedHolder{m, held}
 	}
-	c.TreesFree = func() bench.Trees { return &cTreesFree{cTrees{cKernel: cKernel{lib: l}}} }
+	c.Kernels[bench.KindTreesFree] = func() bench.Kernel { return &cTreesFree{cTrees{cKernel: cKernel{lib: l}}} }
 	if l.which != cMalloc {
-		c.TreesBulk = func() bench.Trees { return &cTreesBulk{cTrees: cTrees{cKernel: cKernel{lib: l}}} }
+		c.Kernels[bench.KindTreesBulk] = func() bench.Kernel { return &cTreesBulk{cTrees: cTrees{cKernel: cKernel{lib: l}}} }
 	}
-	c.Frame = func() bench.Frame { return &cFrame{cKernel: cKernel{lib: l}} }
-	c.Hold = func() bench.Hold { return &cHold{cKernel: cKernel{lib: l}} }
+	c.Kernels[bench.KindFrame] = func() bench.Kernel { return &cFrame{cKernel: cKernel{lib: l}} }
+	c.Kernels[bench.KindHold] = func() bench.Kernel { return &cHold{cKernel: cKernel{lib: l}} }
 }
 
 // load finds the functions of a library, or says why it cannot be used.

@@ -25,12 +25,12 @@ func TestCLibraryMissing(t *testing.T) {
 		c := l.describe(&bench.Candidate{Name: "none", About: "nothing", Colour: "#000000"})
 		require.NoError(t, c.Check())
 		for _, open := range []func() error{
-			func() error { return c.Fixed().Open(64, 1) },
-			func() error { return c.Mixed().Open(1, 64, bench.Ends) },
-			func() error { return c.TreesFree().Open() },
-			func() error { return c.TreesBulk().Open() },
-			func() error { return c.Frame().Open(nil) },
-			func() error { return c.Hold().Open(1) },
+			func() error { return c.New(bench.KindFixed).(bench.Fixed).Open(64, 1) },
+			func() error { return c.New(bench.KindMixed).(bench.Mixed).Open(1, 64, bench.Ends) },
+			func() error { return c.New(bench.KindTreesFree).(bench.Trees).Open() },
+			func() error { return c.New(bench.KindTreesBulk).(bench.Trees).Open() },
+			func() error { return c.New(bench.KindFrame).(bench.Frame).Open(nil) },
+			func() error { return c.New(bench.KindHold).(bench.Hold).Open(1) },
 		} {
 			reason, ok := bench.CannotReason(open())
 			require.True(t, ok)
@@ -148,7 +148,7 @@ func TestCBounder(t *testing.T) {
 			continue
 		}
 		t.Run(c.Name, func(t *testing.T) {
-			k := c.Mixed()
+			k := c.New(bench.KindMixed).(bench.Mixed)
 			err := k.Open(1, 64, bench.Ends)
 			if reason, ok := bench.CannotReason(err); ok {
 				t.Skip(reason)

@@ -23,7 +23,7 @@ func TestCWithoutCgo(t *testing.T) {
 		require.Contains(t, []string{"built without cgo", "shared libraries of C are looked up on Linux only"}, reason)
 		for _, k := range bench.Kinds {
 			require.False(t, c.Has(k))
-			require.Equal(t, reason, c.Lacks[k])
+			require.Equal(t, reason, c.Why(k))
 		}
 	}
 	require.Equal(t, []string{"malloc", "mimalloc", "jemalloc"}, names)

@@ -16,9 +16,11 @@ func init() {
 		Name:   "ark",
 		About:  "github.com/mlange-42/ark v0.8.1, one entity at a time: Map2.NewEntityFn, RemoveEntity, Map.Get, Query.Next",
 		Family: bench.Entity, Rank: 1, Colour: "#17a2b8", Frees: true,
-		Frame: func() bench.Frame { return &arkFrame{} },
-		Hold:  func() bench.Hold { return &arkHold{} },
-		ECS:   func() bench.ECS { return &arkECS{} },
+		Kernels: bench.Kernels{
+			bench.KindFrame: func() bench.Kernel { return &arkFrame{} },
+			bench.KindHold:  func() bench.Kernel { return &arkHold{} },
+			bench.KindECS:   func() bench.Kernel { return &arkECS{} },
+		},
 		Lacks: entityLacks(),
 	})
 	bench.Register(&bench.Candidate{
@@ -26,7 +28,9 @@ func init() {
 		About: "github.com/mlange-42/ark v0.8.1, all entities at once: NewBatchFn, RemoveEntities of a filter " +
 			"(in Ark's order, not that of the names), Query.NextTable",
 		Family: bench.Entity, Rank: 2, Colour: "#0b7285", Frees: true,
-		ECS: func() bench.ECS { return &arkBatchECS{} },
+		Kernels: bench.Kernels{
+			bench.KindECS: func() bench.Kernel { return &arkBatchECS{} },
+		},
 		Lacks: lacks(entityLacks(), "the same as ark's",
 			bench.KindFrame, bench.KindHold),
 	})
@@ -62,7 +66,7 @@ func (a *arkECS) Open(n int) error {
 	a.both = a.both.New(a.world)
 	a.pos = a.pos.New(a.world)
 	a.query = a.query.New(a.world)
-	a.n, a.names = n, make([]ecs.Entity, 0, n)
+	a.n, a.names = n, slots[ecs.Entity](n)[:0]
 	return nil
 }
 
@@ -101,9 +105,9 @@ func (a *arkECS) Delete() (removed int, err error) {
 	return removed, nil
 }
 
-func (a *arkECS) Random() (sum float64) {
+func (a *arkECS) Random(n int) (sum float64) {
 	pos := a.pos
-	for _, e := range a.names {
+	for _, e := range a.names[:n] {
 		sum += pos.Get(e).X // panics if e is dead
 	}
 	return sum

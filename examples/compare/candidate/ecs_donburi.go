@@ -16,9 +16,11 @@ func init() {
 		Name:   "donburi",
 		About:  "github.com/yohamta/donburi v1.15.7: CreateMany, Remove, Valid and Entry, Query.Iter",
 		Family: bench.Entity, Rank: 3, Colour: "#e8590c", Frees: true,
-		Frame: func() bench.Frame { return &donburiFrame{} },
-		Hold:  func() bench.Hold { return &donburiHold{} },
-		ECS:   func() bench.ECS { return &donburiECS{} },
+		Kernels: bench.Kernels{
+			bench.KindFrame: func() bench.Kernel { return &donburiFrame{} },
+			bench.KindHold:  func() bench.Kernel { return &donburiHold{} },
+			bench.KindECS:   func() bench.Kernel { return &donburiECS{} },
+		},
 		Lacks: entityLacks(),
 	})
 }
@@ -66,9 +68,9 @@ func (d *donburiECS) Delete() (removed int, err error) {
 	return before - d.world.Len(), nil
 }
 
-func (d *donburiECS) Random() (sum float64) {
+func (d *donburiECS) Random(n int) (sum float64) {
 	world := d.world
-	for _, e := range d.names {
+	for _, e := range d.names[:n] {
 		if world.Valid(e) {
 			sum += donburiPosition.Get(world.Entry(e)).X
 		}

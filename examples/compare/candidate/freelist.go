@@ -14,11 +14,13 @@ func init() {
 		Name:   "free list",
 		About:  "by hand: a []T and a list of free indices, without any check",
 		Family: bench.Go, Rank: 4, Colour: "#8c564b", Frees: true,
-		Fixed:     func() bench.Fixed { return &sized{New: newListFixed} },
-		TreesFree: func() bench.Trees { return &listTrees{} },
-		TreesBulk: func() bench.Trees { return &listTrees{bulk: true} },
-		Frame:     func() bench.Frame { return &listFrame{} },
-		Hold:      func() bench.Hold { return &listHold{} },
+		Kernels: bench.Kernels{
+			bench.KindFixed:     func() bench.Kernel { return &sized{New: newListFixed} },
+			bench.KindTreesFree: func() bench.Kernel { return &listTrees{} },
+			bench.KindTreesBulk: func() bench.Kernel { return &listTrees{bulk: true} },
+			bench.KindFrame:     func() bench.Kernel { return &listFrame{} },
+			bench.KindHold:      func() bench.Kernel { return &listHold{} },
+		},
 		Lacks: map[bench.Kind]string{
 			bench.KindMixed: "objects of one size",
 			bench.KindFit:   "objects of one size",

@@ -16,19 +16,21 @@ func init() {
 			Name:   "gc " + percent,
 			About:  "new and make, freed by the collector, GOGC=" + percent,
 			Family: bench.Go, Rank: 1 + i, Colour: []string{"#2ca02c", "#8fce73"}[i],
-			Env:       []string{"GOGC=" + percent},
-			Fixed:     func() bench.Fixed { return &sized{New: newGCFixed} },
-			Mixed:     func() bench.Mixed { return &gcMixed{} },
-			TreesFree: func() bench.Trees { return &gcTrees{} },
-			Frame: func() bench.Frame {
-				return &pointerFrame{
-					alloc: func() (*bench.Particle, error) { return new(bench.Particle), nil },
-					free:  func(*bench.Particle) error { return nil },
-					close: nothing,
-				}
-			},
-			Hold: func() bench.Hold {
-				return &pointerHold{alloc: func() (*held, error) { return new(held), nil }, close: nothing}
+			Env: []string{"GOGC=" + percent},
+			Kernels: bench.Kernels{
+				bench.KindFixed:     func() bench.Kernel { return &sized{New: newGCFixed} },
+				bench.KindMixed:     func() bench.Kernel { return &gcMixed{} },
+				bench.KindTreesFree: func() bench.Kernel { return &gcTrees{} },
+				bench.KindFrame: func() bench.Kernel {
+					return &pointerFrame{
+						alloc: func() (*bench.Particle, error) { return new(bench.Particle), nil },
+						free:  func(*bench.Particle) error { return nil },
+						close: nothing,
+					}
+				},
+				bench.KindHold: func() bench.Kernel {
+					return &pointerHold{alloc: func() (*held, error) { return new(held), nil }, close: nothing}
+				},
 			},
 			Lacks: map[bench.Kind]string{
 				bench.KindFit:       "no heap of a fixed size",

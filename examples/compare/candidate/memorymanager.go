@@ -9,6 +9,7 @@ func init() {
 		Name:   "memorymanager",
 		About:  "fmstephe/memorymanager v0.0.3: offheap.AllocObject, AllocSlice and Free, not cleared, references checked",
 		Family: bench.Module, Rank: 6, Colour: "#c49c94", Frees: true, Slow: true,
+		Kernels: bench.Kernels{}, // where its module builds
 		Lacks: map[bench.Kind]string{
 			bench.KindFit:       "no heap of a fixed size",
 			bench.KindTreesBulk: "objects are freed one by one; a store is not used again after Destroy",

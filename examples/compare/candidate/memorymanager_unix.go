@@ -12,11 +12,11 @@ import (
 
 // refKernels adds what can be built.
 func refKernels(c *bench.Candidate) {
-	c.Fixed = func() bench.Fixed { return &sized{New: newRefFixed} }
-	c.Mixed = func() bench.Mixed { return &refMixed{} }
-	c.TreesFree = func() bench.Trees { return &refTrees{} }
-	c.Frame = func() bench.Frame { return &refFrame{} }
-	c.Hold = func() bench.Hold { return &refHold{} }
+	c.Kernels[bench.KindFixed] = func() bench.Kernel { return &sized{New: newRefFixed} }
+	c.Kernels[bench.KindMixed] = func() bench.Kernel { return &refMixed{} }
+	c.Kernels[bench.KindTreesFree] = func() bench.Kernel { return &refTrees{} }
+	c.Kernels[bench.KindFrame] = func() bench.Kernel { return &refFrame{} }
+	c.Kernels[bench.KindHold] = func() bench.Kernel { return &refHold{} }
 }
 
 func newRefFixed(size int) bench.Fixed {
@@ -66,28 +66,27 @@ func (f *refFixed[T]) Close() error { f.at = nil; return f.s.Destroy() }
 type refMixed struct {
 	s     *offheap.Store
 	at    []offheap.RefSlice[byte]
-	full  []bool
 	touch bench.Touch
 }
 
 func (m *refMixed) Open(n, _ int, touch bench.Touch) error {
 	m.s = offheap.New()
-	m.at, m.full, m.touch = slots[offheap.RefSlice[byte]](n), slots[bool](n), touch
+	m.at, m.touch = slots[offheap.RefSlice[byte]](n), touch
 	return nil
 }
 
 func (m *refMixed) Run(ops []bench.Op, stamp uint64) (sum uint64, err error) {
-	store, at, full, touch := m.s, m.at, m.full, m.touch
+	store, at, touch := m.s, m.at, m.touch
 	for k, op := range ops {
-		if full[op.Slot] {
-			sum = 3*sum + read(at[op.Slot].Value(), touch)
-			offheap.FreeSlice(store, at[op.Slot])
-			full[op.Slot] = false
+		if r := at[op.Slot]; !r.IsNil() {
+			sum = 3*sum + read(r.Value(), touch)
+			offheap.FreeSlice(store, r)
+			at[op.Slot] = offheap.RefSlice[byte]{}
 		}
 		if op.Size > 0 {
 			r := offheap.AllocSlice[byte](store, int(op.Size), int(op.Size))
 			write(r.Value(), byte(stamp+uint64(k)), touch)
-			at[op.Slot], full[op.Slot] = r, true
+			at[op.Slot] = r
 		}
 	}
 	return sum, nil

@@ -18,43 +18,48 @@ import (
 func init() {
 	c := bench.Candidate{
 		Name:   "modernc",
-		About:  "modernc.org/memory v1.12.1: UnsafeMalloc, not cleared, and UnsafeFree",
+		About:  "modernc.org/memory v1.12.1: UnsafeMalloc, not cleared, and UnsafeFree; for bytes Malloc and Free, of slices as ours",
 		Family: bench.Module, Rank: 1, Colour: "#ff7f0e", Frees: true,
-		Fixed: func() bench.Fixed { return &modernFixed{} },
-		Mixed: func() bench.Mixed { return &modernMixed{} },
-		Frame: func() bench.Frame {
-			a := new(memory.Allocator)
-			return &pointerFrame{
-				alloc: func() (*bench.Particle, error) {
-					p, err := a.UnsafeMalloc(int(unsafe.Sizeof(bench.Particle{})))
-					return (*bench.Particle)(p), err
-				},
-				free:  func(p *bench.Particle) error { return a.UnsafeFree(unsafe.Pointer(p)) },
-				close: a.Close,
-			}
+		Kernels: bench.Kernels{
+			bench.KindFixed: func() bench.Kernel { return &modernFixed{} },
+			bench.KindMixed: func() bench.Kernel { return &modernMixed{} },
+			bench.KindFrame: func() bench.Kernel {
+				a := new(memory.Allocator)
+				return &pointerFrame{
+					alloc: func() (*bench.Particle, error) {
+						p, err := a.UnsafeMalloc(int(unsafe.Sizeof(bench.Particle{})))
+						return (*bench.Particle)(p), err
+					},
+					free:  func(p *bench.Particle) error { return a.UnsafeFree(unsafe.Pointer(p)) },
+					close: a.Close,
+				}
+			},
 		},
 		Lacks: map[bench.Kind]string{
 			bench.KindFit:       "no heap of a fixed size",
 			bench.KindECS:       "a pointer does not notice that its entity is gone",
 			bench.KindTreesFree: "objects with pointers must be cleared: see modernc zeroed",
-			bench.KindTreesBulk: "all at once only by Close, which gives everything back to the system: slower than one by one",
+			bench.KindTreesBulk: "objects with pointers must be cleared: see modernc zeroed",
 			bench.KindHold:      "objects with pointers must be cleared: see modernc zeroed",
 		},
 	}
 	bench.Register(&c)
 	z := c
+	z.Kernels = maps.Clone(c.Kernels)
 	z.Name, z.Rank, z.Colour = "modernc zeroed", 2, "#ffbb78"
-	z.About = "modernc.org/memory v1.12.1: UnsafeCalloc, which clears, and UnsafeFree"
-	z.Fixed = func() bench.Fixed { return &modernFixed{zeroed: true} }
-	z.Mixed = func() bench.Mixed { return &modernMixed{zeroed: true} }
-	z.TreesFree = func() bench.Trees { return &modernTrees{} }
-	z.Frame = nil
-	z.Hold = func() bench.Hold {
+	z.About = "modernc.org/memory v1.12.1: UnsafeCalloc, which clears, and UnsafeFree; for bytes Calloc and Free; all at once by Close"
+	z.Kernels[bench.KindFixed] = func() bench.Kernel { return &modernFixed{zeroed: true} }
+	z.Kernels[bench.KindMixed] = func() bench.Kernel { return &modernMixed{zeroed: true} }
+	z.Kernels[bench.KindTreesFree] = func() bench.Kernel { return &modernTrees{} }
+	z.Kernels[bench.KindTreesBulk] = func() bench.Kernel { return &modernTrees{bulk: true} }
+	delete(z.Kernels, bench.KindFrame)
+	z.Kernels[bench.KindHold] = func() bench.Kernel {
 		a := new(memory.Allocator)
 		return &pointerHold{alloc: func() (*held, error) { return modernNew[held](a) }, close: a.Close, outside: true}
 	}
 	z.Lacks = maps.Clone(c.Lacks)
 	delete(z.Lacks, bench.KindTreesFree)
+	delete(z.Lacks, bench.KindTreesBulk)
 	delete(z.Lacks, bench.KindHold)
 	z.Lacks[bench.KindFrame] = "particles are written whole: see modernc"
 	bench.Register(&z)
@@ -153,6 +158,7 @@ func (m *modernMixed) Trim()        { _ = m.a.Trim() }
 func (m *modernMixed) Close() error { m.at = nil; return m.a.Close() }
 
 type modernTrees struct {
+	bulk    bool
 	a, long memory.Allocator
 	kept    *node
 }
@@ -173,7 +179,12 @@ func (t *modernTrees) Churn(depth, trees int) (nodes uint64, err error) {
 			return 0, err
 		}
 		nodes += countTree(root)
-		if err := freeModernTree(&t.a, root); err != nil {
+		if t.bulk {
+			err = t.a.Close() // it is as new then
+		} else {
+			err = freeModernTree(&t.a, root)
+		}
+		if err != nil {
 			return 0, err
 		}
 	}

@@ -16,7 +16,9 @@ func init() {
 		Name:   "region",
 		About:  "arena.Region: Make of 1 024 nodes at a time, linked by index; Reset",
 		Family: bench.Ours, Rank: 6, Colour: "#17becf",
-		TreesBulk: func() bench.Trees { return &regionTrees{} },
+		Kernels: bench.Kernels{
+			bench.KindTreesBulk: func() bench.Kernel { return &regionTrees{} },
+		},
 		Lacks: bench.LacksAll("no free of single objects", bench.KindFixed, bench.KindMixed, bench.KindFit,
 			bench.KindTreesFree, bench.KindFrame, bench.KindHold, bench.KindECS),
 	})

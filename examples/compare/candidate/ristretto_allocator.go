@@ -16,8 +16,10 @@ func init() {
 		Name:   "z.Allocator",
 		About:  "ristretto/v2 v2.4.2: z.Allocator, AllocateAligned of 1 024 nodes at a time, linked by index; Reset",
 		Family: bench.Module, Rank: 4, Colour: "#a0a000",
-		Env:       []string{"GOGC=100"},
-		TreesBulk: func() bench.Trees { return &zTrees{} },
+		Env: []string{"GOGC=100"},
+		Kernels: bench.Kernels{
+			bench.KindTreesBulk: func() bench.Kernel { return &zTrees{} },
+		},
 		Lacks: bench.LacksAll("no free of single objects", bench.KindFixed, bench.KindMixed, bench.KindFit,
 			bench.KindTreesFree, bench.KindFrame, bench.KindHold, bench.KindECS),
 	})

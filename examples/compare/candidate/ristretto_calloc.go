@@ -16,9 +16,11 @@ func init() {
 		Name:   "z.Calloc",
 		About:  "ristretto/v2 v2.4.2: z.Calloc and z.Free, on Go's heap as built without -tags jemalloc, GOGC=100",
 		Family: bench.Module, Rank: 3, Colour: "#bcbd22",
-		Env:   []string{"GOGC=100"},
-		Fixed: func() bench.Fixed { return &callocFixed{} },
-		Mixed: func() bench.Mixed { return &callocMixed{} },
+		Env: []string{"GOGC=100"},
+		Kernels: bench.Kernels{
+			bench.KindFixed: func() bench.Kernel { return &callocFixed{} },
+			bench.KindMixed: func() bench.Kernel { return &callocMixed{} },
+		},
 		Lacks: goBytesLacks,
 	})
 }

@@ -16,9 +16,11 @@ func init() {
 		Name:   "std arena",
 		About:  "the standard library's arena, GOEXPERIMENT=arenas: arena.New and Free of all",
 		Family: bench.Go, Rank: 6, Colour: "#5c7080",
-		Env:       []string{"GOGC=100"},
-		TreesBulk: newStdTrees,
-		Hold:      newStdHold,
+		Env: []string{"GOGC=100"},
+		Kernels: bench.Kernels{
+			bench.KindTreesBulk: newStdTrees,
+			bench.KindHold:      newStdHold,
+		},
 		Lacks: bench.LacksAll("no free of single objects", bench.KindFixed, bench.KindMixed, bench.KindFit,
 			bench.KindTreesFree, bench.KindFrame, bench.KindECS),
 	}

@@ -9,8 +9,8 @@ const hasArenas = false
 
 // What the other build has refuses to be opened in this one.
 
-func newStdTrees() bench.Trees { return noStdTrees{} }
-func newStdHold() bench.Hold   { return noStdHold{} }
+func newStdTrees() bench.Kernel { return noStdTrees{} }
+func newStdHold() bench.Kernel  { return noStdHold{} }
 
 type (
 	noStdTrees struct{ bench.Trees }

@@ -8,9 +8,9 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-func newStdTrees() bench.Trees { return &stdTrees{} }
+func newStdTrees() bench.Kernel { return &stdTrees{} }
 
-func newStdHold() bench.Hold {
+func newStdHold() bench.Kernel {
 	var a *arena.Arena // made with the first object, for its first chunk is measured too
 	return &pointerHold{
 		alloc: func() (*held, error) {

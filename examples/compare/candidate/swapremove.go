@@ -15,7 +15,9 @@ func init() {
 		Name:   "swap-remove",
 		About:  "by hand: a []T, the last element takes the place of a removed one",
 		Family: bench.Go, Rank: 5, Colour: "#e377c2", Frees: true,
-		Frame: func() bench.Frame { return &swapFrame{} },
+		Kernels: bench.Kernels{
+			bench.KindFrame: func() bench.Kernel { return &swapFrame{} },
+		},
 		Lacks: bench.LacksAll(moves, bench.KindFixed, bench.KindMixed, bench.KindFit,
 			bench.KindTreesFree, bench.KindTreesBulk, bench.KindHold, bench.KindECS),
 	})

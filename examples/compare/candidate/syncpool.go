@@ -4,6 +4,7 @@ import (
 	"math/bits"
 	"runtime/debug"
 	"sync"
+	"unsafe"
 
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
@@ -15,17 +16,19 @@ func init() {
 		Name:   "sync.Pool",
 		About:  "sync.Pool of objects, not cleared; for bytes, one pool for each power of two",
 		Family: bench.Go, Rank: 3, Colour: "#9467bd", Frees: true,
-		Env:       []string{"GOGC=100"},
-		Fixed:     func() bench.Fixed { return &sized{New: newPoolFixed} },
-		Mixed:     func() bench.Mixed { return &poolMixed{} },
-		TreesFree: func() bench.Trees { return newPoolTrees() },
-		Frame: func() bench.Frame {
-			pool := sync.Pool{New: func() any { return new(bench.Particle) }}
-			return &pointerFrame{
-				alloc: func() (*bench.Particle, error) { return pool.Get().(*bench.Particle), nil },
-				free:  func(p *bench.Particle) error { pool.Put(p); return nil },
-				close: nothing,
-			}
+		Env: []string{"GOGC=100"},
+		Kernels: bench.Kernels{
+			bench.KindFixed:     func() bench.Kernel { return &sized{New: newPoolFixed} },
+			bench.KindMixed:     func() bench.Kernel { return &poolMixed{} },
+			bench.KindTreesFree: func() bench.Kernel { return newPoolTrees() },
+			bench.KindFrame: func() bench.Kernel {
+				pool := sync.Pool{New: func() any { return new(bench.Particle) }}
+				return &pointerFrame{
+					alloc: func() (*bench.Particle, error) { return pool.Get().(*bench.Particle), nil },
+					free:  func(p *bench.Particle) error { pool.Put(p); return nil },
+					close: nothing,
+				}
+			},
 		},
 		Lacks: map[bench.Kind]string{
 			bench.KindFit:       "no heap of a fixed size",
@@ -82,40 +85,36 @@ func (f *poolFixed[T]) Replace(order []uint32, stamp uint64) (sum uint64, err er
 
 func (f *poolFixed[T]) Close() error { f.at = nil; return nil }
 
-// poolBytes is a pooled object: the slice is part of it, since Put of a slice
-// would allocate.
-type poolBytes struct {
-	b []byte // as long as asked for, its capacity a power of two
-}
-
+// poolMixed pools pointers to the first byte: Put of a slice would allocate, and a
+// pointer to a slice is one miss of the cache more.
 type poolMixed struct {
-	pools [32]sync.Pool // of *poolBytes with room for 1<<i
-	at    []*poolBytes
+	pools [32]sync.Pool // of *byte, 1<<i of them
+	at    [][]byte      // as long as asked for, the capacity a power of two
 	touch bench.Touch
 }
 
 func (m *poolMixed) Open(n, _ int, touch bench.Touch) error {
-	m.at, m.touch = slots[*poolBytes](n), touch
+	m.at, m.touch = slots[[]byte](n), touch
 	return nil
 }
 
 func (m *poolMixed) Run(ops []bench.Op, stamp uint64) (sum uint64, err error) {
 	at, touch := m.at, m.touch
 	for k, op := range ops {
-		if o := at[op.Slot]; o != nil {
-			sum = 3*sum + read(o.b, touch)
-			m.pools[bits.Len32(uint32(cap(o.b)-1))].Put(o)
+		if b := at[op.Slot]; b != nil {
+			sum = 3*sum + read(b, touch)
+			m.pools[bits.Len32(uint32(cap(b)-1))].Put(unsafe.SliceData(b))
 			at[op.Slot] = nil
 		}
 		if op.Size > 0 {
 			class := bits.Len32(op.Size - 1)
-			o, ok := m.pools[class].Get().(*poolBytes)
+			p, ok := m.pools[class].Get().(*byte)
 			if !ok {
-				o = &poolBytes{make([]byte, 1<<class)}
+				p = unsafe.SliceData(make([]byte, 1<<class))
 			}
-			o.b = o.b[:op.Size]
-			write(o.b, byte(stamp+uint64(k)), touch)
-			at[op.Slot] = o
+			b := unsafe.Slice(p, 1<<class)[:op.Size]
+			write(b, byte(stamp+uint64(k)), touch)
+			at[op.Slot] = b
 		}
 	}
 	return sum, nil

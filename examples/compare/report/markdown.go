@@ -73,9 +73,9 @@ func (r *Results) writeHead(p *printer) {
 	}
 	p.f("\n")
 	if r.Reps > 1 {
-		p.f("The best of %d runs, and of up to %d while the two best are more than a tenth apart. A tilde: they still are. Of what is the worst of many in a run, the median. ", r.Reps, 2*r.Reps)
+		p.f("The best of %d runs; a tilde: the two best are more than a tenth apart. Of what is the worst of many in a run, the median. ", r.Reps)
 	}
-	p.f("Each run is in a process of its own. In brackets: how many times that of the best of ours. In bold: the best of all.\n")
+	p.f("Each run is in a process of its own. In brackets: how many times that of the first of ours in the table. In bold: the best of all.\n")
 	if failed := r.Failed(); len(failed) > 0 {
 		p.f("\nFailed:\n\n")
 		for _, c := range failed {
@@ -142,8 +142,7 @@ func (r *Results) writeTable(p *printer, columns []column) {
 		p.f("\n|---|%s\n", strings.Repeat("--:|", len(columns)))
 		ours, best := make([]float64, len(columns)), make([]float64, len(columns))
 		for i, col := range columns {
-			ours[i] = r.best(col, func(c Candidate) bool { return c.Family == bench.Ours })
-			best[i] = r.best(col, func(Candidate) bool { return true })
+			ours[i], best[i] = r.ours(col), r.best(col)
 		}
 		for _, c := range rows {
 			p.f("| %s |", c.Name)
@@ -177,13 +176,22 @@ func (r *Results) absent(c Candidate, columns []column) (reason string, none boo
 	return reason, true
 }
 
-// best returns the best value in a column, of the candidates that count, or NaN.
-func (r *Results) best(col column, counts func(Candidate) bool) float64 {
+// ours returns the value of the first of our candidates that has one, or NaN. The best of
+// them, as was tried, compares whichever of several had luck, or huge pages, with each of
+// the others.
+func (r *Results) ours(col column) float64 {
+	for _, c := range r.Candidates {
+		if v, _, ok := r.value(c, col); ok && c.Family == bench.Ours {
+			return v
+		}
+	}
+	return math.NaN()
+}
+
+// best returns the best value in a column, or NaN.
+func (r *Results) best(col column) float64 {
 	best := math.NaN()
 	for _, c := range r.Candidates {
-		if !counts(c) {
-			continue
-		}
 		if v, _, ok := r.value(c, col); ok && (math.IsNaN(best) || better(col.m, v, best)) {
 			best = v
 		}

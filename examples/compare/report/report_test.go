@@ -30,6 +30,7 @@ func sample() *Results {
 		Machine: Machine{CPU: "A processor", Cores: 2, Memory: 8 << 30, OS: "linux", Arch: "amd64"}, Reps: 2, Seconds: 12.3,
 		Candidates: []Candidate{
 			{Name: "ours", About: "the one", Family: bench.Ours, Colour: "#d62728", Frees: true},
+			{Name: "ours too", About: "in huge pages", Family: bench.Ours, Colour: "#aec7e8", Frees: true},
 			{Name: "other", About: "the other", Family: bench.Module, Colour: "#1f77b4", Frees: true},
 			{Name: "crasher", About: "crashes", Family: bench.C, Colour: "#2ca02c"},
 			{Name: "never", About: "can do nothing", Family: bench.Entity, Colour: "wrong"},
@@ -52,7 +53,11 @@ func sample() *Results {
 	type v = map[string]float64
 	for _, w := range r.Workloads {
 		add(w.Name, "never", NA, "it has no legs")
+		if w.Name != "churn-64-10k" {
+			add(w.Name, "ours too", NA, "for ten thousand only")
+		}
 	}
+	add("churn-64-10k", "ours too", OK, "", v{"time": 10}, v{"time": 10}) // others are not compared with this
 	add("churn-64-1k", "ours", OK, "", v{"time": 10}, v{"time": 9})
 	add("churn-64-1k", "other", OK, "", v{"time": 4.5}, v{"time": 9})
 	add("churn-64-1k", "crasher", Failed, "crashed: panic: ouch")

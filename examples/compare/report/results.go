@@ -94,8 +94,8 @@ type Run struct {
 }
 
 // mostApart is how far, as a share, the two best repetitions may be from each other for
-// the best to be believed. What else a machine does makes a repetition slower and never
-// faster, so how bad the worst was says nothing.
+// the best to be believed. What else a machine does makes a repetition slower, so how bad
+// the worst was says nothing.
 //
 // That is not so of what is itself the worst of a run: the best of more repetitions would
 // be better. There the median counts, and there is nothing to believe.
@@ -125,16 +125,6 @@ func (c *Cell) Best(m bench.Metric) (best, spread float64, ok bool) {
 		spread = max(second/best, best/second) - 1
 	}
 	return best, spread, true
-}
-
-// Steady tells whether the two best repetitions agree in all that is to be compared.
-func (c *Cell) Steady(metrics []bench.Metric) bool {
-	for _, m := range metrics {
-		if best, spread, ok := c.Best(m); ok && apart(best, spread) {
-			return false
-		}
-	}
-	return true
 }
 
 // apart tells whether a best value is not to be believed; one of nothing is.

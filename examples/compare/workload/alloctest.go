@@ -14,12 +14,12 @@ func init() {
 		Name:  "w8",
 		Group: "mixed",
 		Rank:  30,
-		About: "alloc-test: toggle one of 2^18 slots, 80/20 to the 6th power, sizes 4 to 1023 with 2^-k for each doubling; " +
+		About: "alloc-test: toggle one of 2^18 slots, 80/20 to the 6th power, sizes 5 to 1024 with 2^-k for each doubling; " +
 			"10^7 times; time of an allocation and a free; touch both ends",
 		Kind:    bench.KindMixed,
 		Metrics: append(timeMetrics[:1:1], heldMetrics...),
 		Run: func(k bench.Kernel, s bench.Size) (bench.Outcome, error) {
-			m := mix{slots: 1 << 18, maxSize: 1023, touch: bench.Ends, batch: 1 << 17, perTime: 2, fill: 8, batches: 77}
+			m := mix{slots: 1 << 18, maxSize: 1024, touch: bench.Ends, batch: 1 << 17, perTime: 2, fill: 8, batches: 77}
 			if s == bench.Short {
 				m.slots, m.fill, m.batches = 1<<14, 1, 2
 			}
@@ -36,7 +36,7 @@ func init() {
 					ops[i].Slot, ops[i].Size = uint32(slot), 0
 					if full[slot] = !full[slot]; full[slot] {
 						n := uint32(4) << bits.TrailingZeros32(r.Uint32()&127|128)
-						ops[i].Size = n + r.Uint32N(n)
+						ops[i].Size = n + 1 + r.Uint32N(n)
 					}
 				}
 			}
