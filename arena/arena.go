@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"math/bits"
+	"reflect"
 	"slices"
 	"unsafe"
 
@@ -15,9 +16,9 @@ import (
 // typed shell of a slab.Pool. The zero value is ready and makes an allocator of
 // its own on first use, with the default configuration; New shares one.
 //
-// Objects are aligned as the elements of a []T are: on 32-bit systems 64 bits that are
-// accessed atomically have to be an atomic.Uint64, or at a multiple of 8 bytes in a T
-// whose size is one.
+// Objects are aligned as the elements of a []T are. On 32-bit systems use atomic.Uint64 and
+// the like for what is accessed atomically: a plain uint64 is aligned only if its offset in T
+// and the size of T are multiples of 8.
 //
 // An Arena must not be copied, and is not goroutine-safe but for Get and Len, see the
 // package comment. One that is dropped without Close keeps its memory: the collector does
@@ -30,8 +31,8 @@ type Arena[T typed.PointerFree] struct {
 }
 
 // New returns an arena on an allocator, which other arenas may share, and with
-// it its budget; closing the allocator is enough for all of them. nil makes one of
-// its own. The error is a *typed.PointerError if T holds a Go pointer, and what slab.NewPool
+// it its budget; nil makes one of its own. An allocator that is given stays open when the
+// arena is closed: its owner closes it, which is enough for all that is on it. The error is a *typed.PointerError if T holds a Go pointer, and what slab.NewPool
 // says otherwise.
 func New[T typed.PointerFree](a *slab.Allocator) (*Arena[T], error) {
 	r := &Arena[T]{}
@@ -43,27 +44,31 @@ func New[T typed.PointerFree](a *slab.Allocator) (*Arena[T], error) {
 
 // init makes the pool. That it failed is remembered only for T, which does not
 // change.
-func (a *Arena[T]) init(on *slab.Allocator) error {
+func (a *Arena[T]) init(on *slab.Allocator) (err error) {
+	t := reflect.TypeFor[T]()
+	if a.err == nil {
+		a.err = typed.CheckType(t)
+	}
 	if a.err != nil {
 		return a.err
 	}
-	if a.err = typed.Check[T](); a.err != nil {
-		return a.err
-	}
-	var own *slab.Allocator
+	a.own, err = initPool(&a.pool, on, t)
+	return err
+}
+
+// initPool makes p a pool for objects of type t, on an allocator of its own, which has the
+// type's name for who reads a panic, if on is nil. (Not generic, it is in a program once.)
+func initPool(p *slab.Pool, on *slab.Allocator, t reflect.Type) (own *slab.Allocator, err error) {
 	if on == nil {
-		var err error
-		if own, err = slab.New(slab.Config{}); err != nil {
-			return err
+		if own, err = slab.New(slab.Config{Name: t.String()}); err != nil {
+			return nil, err
 		}
 		on = own
 	}
-	var t T
-	if err := a.pool.Init(on, int(unsafe.Sizeof(t)), int(unsafe.Alignof(t))); err != nil {
-		return err // own, if there is one, has acquired nothing
+	if err := p.Init(on, int(t.Size()), t.Align()); err != nil {
+		return nil, err // own, if there is one, has acquired nothing
 	}
-	a.own = own
-	return nil
+	return own, nil
 }
 
 // ready makes the allocator of an arena that has none, on first use.
@@ -88,7 +93,8 @@ const bigT = 256
 
 // Alloc returns a pointer to a new T that is zero. The error wraps what the
 // source said, such as blocksrc.ErrExhausted, or is slab.ErrClosed, or says that
-// T holds a Go pointer.
+// T holds a Go pointer. Do not wait for ErrExhausted without a blocksrc.Limit: most systems
+// promise more memory than they have.
 func (a *Arena[T]) Alloc() (*T, error) {
 	if unsafe.Sizeof(*new(T)) < bigT {
 		if q := take(&a.pool); q != nil {
@@ -123,7 +129,7 @@ func (a *Arena[T]) AllocUninitialized() (*T, error) {
 }
 
 // Free ends the life of the object at p: its slot is free, and its handle names
-// nothing. It panics with a *slab.MisuseError if p is not a live object of a.
+// nothing. It panics with a *slab.MisuseError if p is not a live object of a, nil included.
 func (a *Arena[T]) Free(p *T) { a.pool.Free(unsafe.Pointer(p)) }
 
 // Insert stores v as a new object and returns its handle. Errors are those of
@@ -182,7 +188,7 @@ func (a *Arena[T]) Get(h Handle[T]) (p *T, ok bool) {
 func (a *Arena[T]) Remove(h Handle[T]) bool { return a.pool.Remove(h.h) }
 
 // Handle returns the handle of the live object at p. It panics with a
-// *slab.MisuseError if p is not one of a.
+// *slab.MisuseError if p is not one of a; Owns tells that beforehand.
 func (a *Arena[T]) Handle(p *T) Handle[T] {
 	return Handle[T]{h: a.pool.Handle(unsafe.Pointer(p))}
 }
@@ -190,8 +196,8 @@ func (a *Arena[T]) Handle(p *T) Handle[T] {
 // Owns tells whether p is a live object of a.
 func (a *Arena[T]) Owns(p *T) bool { return a.pool.Owns(unsafe.Pointer(p)) }
 
-// InsertN stores the objects vs and returns their handles, appended to hs. It is
-// faster than as many Inserts, and stores all or, with an error, none.
+// InsertN stores the objects vs and returns their handles, in the same order, appended to
+// hs. It is faster than as many Inserts, and stores all or, with an error, none.
 func (a *Arena[T]) InsertN(vs []T, hs []Handle[T]) ([]Handle[T], error) {
 	err := a.ready()
 	if err == nil {
@@ -233,9 +239,9 @@ func (a *Arena[T]) InsertN(vs []T, hs []Handle[T]) ([]Handle[T], error) {
 	return hs, nil
 }
 
-// Reserve makes sure that n more objects can be made without asking the source,
-// and so without an error, and that the arena keeps room for as many as are live
-// then, until the allocator's Trim or Reset. On an error it reserves nothing.
+// Reserve makes room for n more objects: until there are so many more, making one cannot
+// fail and asks no source. From then on the arena keeps that room also when objects are
+// freed, until a Trim or Reset of its allocator. On an error it reserves nothing.
 func (a *Arena[T]) Reserve(n int) error {
 	if err := a.ready(); err != nil {
 		return err
@@ -247,9 +253,11 @@ func (a *Arena[T]) Reserve(n int) error {
 func (a *Arena[T]) Len() int { return a.pool.Len() }
 
 // All visits the live objects in slot order, which in a slab is the order in memory, and
-// makes the handles of those that have none yet. The loop may free the object at hand or any
-// other, and may make new ones: what is freed before its turn is not visited, what is
-// new may or may not be.
+// makes the handles of those that have none yet: Values does not. The loop may free the
+// object at hand or any other, and may make new ones: what is freed before its turn is not
+// visited, what is new may or may not be. It may also call Reset, Trim and Close; after Reset
+// or Close there is nothing left to visit. Like everything but Get and Len it is for one
+// goroutine at a time.
 func (a *Arena[T]) All() iter.Seq2[Handle[T], *T] {
 	return func(yield func(Handle[T], *T) bool) {
 		size := stride[T]()
@@ -262,6 +270,28 @@ func (a *Arena[T]) All() iter.Seq2[Handle[T], *T] {
 				m &= m - 1
 				h := Handle[T]{h: handleAt(s.Index+uint32(i), unsafe.Add(s.Gens, i*4))}
 				if !yield(h, (*T)(unsafe.Add(base, uintptr(i)*size))) {
+					return
+				}
+				if *s.Frees != s.Seen {
+					m &= s.Refresh()
+				}
+			}
+		}
+	}
+}
+
+// Values visits what All visits, in the same order, and makes no handles: for an arena whose
+// objects are used by pointer only.
+func (a *Arena[T]) Values() iter.Seq[*T] {
+	return func(yield func(*T) bool) {
+		size := stride[T]()
+		s := a.pool.Scan()
+		for s.Next() {
+			base := s.Base
+			for m := s.Live; m != 0; {
+				i := bits.TrailingZeros64(m)
+				m &= m - 1
+				if !yield((*T)(unsafe.Add(base, uintptr(i)*size))) {
 					return
 				}
 				if *s.Frees != s.Seen {
@@ -304,11 +334,11 @@ func stride[T any]() uintptr {
 	return unsafe.Sizeof(t)
 }
 
-// Chunks visits the live objects as slices of neighbours, in slot order: the
-// fastest way over all of them, unless few slots are live; then that is All. A slice
-// is cut off by a slot that is not live and by the end of a slab. It is made before the
-// loop sees it: what the loop makes is not in it, and what the loop frees still is, not
-// to be touched any more, for the memory may be gone. Objects of no size have addresses
+// Chunks visits the live objects as slices of neighbours, in slot order: the fastest way
+// to visit all; where few slots are live, All and Values are faster. A slice is cut off by
+// a slot that is not live and by the end of a slab. It was made before the loop sees it:
+// objects that the loop makes are not in it, and objects that the loop frees still are, but
+// must not be touched, for the memory may be gone. The loop may do what one over All may. Objects of no size have addresses
 // of their own, which the elements of such a slice have not.
 func (a *Arena[T]) Chunks() iter.Seq[[]T] {
 	return func(yield func([]T) bool) {
@@ -341,6 +371,16 @@ func (a *Arena[T]) Reset() { a.pool.Reset() }
 
 // Stats returns what the arena holds and what it did.
 func (a *Arena[T]) Stats() slab.PoolStats { return a.pool.Stats() }
+
+// Trim is that of the arena's allocator: what it holds and does not need goes back to the
+// source, also of others that are on it. It ends what was reserved, there as well, and
+// returns how many bytes of blocks were released.
+func (a *Arena[T]) Trim() (released int) {
+	if on := a.pool.Allocator(); on != nil {
+		released = on.Trim()
+	}
+	return released
+}
 
 // Allocator returns the allocator that the arena is on, nil if it has none yet.
 func (a *Arena[T]) Allocator() *slab.Allocator { return a.pool.Allocator() }

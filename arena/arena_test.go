@@ -406,3 +406,30 @@ func TestCountersOutliveArenas(t *testing.T) {
 		assert.Equal(t, uint64(10*(i+1)), d.Frees)
 	}
 }
+
+func TestTrim(t *testing.T) {
+	var a arena.Arena[[64]byte]
+	assert.Zero(t, a.Trim(), "there is no allocator yet")
+	require.NoError(t, a.Reserve(10_000))
+	reserved := a.Stats().Bytes
+	h := arena.Must(a.Insert([64]byte{1}))
+	assert.Positive(t, a.Trim(), "also what was reserved")
+	assert.Less(t, a.Stats().Bytes, reserved/2)
+	_, ok := a.Get(h)
+	assert.True(t, ok)
+	require.NoError(t, a.Close())
+	assert.Zero(t, a.Trim())
+}
+
+// An arena's own allocator has the name of its type, for who reads a panic.
+func TestMisuseNamesTheType(t *testing.T) {
+	var a arena.Arena[cell]
+	defer func() { require.NoError(t, a.Close()) }()
+	p := arena.Must(a.Alloc())
+	a.Free(p)
+	defer func() {
+		err, _ := recover().(error)
+		require.ErrorContains(t, err, "arena_test.cell")
+	}()
+	a.Free(p)
+}

@@ -3,6 +3,7 @@ package arena_test
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/vita-go/deblockator/arena"
 	"github.com/vita-go/deblockator/blocksrc"
@@ -222,6 +223,10 @@ func ExampleArena_Chunks() {
 
 // What a frame needs is made in a region and freed in one go.
 func ExampleRegion() {
+	type Nearest struct {
+		Ship     int
+		Distance float64
+	}
 	scratch, err := arena.NewRegion(nil)
 	if err != nil {
 		fmt.Println(err)
@@ -230,14 +235,126 @@ func ExampleRegion() {
 	defer scratch.Close()
 
 	for frame := range 3 {
-		distances := arena.Must(arena.MakeSlice[float64](scratch, 1000))
-		nearest := arena.Must(arena.Make[struct{ Ship, Distance int }](scratch))
-		distances[frame] = 1
-		nearest.Ship = frame
-		scratch.Reset()
+		distances := arena.Must(arena.MakeSlice[float64](scratch, 4))
+		nearest := arena.Must(arena.Make[Nearest](scratch))
+		nearest.Distance = 1000
+		for i := range distances {
+			distances[i] = float64((i+frame)%4*10 + 5)
+			if distances[i] < nearest.Distance {
+				*nearest = Nearest{i, distances[i]}
+			}
+		}
+		fmt.Println(*nearest)
+		scratch.Reset() // distances and nearest are not to be used any more
 	}
-	fmt.Println(scratch.Held() < 16<<10)
-	// Output: true
+	// Output:
+	// {0 5}
+	// {3 5}
+	// {2 5}
+}
+
+// A server's records: a budget, room made beforehand, filled by the batch, so that not all
+// of them are on Go's heap at once, and an index without pointers.
+func Example_records() {
+	type Record struct {
+		Key   uint64
+		Score float64
+	}
+	memory := arena.Must(slab.New(slab.Config{Name: "records", Source: blocksrc.Limit(blocksrc.Default(), 64<<20)}))
+	defer memory.Close()
+	records := arena.Must(arena.New[Record](memory))
+
+	const n = 100_000
+	if err := records.Reserve(n); err != nil {
+		fmt.Println(err)
+		return
+	}
+	byKey := make(map[uint64]arena.Handle[Record], n) // the collector skips it
+	var batch [512]Record
+	var names []arena.Handle[Record]
+	for first := 0; first < n; first += len(batch) {
+		part := batch[:min(len(batch), n-first)]
+		for i := range part {
+			part[i] = Record{Key: uint64(first+i) * 7, Score: float64(first + i)}
+		}
+		var err error
+		if names, err = records.InsertN(part, names[:0]); err != nil {
+			fmt.Println(err)
+			return
+		}
+		for i, h := range names { // in the order of part
+			byKey[part[i].Key] = h
+		}
+	}
+	r, ok := records.Get(byKey[7*4321])
+	fmt.Println(r.Score, ok, records.Len())
+	// Output: 4321 true 100000
+}
+
+// A game's particles: room made while a level loads, so that no frame can fail, and objects
+// by pointer, which have no handle and need none.
+func Example_particles() {
+	type Particle struct {
+		X, VX float32
+		Life  int32
+	}
+	var particles arena.Arena[Particle]
+	defer particles.Close()
+	if err := particles.Reserve(1000); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for frame := range 60 {
+		for i := range 10 {
+			p := arena.Must(particles.AllocUninitialized())
+			*p = Particle{VX: float32(i), Life: 30}
+		}
+		for p := range particles.Values() {
+			p.X += p.VX
+			if p.Life--; p.Life == 0 {
+				particles.Free(p) // legal while iterating
+			}
+		}
+		if frame == 59 {
+			fmt.Println(particles.Len())
+		}
+	}
+	// Output: 290
+}
+
+// Readers at once, and one writer: a lock for each allocator, not for each arena, and its
+// write lock for all but Get and Len.
+func ExampleArena_Get() {
+	var (
+		lock  sync.RWMutex
+		ships arena.Arena[Ship]
+		wait  sync.WaitGroup
+	)
+	defer ships.Close()
+	h := arena.Must(ships.Insert(Ship{Hull: 100}))
+
+	hull := func() (int, bool) {
+		lock.RLock()
+		defer lock.RUnlock()
+		ship, ok := ships.Get(h)
+		if !ok {
+			return 0, false
+		}
+		return ship.Hull, true
+	}
+	for range 4 {
+		wait.Go(func() { hull() })
+	}
+	wait.Wait()
+	fmt.Println(hull())
+
+	lock.Lock()
+	ships.Remove(h)
+	lock.Unlock()
+	fmt.Println(hull())
+	// Output:
+	// 100 true
+	// 0 false
 }
 
 // A function gives back what it made and leaves its caller's values alone.

@@ -20,10 +20,11 @@ var _ = cell{}.pad
 
 // herd is an arena with n cells and what is known about them.
 type herd struct {
-	t    testing.TB
-	a    *arena.Arena[cell]
-	live map[arena.Handle[cell]]*cell
-	next int
+	t      testing.TB
+	a      *arena.Arena[cell]
+	live   map[arena.Handle[cell]]*cell
+	next   int
+	values bool // walk by Values
 }
 
 func newHerd(t testing.TB, n int) *herd {
@@ -64,7 +65,17 @@ func (h *herd) walk(body func(n int, c arena.Handle[cell]) bool) {
 	}
 	n, last := 0, int64(-1)
 	stopped := false
-	for c, p := range h.a.All() {
+	all := h.a.All()
+	if h.values {
+		all = func(yield func(arena.Handle[cell], *cell) bool) {
+			for p := range h.a.Values() {
+				if !yield(h.a.Handle(p), p) { // which panics if it is not live
+					return
+				}
+			}
+		}
+	}
+	for c, p := range all {
 		if stopped {
 			h.t.Fatal("the loop was left")
 		}

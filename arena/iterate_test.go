@@ -12,9 +12,14 @@ import (
 	"github.com/vita-go/deblockator/arena"
 )
 
-func TestAll(t *testing.T) {
+func TestAll(t *testing.T) { testAll(t, false) }
+
+func TestValues(t *testing.T) { testAll(t, true) }
+
+func testAll(t *testing.T, values bool) {
 	for _, n := range herdSizes {
 		h := newHerd(t, n)
+		h.values = values
 		visited := 0
 		h.walk(func(int, arena.Handle[cell]) bool { visited++; return true })
 		require.Equal(t, n, visited)
@@ -28,6 +33,33 @@ func TestAll(t *testing.T) {
 		visited = 0
 		h.walk(func(int, arena.Handle[cell]) bool { visited++; return true })
 		require.Equal(t, len(h.live), visited)
+	}
+}
+
+// Values makes no handles: a slot that was freed without one is as good as new.
+func TestValuesMakesNoHandles(t *testing.T) {
+	for name, loop := range map[string]func(a *arena.Arena[cell]){
+		"All": func(a *arena.Arena[cell]) {
+			for range a.All() {
+			}
+		},
+		"Values": func(a *arena.Arena[cell]) {
+			for range a.Values() {
+			}
+		},
+		"Chunks": func(a *arena.Arena[cell]) {
+			for range a.Chunks() {
+			}
+		},
+	} {
+		a := newArena[cell](t, nil)
+		p, fresh := arena.Must(a.Alloc()), arena.Must(a.Alloc())
+		loop(a)
+		a.Free(p)
+		again := arena.Must(a.Alloc())
+		require.Same(t, p, again)
+		had := a.Handle(again).Bits()>>32 != a.Handle(fresh).Bits()>>32
+		assert.Equal(t, name == "All", had, name)
 	}
 }
 
@@ -50,7 +82,11 @@ func TestAllIsInMemoryOrder(t *testing.T) {
 	assert.Less(t, back, h.a.Stats().Slabs)
 }
 
-func TestAllRemoving(t *testing.T) {
+func TestAllRemoving(t *testing.T) { testRemoving(t, false) }
+
+func TestValuesRemoving(t *testing.T) { testRemoving(t, true) }
+
+func testRemoving(t *testing.T, values bool) {
 	bodies := map[string]func(h *herd) func(n int, c arena.Handle[cell]) bool{
 		"current": func(h *herd) func(int, arena.Handle[cell]) bool {
 			return func(_ int, c arena.Handle[cell]) bool { h.remove(c); return true }
@@ -177,6 +213,7 @@ func TestAllRemoving(t *testing.T) {
 					n = fewer(n, 200)
 				}
 				h := newHerd(t, n)
+				h.values = values
 				h.walk(body(h))
 			}
 		})
@@ -311,6 +348,7 @@ func TestAllRandom(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 8))
 	for range fewer(300, 30) {
 		h := newHerd(t, rng.IntN(300))
+		h.values = rng.IntN(2) == 0
 		other := newArena[[700]byte](t, h.a.Allocator())
 		odds, adds := 1+rng.IntN(10), 1000
 		h.walk(func(int, arena.Handle[cell]) bool {

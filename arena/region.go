@@ -15,7 +15,8 @@ import (
 // other, and frees them together: all of them by Reset, or those since a Mark by
 // Rewind. It is for values that die at the same time: the scratch memory of a
 // frame, the tokens of a line. Making a value costs an addition and its clearing, and one of
-// another type than the last a look at whether it has pointers. What a region holds and has
+// another type than the last a look at whether it has pointers. No pointer to a value may be
+// used after a Reset or Rewind that freed it; the build tag slabcheck makes it stand out. What a region holds and has
 // nothing in is live to others on the allocator, and to its Trim, until the region's Trim.
 // Values in a region have no handles: what is to refer to another of them does so by
 // its index in a slice.
@@ -68,7 +69,7 @@ func NewRegion(a *slab.Allocator) (*Region, error) {
 	r := &Region{a: a, own: a == nil, known: make(map[reflect.Type]error)}
 	if r.own {
 		var err error
-		if r.a, err = slab.New(slab.Config{}); err != nil {
+		if r.a, err = slab.New(slab.Config{Name: "region"}); err != nil {
 			return nil, err
 		}
 	}
@@ -317,12 +318,29 @@ func (r *Region) down(to place) {
 	for n > 0 && !r.lows[n-1].at.before(to) {
 		n--
 	}
+	if poisons {
+		r.poison(to)
+	}
 	r.rewinds++
 	r.lows = append(r.lows[:n], low{to, r.rewinds})
 	if to.chunk < r.at {
 		r.at, r.clean = to.chunk, len(r.chunks[to.chunk])
 	}
 	r.used = to.used
+}
+
+// poison makes a read of what is freed from a place on stand out.
+func (r *Region) poison(from place) {
+	for i := from.chunk; i <= r.at && i < len(r.chunks); i++ {
+		c := r.chunks[i][from.used:]
+		if i == r.at {
+			c = c[:r.used-from.used]
+		}
+		for j := range c {
+			c[j] = 0xDF
+		}
+		from.used = 0
+	}
 }
 
 // Reset frees everything that was made; the memory stays with the region.

@@ -57,7 +57,8 @@ func ExampleFallback() {
 	// left of the reserve: 1048576
 }
 
-// A fixed array as the only memory there is.
+// A fixed array as the only memory there is. (Under an allocator it should have 256 KiB at
+// least, for records start with 32.)
 func ExampleNewBuffer() {
 	var memory [4096]byte
 	src := blocksrc.NewBuffer(memory[:])

@@ -24,8 +24,10 @@ import (
 // beyond 64 KiB costs up to that much address space, but no memory, until
 // Release. What bounds it is the address space, and what the system is willing to
 // promise: Linux, as it comes, no mapping that is larger than the machine's memory, be it
-// for an alignment, and Windows no more than its paging files can hold. Wrap it in
-// [Limit] for a budget.
+// for an alignment, and Windows no more than its paging files can hold.
+//
+// Do not wait for [ErrExhausted] on Unix: the system promises memory that it may not have,
+// and ends a program when that is written. Wrap it in [Limit] for a budget that is an error.
 //
 // Under js, wasip1, plan9, TinyGo and the build tag vita there is no such memory:
 // every Acquire that another source could serve returns an error wrapping

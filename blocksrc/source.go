@@ -11,6 +11,13 @@ import (
 //
 // Blocks are meant to be large and few: expect a call to cost a system call,
 // and a block to cost a record, and cut many objects from each.
+//
+// A source of your own begins Acquire with [CheckRequest], returns block[:n:n], and keeps a
+// record of each block that is out, for Release has to know wrong ones. It locks, does not
+// call an allocator that is built on it, and does not embed another source, whose Zeroed and
+// Granularity it would promise. What it makes blocks of must stay where it is and have no Go
+// pointers in it: memory from make([]byte) that it refers to until Release, never an array
+// on the stack. Package blocksrctest tests it, and has an example.
 type Source interface {
 	// Acquire returns a block of at least size bytes whose address is a
 	// multiple of align, a power of two; 0 stands for the source's own

@@ -89,7 +89,8 @@ func (a *Allocator) gain(n uintptr) {
 }
 
 // Alloc returns size bytes, all zero, at a multiple of align, which is a power
-// of two; 0 means 1. The capacity of the slice is the room that the allocation
+// of two; 0 means 1, and not the source's granularity as in a Config. Bytes that are to be
+// seen as a struct need the alignment of that: 8 does for all of Go's. The capacity of the slice is the room that the allocation
 // really has, and all of it is the caller's. Size 0 gives an empty slice that is
 // not nil and needs no Free.
 //

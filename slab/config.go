@@ -10,8 +10,9 @@ import (
 // Errors for what the world may do. What a program does wrong is a panic with a
 // *MisuseError instead.
 var (
-	// ErrExhausted is blocksrc.ErrExhausted: there is no memory for the request, or never
-	// will be if the error is blocksrc.ErrInvalid too, which is not ErrInvalid.
+	// ErrExhausted is blocksrc.ErrExhausted: there is no memory for the request. If the
+	// error is blocksrc.ErrInvalid as well (not ErrInvalid below), there never will be, and
+	// to free something and ask again is of no use.
 	ErrExhausted = blocksrc.ErrExhausted
 	// ErrClosed is returned by everything that allocates, after Close.
 	ErrClosed = errors.New("slab: closed")
@@ -82,12 +83,15 @@ type Config struct {
 	// of another block has to do.
 	LargeAlign int
 
-	// Retain is how many bytes of empty blocks are kept for the next need; others go
-	// back to the source at once. 0 means one block, and as many bytes more as turned out
-	// to be needed again after they had gone (retain.go), those of large requests
-	// included, which no other number keeps; less than 0 none. Of blocks of records as
-	// many bytes are kept, but one block for less than 0. Trim gives all back. Where several
-	// allocators share what their sources may give, none can have what another keeps.
+	// Retain says what becomes of blocks in which nothing is live any more.
+	//
+	//	0           one stays, and as many bytes more as turned out to be needed again
+	//	            after they had gone, those of large requests included
+	//	n > 0       up to n bytes stay, but none of a large request
+	//	negative    none stays, but one of records
+	//
+	// All others go back to the source at once, and those by Trim. Where several allocators
+	// share what their sources may give, none can have what another keeps.
 	Retain int
 
 	// Name appears in Stats and in a MisuseError.

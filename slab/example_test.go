@@ -56,3 +56,28 @@ func Example() {
 	// !
 	// live: 0 check: <nil>
 }
+
+// What a program frees wrongly is a panic that says what it was.
+func ExampleMisuseError() {
+	a, err := slab.New(slab.Config{Name: "messages", Source: new(blocksrc.GoHeap)})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer a.Close()
+	b, err := a.Alloc(100, 8)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	a.Free(b)
+
+	defer func() {
+		var wrong *slab.MisuseError
+		if err, ok := recover().(error); ok && errors.As(err, &wrong) {
+			fmt.Println(wrong.Op, "in", wrong.Name, "-", wrong.Misuse)
+		}
+	}()
+	a.Free(b)
+	// Output: Allocator.Free in messages - double free
+}

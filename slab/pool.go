@@ -26,8 +26,11 @@ import (
 // and what most programs want.
 //
 // A Pool must not be copied, and shares the one goroutine of its allocator. Get and Len
-// change nothing: any number of goroutines may call these two while none calls anything
-// else.
+// change nothing: any number of goroutines may call these two while nothing else runs on
+// the allocator, be it of another pool.
+//
+// Take, TakeNamed, TakeGroup, Names, Room and HandleAt are for typed shells such as package
+// arena. What they are given they do not check.
 type Pool struct {
 	_ noCopy
 

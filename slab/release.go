@@ -76,7 +76,7 @@ func (a *Allocator) Reset() {
 // those of chunks and of addresses: 32 bytes for each chunk that there was at the peak
 // stay as long as a block does, and up to 36 KiB for 8 MiB of addresses as long as
 // something is live there. Where a block stays and the source can do so, the pages of holes and of
-// free slots in it are given back too. It returns the bytes of the blocks that were released, and
+// free slots in it are given back too. It ends what pools and arenas on a have reserved. It returns the bytes of the blocks that were released, and
 // takes time in proportion to the number of blocks, holes and slots, and a system
 // call for each run of pages.
 func (a *Allocator) Trim() (released int) {

@@ -20,7 +20,7 @@ type Stats struct {
 	Meta      int // of Held: blocks of the allocator's own records, and those that lie in the user's blocks
 	SlabFree  int // of Held: free slots, retired ones, and what slabs lose at their end
 	HoleBytes int // of Held: holes
-	Lost      int // of Held: ends of blocks below a granule, and bad blocks that a source did not take back
+	Lost      int // of Held: ends of blocks, less than 16 bytes each, and bad blocks that a source did not take back
 
 	Blocks      int // of the user's memory
 	EmptyBytes  int // of the blocks in which nothing is live, kept back
@@ -31,8 +31,8 @@ type Stats struct {
 
 	Allocs   uint64 // since New; pools count their slots
 	Frees    uint64
-	Failures uint64 // allocations refused for want of memory, or as too large, if a Region's it may have tried again
-	Refused  uint64 // calls of a source that failed, or were not made for no more can be counted; also those that a smaller block made good
+	Failures uint64 // allocations that returned ErrExhausted or ErrTooLarge; a Region may have tried again with less
+	Refused  uint64 // calls of a source that failed, also where a smaller block did: more than 0 need not mean trouble
 	Retired  int    // slots of pools never to be used again
 	Pools    int
 }

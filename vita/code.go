@@ -41,6 +41,8 @@ const (
 	IllegalMemBlockSize     Code = 0x80024B05 - wrap // ILLEGAL_MEMBLOCK_SIZE
 	MemBlockRangeError      Code = 0x80024B09 - wrap // MEMBLOCK_RANGE_ERROR
 	MemBlockOverflow        Code = 0x80024B0B - wrap // MEMBLOCK_OVERFLOW: more than the VM domain has
+	NoSuchName              Code = 0x80024E01 - wrap // NO_SUCH_NAME
+	DuplicateName           Code = 0x80024E02 - wrap // DUPLICATE_NAME
 	NoMemory                Code = 0x8002710B - wrap // NO_MEMORY: whatever is exhausted, in Vita3K
 	UnknownUID              Code = 0x80028001 - wrap // UNKNOWN_UID
 )
@@ -70,6 +72,8 @@ var codeNames = [...]struct {
 	{IllegalMemBlockSize, "ILLEGAL_MEMBLOCK_SIZE"},
 	{MemBlockRangeError, "MEMBLOCK_RANGE_ERROR"},
 	{MemBlockOverflow, "MEMBLOCK_OVERFLOW"},
+	{NoSuchName, "NO_SUCH_NAME"},
+	{DuplicateName, "DUPLICATE_NAME"},
 	{NoMemory, "NO_MEMORY"},
 	{UnknownUID, "UNKNOWN_UID"},
 }

@@ -25,7 +25,7 @@ func TestCode(t *testing.T) {
 			named++
 		}
 	}
-	assert.Equal(t, 22, named)
+	assert.Equal(t, 24, named)
 	assert.Equal(t, "0x80024309 NO_FREE_PHYSICAL_PAGE_CDRAM", vita.NoFreePhysicalPageCDRAM.Error())
 	assert.Equal(t, "0x80FFFFFF", vita.Code(0x80FFFFFF-1<<32).Error())
 	assert.False(t, vita.OK.Exhausted())

@@ -89,8 +89,10 @@ func (t MemType) Known() bool { return t.row() >= 0 }
 
 // Granule is the unit of address and size of blocks of type t, in bytes: 256 KiB
 // for CDRAM, 1 MiB for PHYCONT, 4 KiB for all others.
-func (t MemType) Granule() int {
-	switch t.Pool() {
+func (t MemType) Granule() int { return t.Pool().granule() }
+
+func (p Pool) granule() int {
+	switch p {
 	case CDRAMPool:
 		return 256 << 10
 	case PhycontPool:
@@ -112,6 +114,18 @@ func (t MemType) Writable() bool { return t&accessMask == accessWrite }
 func (t MemType) Pool() Pool {
 	if i := t.row(); i >= 0 {
 		return memTypes[i].pool
+	}
+	return UserPool
+}
+
+// vita3kPool is the pool that Vita3K counts blocks of type t in: of CDRAM it knows one type,
+// and of what it does not know it makes main memory.
+func (t MemType) vita3kPool() Pool {
+	switch t {
+	case CDRAMRW:
+		return CDRAMPool
+	case PhycontRW, PhycontNCRW:
+		return PhycontPool
 	}
 	return UserPool
 }

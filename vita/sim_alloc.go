@@ -11,7 +11,10 @@ func (s *Sim) Alloc(name string, t MemType, size, align uint32) (UID, Code) {
 		return 0, code
 	}
 	r := request{name: cString(name), t: t, pool: t.Pool(), size: uint64(size), align: uint64(align)}
-	r.unit = uint64(t.Granule())
+	if s.con.Profile == Vita3K {
+		r.pool = t.vita3kPool()
+	}
+	r.unit = uint64(r.pool.granule())
 	if s.con.Profile == Vita3K {
 		return s.allocVita3K(r)
 	}
@@ -90,10 +93,7 @@ func (s *Sim) place(r request) (UID, Code) {
 			return 0, NoMemory
 		}
 	}
-	cost := int64(size)
-	if align > r.unit {
-		cost += 2 * int64(align)
-	}
+	cost := int64(size + 2*align) // see memory
 	if align > maxSimAlign || s.bytes+cost > maxSimBytes {
 		return 0, s.exhausted(r.pool)
 	}

@@ -22,6 +22,24 @@ func TestSimMemoryHasAnEnd(t *testing.T) {
 	assert.Len(t, s.Blocks(), 1)
 }
 
+// So do granules, of which each block takes two more: of 256 KiB as well as of 4.
+func TestSimGranulesCount(t *testing.T) {
+	if testing.Short() {
+		t.Skip("fills more than half a GiB")
+	}
+	for _, mt := range []vita.MemType{vita.CDRAMRW, vita.UserRW} {
+		s := vita.NewSim(vita.Console{Profile: vita.Vita3K, Heap: -1})
+		size := uint32(256 * kib)
+		blocks := 0
+		for ; blocks < 10_000; blocks++ {
+			if _, code := s.Alloc("x", mt, size, 0); code != vita.OK {
+				break
+			}
+		}
+		assert.Equal(t, 640*mib/int(size+2*uint32(mt.Granule())), blocks, mt)
+	}
+}
+
 // Vita3K aligns a block to the lowest bit of its size, and takes that once more.
 func TestSimVita3KAddresses(t *testing.T) {
 	s := vita.NewSim(vita.Console{Profile: vita.Vita3K, Heap: -1})
@@ -48,7 +66,7 @@ func TestSimVita3KAddresses(t *testing.T) {
 	// A block may reach from one window into the next.
 	s = vita.NewSim(vita.Console{Profile: vita.Vita3K, Heap: -1})
 	mustAlloc(t, s, vita.UserNCRW, 257*mib)
-	assert.Equal(t, int64((640-257)*mib), budget(s, vita.UserPool).Largest, "what a Sim has")
+	assert.Equal(t, int64((640-257)*mib-4*4*kib), budget(s, vita.UserPool).Largest, "what a Sim has")
 }
 
 // What was freed does not count as taken of Go's memory.

@@ -28,11 +28,15 @@ func (s *Sim) Budgets() []Budget {
 	all := make([]Budget, 0, numPools)
 	for p, c := range s.pools {
 		p, t := Pool(p), typical[p]
-		unit := int64(t.Granule())
-		if p == VMPool {
+		pool, unit := p, int64(t.Granule())
+		switch {
+		case s.con.Profile == Vita3K && p != VMPool:
+			pool = t.vita3kPool()
+			unit = int64(pool.granule())
+		case p == VMPool:
 			unit = 1 << 20
 		}
-		most := int64(s.space.largest(s.window(t, p)))
+		most := int64(s.space.largest(s.window(t, pool), uint64(unit)))
 		if s.con.Profile == Hardware {
 			most = min(most, s.limit[p]-c.held)
 			if len(s.blocks) >= s.con.MaxBlocks {
@@ -42,7 +46,7 @@ func (s *Sim) Budgets() []Budget {
 			n := most/unit - 1 // a block takes its size and the lowest bit of that: best is one that is odd
 			most = (n - 1 + n&1) * unit
 		}
-		most = min(most, maxSimBytes-s.bytes)
+		most = min(most, maxSimBytes-s.bytes-2*unit)
 		all = append(all, Budget{
 			Pool: p, Limit: s.limit[p], Held: c.held, Peak: c.peak,
 			Largest: max(0, most) &^ (unit - 1),

@@ -229,6 +229,25 @@ func TestSimVita3K(t *testing.T) {
 	blocks := s.Blocks()
 	assert.Equal(t, long[:31], blocks[len(blocks)-1].Name)
 
+	// Of CDRAM it knows one type, and of what it does not know it makes main memory.
+	s = vita.NewSim(vita.Console{Profile: vita.Vita3K, User: 4 * mib, CDRAM: 2 * mib, Phycont: mib, Heap: -1})
+	for _, mt := range []vita.MemType{vita.CDialogRW, vita.CDRAMR, vita.UserDeviceRW, 0} {
+		mustAlloc(t, s, mt, 256*kib)
+		for _, b := range s.Blocks() {
+			assert.GreaterOrEqual(t, b.Addr, uint32(0x80000000), mt)
+		}
+	}
+	free(3*mib, 2*mib)
+	mustAlloc(t, s, vita.PhycontNCRW, mib)
+	assert.EqualValues(t, 0x70000000, s.Blocks()[0].Addr)
+	sizes, _ := s.FreeSizes()
+	assert.Equal(t, vita.FreeSizes{User: 3 * mib, CDRAM: 2 * mib}, sizes)
+
+	// Its counters do not go below zero.
+	s = vita.NewSim(vita.Console{Profile: vita.Vita3K, Skew: vita.Plus109})
+	sizes, _ = s.FreeSizes()
+	assert.Zero(t, sizes.User)
+
 	// A block takes its own size of address space again: of 2 GiB three blocks of
 	// 512 MiB would not fit even if there were Go memory for them.
 	s = vita.NewSim(vita.Console{Profile: vita.Vita3K, Heap: -1})

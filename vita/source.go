@@ -24,7 +24,8 @@ import (
 // blocks, not thousands. For several pools in order of preference put
 // [blocksrc.Fallback] over a Source each.
 //
-// Errors are [*Error], but for the one that says that there is no console.
+// Errors are [*Error], to be found with errors.As: where a block could not be used, nor be
+// given back, two of them joined. The one that says that there is no console is none.
 type Source struct {
 	// Kernel is where blocks come from; nil means the console's, see Native.
 	Kernel Kernel
@@ -58,6 +59,7 @@ type SourceStats struct {
 	Acquired int // blocks since the beginning
 	Refused  int // requests that the kernel failed
 	Orphans  int // blocks that nobody has and the kernel has not taken back yet
+	Lost     int // blocks that the kernel did not know any more when they were to go back
 }
 
 const (
@@ -148,6 +150,9 @@ func (s *Source) Release(block []byte) error {
 	case code >= 0:
 		return nil
 	case code.unknown():
+		s.mu.Lock()
+		s.stats.Lost++
+		s.mu.Unlock()
 		return fail(code, blocksrc.ErrNotHeld)
 	default:
 		s.giveBack(block, l)
@@ -240,19 +245,24 @@ func (s *Source) abandon(k Kernel, uid UID, size int, err error) error {
 	return err
 }
 
-// drop frees a block that nobody has. If the kernel does not take it, it is an orphan.
+// drop frees a block that nobody has. If the kernel does not take it, it is an orphan, and
+// lost if the kernel does not know it.
 func (s *Source) drop(k Kernel, uid UID) Code {
 	code := k.Free(uid)
-	if code < 0 && !code.unknown() {
+	if code < 0 {
 		s.mu.Lock()
-		s.orphans = append(s.orphans, uid)
+		if code.unknown() {
+			s.stats.Lost++
+		} else {
+			s.orphans = append(s.orphans, uid)
+		}
 		s.mu.Unlock()
 	}
 	return code
 }
 
-// dropOrphans offers the kernel again what it has not taken back; what it said was
-// returned the first time.
+// dropOrphans offers the kernel again what it has not taken back. What it said was returned
+// the first time; what it says now is in Stats.
 func (s *Source) dropOrphans(k Kernel) {
 	s.mu.Lock()
 	orphans := s.orphans

@@ -111,7 +111,23 @@ func TestSourceTellsEveryStatus(t *testing.T) {
 	require.ErrorContains(t, err, string(vita.CallFree))
 	require.ErrorContains(t, err, "262144 bytes of USER_CDRAM_RW", "what was to go back")
 	assert.Zero(t, src.Stats().Orphans)
+	assert.Equal(t, 1, src.Stats().Lost)
 	assert.Equal(t, 1, src.Stats().Refused)
+
+	// Nor is it lost without a word where the kernel says so the second time.
+	s.Fail(vita.CallBase, 1, vita.InvalidArgument)
+	s.Fail(vita.CallFree, 1, vita.BlockInUse)
+	_, err = src.Acquire(1, 0)
+	require.Error(t, err)
+	assert.Equal(t, 1, src.Stats().Orphans)
+	s.Fail(vita.CallFree, 1, vita.InvalidUID)
+	block, err := src.Acquire(1, 0)
+	require.NoError(t, err)
+	assert.Zero(t, src.Stats().Orphans)
+	assert.Equal(t, 2, src.Stats().Lost)
+	s.Fail(vita.CallFree, 1, vita.UnknownUID)
+	require.ErrorIs(t, src.Release(block), blocksrc.ErrNotHeld)
+	assert.Equal(t, 3, src.Stats().Lost)
 }
 
 // A kernel that puts a block where it must not be gets it back.

@@ -51,17 +51,22 @@ func (s *space) drop(at span) {
 	s.used = slices.Delete(s.used, i, i+1)
 }
 
-// largest returns the longest gap in a window.
-func (s *space) largest(window span) (longest uint64) {
+// largest returns how much the longest gap in a window has from a multiple of align on.
+func (s *space) largest(window span, align uint64) (longest uint64) {
 	lo := window.lo
-	for _, u := range s.used {
-		if u.hi <= window.lo || u.lo >= window.hi {
-			continue
+	for i := 0; ; i++ {
+		hi := window.hi
+		if i < len(s.used) {
+			hi = min(hi, s.used[i].lo)
 		}
-		longest = max(longest, max(u.lo, lo)-lo)
-		lo = max(lo, u.hi)
+		if at := (lo + align - 1) &^ (align - 1); at < hi {
+			longest = max(longest, hi-at)
+		}
+		if i == len(s.used) {
+			return longest
+		}
+		lo = max(lo, s.used[i].hi)
 	}
-	return max(longest, max(window.hi, lo)-lo)
 }
 
 // uncachedAddresses is how much main memory can be mapped without the cache.
@@ -76,7 +81,7 @@ func (s *Sim) window(t MemType, p Pool) span {
 		switch {
 		case p == CDRAMPool:
 			return span{0x60000000, 1 << 32}
-		case !t.Cached():
+		case t == UserNCRW || t == PhycontNCRW:
 			return span{0x70000000, 1 << 32}
 		}
 		return span{0x80000000, 1 << 32}

@@ -42,10 +42,9 @@ type game struct {
 	loaded  []asset
 	random  random
 
-	frames, levels        int
-	born, died, drawn     int64 // billions, in the longest game
-	killed, missed        int
-	worstFrame, worstLoad time.Duration
+	frames, levels, killed    int
+	born, died, drawn, missed int64 // billions, in the longest game
+	worstFrame, worstLoad     time.Duration
 }
 
 // An asset is a piece of a level, marked at both ends.
@@ -115,7 +114,7 @@ func (g *game) spawn() error {
 
 // update moves everything and ends what has come to its end.
 func (g *game) update() {
-	for _, p := range g.sparks.All() {
+	for p := range g.sparks.Values() {
 		p.x, p.y = p.x+p.vx, p.y+p.vy
 		if p.life--; p.life > 0 {
 			continue

@@ -47,11 +47,10 @@ func init() {
 	z := c
 	z.Kernels = maps.Clone(c.Kernels)
 	z.Name, z.Rank, z.Colour = "modernc zeroed", 2, "#ffbb78"
-	z.About = "modernc.org/memory v1.12.1: UnsafeCalloc, which clears, and UnsafeFree; for bytes Calloc and Free; all at once by Close"
+	z.About = "modernc.org/memory v1.12.1: UnsafeCalloc, which clears, and UnsafeFree; for bytes Calloc and Free"
 	z.Kernels[bench.KindFixed] = func() bench.Kernel { return &modernFixed{zeroed: true} }
 	z.Kernels[bench.KindMixed] = func() bench.Kernel { return &modernMixed{zeroed: true} }
 	z.Kernels[bench.KindTreesFree] = func() bench.Kernel { return &modernTrees{} }
-	z.Kernels[bench.KindTreesBulk] = func() bench.Kernel { return &modernTrees{bulk: true} }
 	delete(z.Kernels, bench.KindFrame)
 	z.Kernels[bench.KindHold] = func() bench.Kernel {
 		a := new(memory.Allocator)
@@ -59,7 +58,7 @@ func init() {
 	}
 	z.Lacks = maps.Clone(c.Lacks)
 	delete(z.Lacks, bench.KindTreesFree)
-	delete(z.Lacks, bench.KindTreesBulk)
+	z.Lacks[bench.KindTreesBulk] = "all at once only by Close, which gives everything back to the system: eighty times as long as one by one for depth 18"
 	delete(z.Lacks, bench.KindHold)
 	z.Lacks[bench.KindFrame] = "particles are written whole: see modernc"
 	bench.Register(&z)
@@ -158,7 +157,6 @@ func (m *modernMixed) Trim()        { _ = m.a.Trim() }
 func (m *modernMixed) Close() error { m.at = nil; return m.a.Close() }
 
 type modernTrees struct {
-	bulk    bool
 	a, long memory.Allocator
 	kept    *node
 }
@@ -179,12 +177,7 @@ func (t *modernTrees) Churn(depth, trees int) (nodes uint64, err error) {
 			return 0, err
 		}
 		nodes += countTree(root)
-		if t.bulk {
-			err = t.a.Close() // it is as new then
-		} else {
-			err = freeModernTree(&t.a, root)
-		}
-		if err != nil {
+		if err := freeModernTree(&t.a, root); err != nil {
 			return 0, err
 		}
 	}

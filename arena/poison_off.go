@@ -1,0 +1,5 @@
+//go:build !slabcheck
+
+package arena
+
+const poisons = false
