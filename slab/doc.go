@@ -101,6 +101,11 @@
 //   - A slab that was full first on its class's list: its one free slot is on a
 //     page that is cold. Last, it has several by its turn: 25 % less time for a mix
 //     of 8 to 999 bytes with a thousand live, 10 % with a million.
+//   - In a pool, always the lowest slab with a free slot, so that what is free gathers at the
+//     end: 200 000 particles of which 5 000 die and are born in a frame are 190 runs of
+//     neighbours instead of 3 400, and going over them takes an eighth less, but to free and
+//     make them a third more, for most slabs are full before and each word has one or two
+//     slots: 3 % of the frame. Where a few are freed and made at a time, twice the time.
 //   - Bitmap, summary and list of the slabs kept up to date by every operation of a
 //     class: 190 instructions for a free and an allocation, instead of 120 with a
 //     magazine in between. With the numbers of slab and slot in it, and not where
