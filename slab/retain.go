@@ -19,7 +19,8 @@ package slab
 // retention is what a heap has learned.
 type retention struct {
 	gone   int // bytes that went back, and were not missed yet
-	missed int // bytes that were, and are kept
+	most   int // bytes that were ever held: gone is no more than what is not, of those
+	missed int // bytes that were missed, and are kept
 	low    int // the least bytes that were empty in this turn
 	turn   int // how many blocks have yet to become empty in it
 }
@@ -35,12 +36,13 @@ func (h *heap) settleLarge(i uint32) { h.keep(i, h.empty > h.learned.missed) }
 // counted in Stats and is no reason to fail: the block stays in use.
 func (h *heap) keep(i uint32, tooMany bool) {
 	if tooMany {
-		n := len(h.blocks[i].mem)
+		l, n := &h.learned, len(h.blocks[i].mem)
+		l.most = max(l.most, h.held)
 		if h.discardBlock(i) != nil {
 			return
 		}
-		if h.learns {
-			h.learned.gone += n
+		if h.learns { // what goes again and again and is not missed has gone once
+			l.gone = min(l.gone+n, l.most-h.held)
 		}
 	}
 	h.offerStuck()
@@ -93,8 +95,9 @@ func (h *heap) unlearn() {
 	idle := min(l.low, l.missed)
 	l.turn, l.low = len(h.order), h.empty
 	if idle > 0 {
-		l.missed -= (idle + 1) / 2
-		_ = h.shrinkBy(l.missed, true, unlearnBlocks)
+		most, keep := l.missed, l.missed-(idle+1)/2
+		_ = h.shrinkBy(keep, true, unlearnBlocks)
+		l.missed = max(keep, min(most, h.empty)) // what has not gone yet is for later turns
 		h.kept = h.empty
 	}
 }

@@ -112,3 +112,39 @@ func TestLargeBlocksAreMissedToo(t *testing.T) {
 		require.Equal(t, empty, a.Stats().EmptyBytes)
 	}
 }
+
+// TestAllOfNoUseGoes: however many blocks are kept, and of no use to what comes next.
+func TestAllOfNoUseGoes(t *testing.T) {
+	const small = 4 << 10
+	a := onGoHeap(t, slab.Config{BlockSize: small, MaxBlockSize: 4 * small, LargeSize: small})
+	for range 2 {
+		var live [][]byte
+		for range 300 {
+			live = append(live, one(t, a, small))
+		}
+		freeAll(a, live)
+	}
+	kept := a.Stats().EmptyBytes
+	require.Greater(t, kept, 250*small)
+	for turns := 0; a.Stats().EmptyBytes > 8*small; turns++ {
+		require.Less(t, turns, 60_000, "%d of %d bytes are kept", a.Stats().EmptyBytes, kept)
+		a.Free(one(t, a, 3*small))
+	}
+	require.NoError(t, a.Check())
+}
+
+// TestWhatGoesAgainAndAgainHasGoneOnce: a first peak is the first, whatever came and went before
+// and was not missed.
+func TestWhatGoesAgainAndAgainHasGoneOnce(t *testing.T) {
+	a := onGoHeap(t, slab.Config{BlockSize: learnedBlock, MaxBlockSize: learnedBlock, LargeSize: learnedBlock})
+	peak := peaks(t, a)
+	for size := 2 * learnedBlock; size < 30*learnedBlock; size += size / 7 { // each is too long for the next
+		a.Free(one(t, a, size))
+	}
+	for size := 30 * learnedBlock; size > 2*learnedBlock; size -= size / 7 {
+		a.Free(one(t, a, size))
+	}
+	most := a.Stats().PeakHeld / learnedBlock
+	peak(3 * most)
+	require.LessOrEqual(t, a.Stats().EmptyBytes/learnedBlock, most)
+}
