@@ -2,7 +2,6 @@ package arena
 
 import (
 	"fmt"
-	"iter"
 	"math/bits"
 	"reflect"
 	"slices"
@@ -252,56 +251,6 @@ func (a *Arena[T]) Reserve(n int) error {
 // Len returns the number of live objects.
 func (a *Arena[T]) Len() int { return a.pool.Len() }
 
-// All visits the live objects in slot order, which in a slab is the order in memory, and
-// makes the handles of those that have none yet: Values does not. The loop may free the
-// object at hand or any other, and may make new ones: what is freed before its turn is not
-// visited, what is new may or may not be. It may also call Reset, Trim and Close; after Reset
-// or Close there is nothing left to visit. Like everything but Get and Len it is for one
-// goroutine at a time.
-func (a *Arena[T]) All() iter.Seq2[Handle[T], *T] {
-	return func(yield func(Handle[T], *T) bool) {
-		size := stride[T]()
-		names(&a.pool)
-		s := a.pool.Scan() // not in the loop's head, which would copy it each time
-		for s.Next() {
-			base := s.Base
-			for m := s.Live; m != 0; {
-				i := bits.TrailingZeros64(m)
-				m &= m - 1
-				h := Handle[T]{h: handleAt(s.Index+uint32(i), unsafe.Add(s.Gens, i*4))}
-				if !yield(h, (*T)(unsafe.Add(base, uintptr(i)*size))) {
-					return
-				}
-				if *s.Frees != s.Seen {
-					m &= s.Refresh()
-				}
-			}
-		}
-	}
-}
-
-// Values visits what All visits, in the same order, and makes no handles: for an arena whose
-// objects are used by pointer only.
-func (a *Arena[T]) Values() iter.Seq[*T] {
-	return func(yield func(*T) bool) {
-		size := stride[T]()
-		s := a.pool.Scan()
-		for s.Next() {
-			base := s.Base
-			for m := s.Live; m != 0; {
-				i := bits.TrailingZeros64(m)
-				m &= m - 1
-				if !yield((*T)(unsafe.Add(base, uintptr(i)*size))) {
-					return
-				}
-				if *s.Frees != s.Seen {
-					m &= s.Refresh()
-				}
-			}
-		}
-	}
-}
-
 // zero clears the object at p. Compilers to go1.26 make an array of zeros on the
 // stack first, and copy it, where an assignment says the same of an array; on 32-bit
 // processors what they make of clear is a call.
@@ -313,17 +262,6 @@ func zero[T any](p *T) {
 	}
 }
 
-// unchecked is unsafe.Slice for a number that need not be checked. The three branches
-// of the check cost more than all else where few slots are live: with one in ten of a
-// million, Chunks took two and a half times as long.
-func unchecked[T any](p unsafe.Pointer, n int) []T {
-	s := struct {
-		at       unsafe.Pointer
-		len, cap int
-	}{p, n, n}
-	return *(*[]T)(unsafe.Pointer(&s))
-}
-
 // stride is the distance of neighbours: the size of T, but for a T of no size,
 // which has addresses of its own all the same.
 func stride[T any]() uintptr {
@@ -332,37 +270,6 @@ func stride[T any]() uintptr {
 		return unsafe.Alignof(t)
 	}
 	return unsafe.Sizeof(t)
-}
-
-// Chunks visits the live objects as slices of neighbours, in slot order: the fastest way
-// to visit all; where few slots are live, All and Values are faster. A slice is cut off by
-// a slot that is not live and by the end of a slab. It was made before the loop sees it:
-// objects that the loop makes are not in it, and objects that the loop frees still are, but
-// must not be touched, for the memory may be gone. The loop may do what one over All may. Objects of no size have addresses
-// of their own, which the elements of such a slice have not.
-func (a *Arena[T]) Chunks() iter.Seq[[]T] {
-	return func(yield func([]T) bool) {
-		size := stride[T]()
-		s := a.pool.Scan()
-		for s.Next() {
-			for m := s.Live; m != 0; {
-				carry := m + m&-m // the first bit behind the first run
-				i := bits.TrailingZeros64(m)
-				n := bits.TrailingZeros64(carry) - i
-				first := unsafe.Add(s.Base, uintptr(i)*size)
-				if m &= carry; carry == 0 {
-					n += s.Extend()
-					m = s.Live
-				}
-				if !yield(unchecked[T](first, n)) {
-					return
-				}
-				if *s.Frees != s.Seen {
-					m &= s.Refresh()
-				}
-			}
-		}
-	}
 }
 
 // Reset frees all objects and keeps their slots for new ones. It takes time in

@@ -24,12 +24,14 @@ import (
 //	S19 tests that do not compile    these do
 //	S20 nightly-only features        go.mod says what is needed, CI holds us to it
 //	S21-S24 kernel calls             package vita
-//	B11 sentinel of another width    numbers have one width, and 0 is none everywhere
+//	B11 sentinel of another width    0 is none everywhere; but in the list of unused splits,
+//	                                 of 16 bits, which is for the tests of addrmap_test.go
 //	B14 debug margins between chunks there are none
 //	B15 defragmentation              nothing moves
 //	B19 pointers made of integers    none are; the tests run with checkptr
 //	B23 memory poisoned twice        no sanitizer is called
-//	B24-B26 B35 threads              an allocator has one goroutine at a time
+//	B24-B26 B35 threads              an allocator has one goroutine at a time; of what has
+//	                                 several, TestLimitHoldsAgainstManyAtOnce is B35
 //	B38 headers inside the memory    there are none; unaligned blocks are B33
 
 // onCounting returns an allocator on a source that counts, and checks at the
