@@ -239,7 +239,7 @@ func TestSimVita3K(t *testing.T) {
 	}
 	free(3*mib, 2*mib)
 	mustAlloc(t, s, vita.PhycontNCRW, mib)
-	assert.EqualValues(t, 0x70000000, s.Blocks()[0].Addr)
+	assert.Equal(t, uint32(0x70000000), s.Blocks()[0].Addr)
 	sizes, _ := s.FreeSizes()
 	assert.Equal(t, vita.FreeSizes{User: 3 * mib, CDRAM: 2 * mib}, sizes)
 
