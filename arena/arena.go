@@ -31,8 +31,8 @@ type Arena[T typed.PointerFree] struct {
 
 // New returns an arena on an allocator, which other arenas may share, and with
 // it its budget; nil makes one of its own. An allocator that is given stays open when the
-// arena is closed: its owner closes it, which is enough for all that is on it. The error is a *typed.PointerError if T holds a Go pointer, and what slab.NewPool
-// says otherwise.
+// arena is closed: its owner closes it, which is enough for all that is on it. The error is
+// a *typed.PointerError if T holds a Go pointer, and what slab.NewPool says otherwise.
 func New[T typed.PointerFree](a *slab.Allocator) (*Arena[T], error) {
 	r := &Arena[T]{}
 	if err := r.init(a); err != nil {

@@ -95,7 +95,7 @@ func (p Pool) granule() int {
 	switch p {
 	case CDRAMPool:
 		return 256 << 10
-	case PhycontPool:
+	case PhycontPool, VMPool:
 		return 1 << 20
 	}
 	return 4 << 10
@@ -114,18 +114,6 @@ func (t MemType) Writable() bool { return t&accessMask == accessWrite }
 func (t MemType) Pool() Pool {
 	if i := t.row(); i >= 0 {
 		return memTypes[i].pool
-	}
-	return UserPool
-}
-
-// vita3kPool is the pool that Vita3K counts blocks of type t in: of CDRAM it knows one type,
-// and of what it does not know it makes main memory.
-func (t MemType) vita3kPool() Pool {
-	switch t {
-	case CDRAMRW:
-		return CDRAMPool
-	case PhycontRW, PhycontNCRW:
-		return PhycontPool
 	}
 	return UserPool
 }

@@ -94,8 +94,8 @@ const (
 
 // A Sim is a [Kernel] in Go, for development and tests on any system. It has 640 MiB at
 // most for all blocks, and aligns to 16 MiB at most, whatever its console has; a block takes
-// twice its alignment more, which is its granule at least. Its blocks are Go byte slices, so the race
-// detector watches them; they never lie better aligned than was asked for. It is
+// twice its alignment more, which is its granule at least. Its blocks are Go byte slices, so
+// the race detector watches them; they never lie better aligned than was asked for. It is
 // goroutine-safe; NewSim makes one.
 //
 // A block's place in the console's address space is simulated too: see space.go.

@@ -10,10 +10,7 @@ func (s *Sim) Alloc(name string, t MemType, size, align uint32) (UID, Code) {
 	if code, ok := s.faults.hit(CallAlloc); ok {
 		return 0, code
 	}
-	r := request{name: cString(name), t: t, pool: t.Pool(), size: uint64(size), align: uint64(align)}
-	if s.con.Profile == Vita3K {
-		r.pool = t.vita3kPool()
-	}
+	r := request{name: cString(name), t: t, pool: s.poolOf(t), size: uint64(size), align: uint64(align)}
 	r.unit = uint64(r.pool.granule())
 	if s.con.Profile == Vita3K {
 		return s.allocVita3K(r)
@@ -38,7 +35,7 @@ func (s *Sim) AllocVM(name string, size uint32) (UID, Code) {
 	if code, ok := s.faults.hit(CallAllocVM); ok {
 		return 0, code
 	}
-	r := request{name: cString(name), t: vmCode, pool: VMPool, size: uint64(size), unit: 1 << 20}
+	r := request{name: cString(name), t: vmCode, pool: VMPool, size: uint64(size), unit: uint64(VMPool.granule())}
 	if s.con.Profile == Vita3K {
 		if size == 0 || size%4096 != 0 {
 			return 0, InvalidArgument
@@ -53,6 +50,21 @@ func (s *Sim) AllocVM(name string, size uint32) (UID, Code) {
 		return 0, IllegalMemBlockSize
 	}
 	return s.place(r)
+}
+
+// poolOf returns the pool that blocks of type t are taken from. Of CDRAM Vita3K knows one
+// type, and of what it does not know it makes main memory.
+func (s *Sim) poolOf(t MemType) Pool {
+	if s.con.Profile == Hardware {
+		return t.Pool()
+	}
+	switch t {
+	case CDRAMRW:
+		return CDRAMPool
+	case PhycontRW, PhycontNCRW:
+		return PhycontPool
+	}
+	return UserPool
 }
 
 // A request is what Alloc and AllocVM have in common.

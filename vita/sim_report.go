@@ -28,14 +28,11 @@ func (s *Sim) Budgets() []Budget {
 	all := make([]Budget, 0, numPools)
 	for p, c := range s.pools {
 		p, t := Pool(p), typical[p]
-		pool, unit := p, int64(t.Granule())
-		switch {
-		case s.con.Profile == Vita3K && p != VMPool:
-			pool = t.vita3kPool()
-			unit = int64(pool.granule())
-		case p == VMPool:
-			unit = 1 << 20
+		pool := p
+		if p != VMPool {
+			pool = s.poolOf(t)
 		}
+		unit := int64(pool.granule())
 		most := int64(s.space.largest(s.window(t, pool), uint64(unit)))
 		if s.con.Profile == Hardware {
 			most = min(most, s.limit[p]-c.held)

@@ -8,8 +8,8 @@
 // The loop over the operations of a batch is in the candidate, so that no call
 // through an interface is measured with each of them, and so that an allocator of
 // C loops in C. What a kernel must do for an operation is laid down to the byte;
-// the checksum it returns depends on everything it read, in the order it read it,
-// and is the same for all candidates. Who does less, or returns memory twice, has
+// the checksum it returns depends on everything it read, and the order where that is laid
+// down, and is the same for all candidates. Who does less, or returns memory twice, has
 // another one.
 //
 // A candidate is one file in package candidate, a workload one in package

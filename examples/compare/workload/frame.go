@@ -2,7 +2,6 @@ package workload
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -76,23 +75,11 @@ func lived(births, frames int) (sum uint64) {
 	c := newCradle()
 	live := c.first(births)
 	for range frames {
-		part, left := uint64(0), live[:0]
-		for _, p := range live {
-			p.VY -= bench.Gravity
-			p.X += p.VX
-			p.Y += p.VY
-			p.Z += p.VZ
-			p.Life--
-			part += p.ID ^ uint64(math.Float32bits(p.Y))
-			if p.Life > 0 {
-				left = append(left, p)
-			}
-		}
-		live = left
+		left, part := bench.Age(live)
+		live, sum = left, 3*sum+part
 		for range births {
 			live = append(live, c.particle())
 		}
-		sum = 3*sum + part
 	}
 	return 3*sum + uint64(len(live))
 }

@@ -106,13 +106,12 @@ const holdSeed = 64
 // lookedUp is what the requests add up to.
 func lookedUp(n, requests int) (sum uint64) {
 	r := rand.New(rand.NewPCG(holdSeed, 0))
+	order := make([]uint32, looks)
 	for range requests {
-		part := uint64(0)
-		for range looks {
-			i := uint64(r.Uint32N(uint32(n)))
-			part = 3*part + (i ^ i/2*bench.Mix)
+		for j := range order {
+			order[j] = r.Uint32N(uint32(n))
 		}
-		sum = 3*sum + part
+		sum = 3*sum + bench.Looked(order)
 	}
 	return sum
 }
