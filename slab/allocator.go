@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math/bits"
 	"unsafe"
-
-	"github.com/vita-go/deblockator/blocksrc"
 )
 
 // Allocator hands out pieces of blocks that it takes from a source. See the
@@ -54,17 +52,8 @@ func New(cfg Config) (*Allocator, error) {
 	}
 	a := &Allocator{cfg: cfg.withDefaults(), lodging: cfg.MetaSource == nil}
 	cfg = a.cfg
-	a.user = heap{
-		table: &a.table, src: cfg.Source, zeroed: blocksrc.Zeroed(cfg.Source),
-		align:   blockAlign(cfg.Source, cfg.BlockAlign),
-		minSize: cfg.BlockSize, maxSize: cfg.MaxBlockSize, retain: cfg.Retain, learns: cfg.Retain == 0,
-	}
-	a.meta = heap{
-		table: &a.table, src: cfg.MetaSource, zeroed: blocksrc.Zeroed(cfg.MetaSource),
-		align:   blockAlign(cfg.MetaSource, 0),
-		minSize: metaBlockSize, maxSize: cfg.MaxBlockSize, retain: max(cfg.Retain, 0), learns: cfg.Retain == 0,
-	}
-	a.user.onGrow, a.meta.onGrow = a.noteHeld, a.noteHeld
+	a.user.init(a, cfg.Source, cfg.BlockAlign, cfg.BlockSize, cfg.Retain)
+	a.meta.init(a, cfg.MetaSource, 0, metaBlockSize, max(cfg.Retain, 0))
 	a.user.other, a.meta.other = &a.meta, &a.user
 	a.table.init()
 	a.addrs.user = &a.user

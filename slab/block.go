@@ -59,6 +59,12 @@ type heap struct {
 	learned retention
 }
 
+func (h *heap) init(a *Allocator, src blocksrc.Source, align, size, retain int) {
+	h.table, h.src, h.zeroed, h.align = &a.table, src, blocksrc.Zeroed(src), blockAlign(src, align)
+	h.minSize, h.maxSize, h.retain, h.learns = size, a.cfg.MaxBlockSize, retain, a.cfg.Retain == 0
+	h.onGrow = a.noteHeld
+}
+
 // addr is the address of the block as a number, for comparison only.
 func (b *block) addr() uintptr { return uintptr(b.base) }
 
@@ -94,14 +100,15 @@ func (h *heap) alloc(size uint32, align uintptr, kind chunkKind) (uint32, error)
 // take makes hole i, or what is needed of it behind pad granules, a chunk.
 func (h *heap) take(i, pad, size uint32, kind chunkKind) {
 	if c := h.table.at(i); h.isWhole(c) {
-		h.lessEmpty(len(h.blocks[c.block].mem))
-		if b := &h.blocks[c.block]; b.stuck {
+		b := &h.blocks[c.block]
+		if b.stuck {
 			b.stuck = false
 			h.stuck--
 		}
-		if h.spare == c.block+1 {
-			h.spare = 0
+		if s := h.spare; s != 0 && len(h.blocks[s-1].mem) == len(b.mem) && h.idle() <= h.learned.missed {
+			h.spare = 0 // this was it, and that one is of use, or not, like all others
 		}
+		h.lessEmpty(c.block)
 	}
 	h.carve(i, pad, size, kind)
 }
@@ -183,10 +190,13 @@ func (h *heap) grow(size uint32, align uintptr) (uint32, error) {
 	}
 }
 
-// lessEmpty counts n bytes of empty blocks less.
-func (h *heap) lessEmpty(n int) {
-	h.empty -= n
-	h.learned.low = min(h.learned.low, h.empty)
+// lessEmpty counts block i as empty no more.
+func (h *heap) lessEmpty(i uint32) {
+	if h.spare == i+1 {
+		h.spare = 0
+	}
+	h.empty -= len(h.blocks[i].mem)
+	h.learned.low = min(h.learned.low, h.idle())
 	h.kept = min(h.kept, h.empty)
 }
 
@@ -214,7 +224,7 @@ func (h *heap) allocBlock(size, align int) (uint32, error) {
 		return 0, err
 	}
 	b := &h.blocks[i]
-	if h.empty < len(b.mem) {
+	if h.idle() < len(b.mem) {
 		h.learn(len(b.mem))
 	}
 	j, c := h.table.get()

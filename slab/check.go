@@ -141,8 +141,8 @@ func (k *checker) heap(name string, h *heap) {
 	if h.spare != 0 && spare == 0 {
 		k.fail("%s: block %d is kept back but is not empty", name, h.spare-1)
 	}
-	if max(h.learned.low, h.kept) > h.empty {
-		k.fail("%s: at the least %d bytes were empty, and %d may stay so, but now %d are", name, h.learned.low, h.kept, h.empty)
+	if h.learned.low > empty-spare || h.kept > empty {
+		k.fail("%s: at the least %d bytes were empty beside the spare block, and %d may stay so, but now %d are, and %d of it", name, h.learned.low, h.kept, empty, spare)
 	}
 	// Reset keeps all blocks, and a source may refuse to take one.
 	if stuck == 0 && empty-spare > max(h.retain, h.kept, h.learned.missed) {

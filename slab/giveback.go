@@ -25,7 +25,7 @@ func (h *heap) discardBlock(i uint32) error {
 	c := h.table.at(b.first)
 	h.removeHole(c)
 	h.table.put(b.first)
-	h.lessEmpty(len(b.mem))
+	h.lessEmpty(i)
 	h.forget(i)
 	return err
 }
@@ -66,12 +66,9 @@ func (h *heap) giveBack(mem []byte) (gone bool, err error) {
 func (h *heap) forget(i uint32) {
 	b := &h.blocks[i]
 	at, _ := h.search(b.addr(), 0)
-	h.order = slices.Delete(h.order, at-1, at)
+	h.order = append(h.order[:at-1], h.order[at:]...) // slices.Delete would be half a KiB of code
 	if b.stuck {
 		h.stuck--
-	}
-	if h.spare == i+1 {
-		h.spare = 0
 	}
 	h.held -= len(b.mem)
 	*b = block{}
@@ -95,17 +92,21 @@ func (h *heap) shrinkBy(keep int, one bool, most int) error {
 		return err
 	}
 	var idle []uint32
+	h.spare = 0
 	for _, i := range slices.Backward(h.order) { // the last leaves the order at once
-		if c := h.table.at(h.blocks[i].first); c.kind == chunkHole && h.isWhole(c) {
+		b := &h.blocks[i]
+		if c := h.table.at(b.first); c.kind == chunkHole && h.isWhole(c) {
 			idle = append(idle, i)
+			if one && !h.long(b) && (h.spare == 0 || len(b.mem) > len(h.blocks[h.spare-1].mem)) {
+				h.spare = i + 1
+			}
 		}
 	}
-	h.spare = 0
 	for n := range idle {
-		if h.empty <= keep || n == most {
+		if h.idle() <= keep || n == most {
 			break
 		}
-		if one || keep > 0 {
+		if keep > 0 {
 			for i := n + 1; i < len(idle); i++ {
 				if b, first := &h.blocks[idle[i]], &h.blocks[idle[n]]; h.long(b) && !h.long(first) ||
 					h.long(b) == h.long(first) && len(b.mem) < len(first.mem) {
@@ -113,12 +114,11 @@ func (h *heap) shrinkBy(keep int, one bool, most int) error {
 				}
 			}
 		}
-		if one && n == len(idle)-1 && !h.long(&h.blocks[idle[n]]) {
-			h.spare = idle[n] + 1
-			break
+		if i := idle[n]; i+1 != h.spare {
+			err = errors.Join(err, h.discardBlock(i))
 		}
-		err = errors.Join(err, h.discardBlock(idle[n]))
 	}
+	h.learned.low = min(h.learned.low, h.idle())
 	return err
 }
 

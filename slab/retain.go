@@ -30,7 +30,7 @@ func (h *heap) settle(i uint32) { h.keep(h.surplus(i)) }
 
 // settleLarge is settle for a block that one allocation had for itself. It is never the one
 // block that is kept, and stays only if it was missed.
-func (h *heap) settleLarge(i uint32) { h.keep(i, h.empty > h.learned.missed) }
+func (h *heap) settleLarge(i uint32) { h.keep(i, h.idle() > h.learned.missed) }
 
 // keep keeps what is empty, but for block i if it is too many. A refusal by the source is
 // counted in Stats and is no reason to fail: the block stays in use.
@@ -51,12 +51,23 @@ func (h *heap) keep(i uint32, tooMany bool) {
 	}
 }
 
+// idle returns the bytes of empty blocks beside the one that is kept whatever was missed.
+// (In line it would be code in six places, none of which is a short way.)
+//
+//go:noinline
+func (h *heap) idle() int {
+	if h.spare == 0 {
+		return h.empty
+	}
+	return h.empty - len(h.blocks[h.spare-1].mem)
+}
+
 // surplus tells whether there is a block too many now that block i is empty, and which.
 func (h *heap) surplus(i uint32) (uint32, bool) {
 	switch {
 	case h.retain != 0:
 		return i, h.empty > h.retain
-	case h.empty <= h.learned.missed:
+	case h.idle() <= h.learned.missed:
 		return i, false
 	case h.long(&h.blocks[i]):
 		return i, true
@@ -93,13 +104,14 @@ func (h *heap) unlearn() {
 		return
 	}
 	idle := min(l.low, l.missed)
-	l.turn, l.low = len(h.order), h.empty
+	l.turn = len(h.order)
 	if idle > 0 {
 		most, keep := l.missed, l.missed-(idle+1)/2
 		_ = h.shrinkBy(keep, true, unlearnBlocks)
-		l.missed = max(keep, min(most, h.empty)) // what has not gone yet is for later turns
+		l.missed = max(keep, min(most, h.idle())) // what has not gone yet is for later turns
 		h.kept = h.empty
 	}
+	l.low = h.idle()
 }
 
 // unlearnBlocks bounds how long a Free may take for that.

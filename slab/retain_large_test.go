@@ -148,3 +148,24 @@ func TestWhatGoesAgainAndAgainHasGoneOnce(t *testing.T) {
 	peak(3 * most)
 	require.LessOrEqual(t, a.Stats().EmptyBytes/learnedBlock, most)
 }
+
+// TestLargeBlocksAreMissedBesideTheSpare: that one block stays empty for small requests does
+// not keep the heap from learning that a large one comes and goes.
+func TestLargeBlocksAreMissedBesideTheSpare(t *testing.T) {
+	a, src := onCounting(t, slab.Config{BlockSize: 2 << 20})
+	a.Free(granted(t, a, 2000, 1))
+	require.Equal(t, 2<<20, a.Stats().EmptyBytes, "the spare")
+	before := src.Counts().Acquires
+	for range 200 {
+		a.Free(granted(t, a, 1<<20, 1))
+		require.NoError(t, a.Check())
+	}
+	require.LessOrEqual(t, src.Counts().Acquires-before, 2)
+	require.Equal(t, 3<<20, a.Stats().EmptyBytes, "the spare, and what was missed")
+
+	// Once it is of no use any more it goes, and the spare stays.
+	for range 200 {
+		a.Free(granted(t, a, 600<<10, 1))
+	}
+	require.LessOrEqual(t, a.Stats().EmptyBytes, 2<<20+600<<10+64<<10)
+}

@@ -1,6 +1,9 @@
 package slab_test
 
 import (
+	"cmp"
+	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -140,4 +143,67 @@ func TestKeptIsOfNoUse(t *testing.T) {
 		require.NoError(t, a.Check())
 	}
 	require.LessOrEqual(t, most, 3<<20)
+}
+
+// TestWhatIsOfNoUseGoesByHalves: beside the one block that is kept anyway, and one at a turn
+// where half of the bytes is not a number of blocks. First comes the turn that the peak began.
+func TestWhatIsOfNoUseGoesByHalves(t *testing.T) {
+	for _, lowestLast := range []bool{false, true} { // the block that is freed last is the next to be used
+		a := onGoHeap(t, slab.Config{
+			Source:     blocksrc.NewBuffer(make([]byte, 20*learnedBlock)),
+			MetaSource: new(blocksrc.GoHeap), BlockSize: learnedBlock, MaxBlockSize: learnedBlock, LargeSize: learnedBlock,
+		})
+		var kept []int
+		for n := range 64 {
+			blocks := 1
+			if n < 2 {
+				blocks = 16
+			}
+			var live [][]byte
+			for range blocks {
+				live = append(live, one(t, a, learnedBlock*9/10))
+			}
+			slices.SortFunc(live, func(b, c []byte) int { return cmp.Compare(address(b), address(c)) })
+			if lowestLast {
+				slices.Reverse(live)
+			}
+			freeAll(a, live)
+			require.NoError(t, a.Check())
+			if now := a.Stats().EmptyBytes / learnedBlock; len(kept) == 0 || now != kept[len(kept)-1] {
+				kept = append(kept, now)
+			}
+		}
+		require.Equal(t, []int{1, 16, 15, 8, 4, 3, 2, 1}, kept)
+	}
+}
+
+// TestLearningAndRefusals: what is learned agrees with what is empty, whichever block is the one
+// that is kept anyway, and whatever the source refuses to take back.
+func TestLearningAndRefusals(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	refuse := false
+	a := onGoHeap(t, slab.Config{
+		Source: &wrapped{Source: new(blocksrc.GoHeap), release: func(src blocksrc.Source, mem []byte) error {
+			if refuse {
+				return errNever
+			}
+			return src.Release(mem)
+		}},
+		MetaSource: new(blocksrc.GoHeap), BlockSize: 4 << 10, MaxBlockSize: 4 << 10, LargeSize: 4 << 10,
+	})
+	var live [][]byte
+	for range 600 {
+		for n := 1 + rnd.IntN(10); len(live) < n; {
+			live = append(live, one(t, a, []int{3000, 3000, 3000, 12 << 10}[rnd.IntN(4)]))
+			require.NoError(t, a.Check())
+		}
+		for n := rnd.IntN(8); len(live) > n; {
+			refuse = rnd.IntN(8) == 0
+			i := rnd.IntN(len(live))
+			a.Free(live[i])
+			live = slices.Delete(live, i, i+1)
+			require.NoError(t, a.Check())
+		}
+	}
+	refuse = false
 }
