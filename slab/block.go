@@ -151,6 +151,9 @@ func (h *heap) grow(size uint32, align uintptr) (uint32, error) {
 	if need > maxBlockBytes {
 		return 0, fmt.Errorf("%w: %d bytes aligned to %d", ErrTooLarge, uint64(size)<<granuleShift, align)
 	}
+	if n := h.idleRefused(need); n >= 0 {
+		return h.reuse(n), nil
+	}
 	want := max(h.minSize, min(floorPow2(h.held/10), h.maxSize))
 	if h.most > 0 {
 		want = min(want, h.most)
@@ -165,12 +168,7 @@ func (h *heap) grow(size uint32, align uintptr) (uint32, error) {
 			if h.empty == 0 { // else more of what will not do would not have done either
 				h.learn(len(b.mem))
 			}
-			j, c := h.table.get()
-			*c = chunk{size: b.size, block: i}
-			b.first = j
-			h.insertHole(j, c)
-			h.empty += len(b.mem)
-			return j, nil
+			return h.open(i), nil
 		}
 		h.most = max(want/2&^(granule-1), 1)
 		switch {
@@ -188,6 +186,17 @@ func (h *heap) grow(size uint32, align uintptr) (uint32, error) {
 			return 0, err
 		}
 	}
+}
+
+// open makes block i, which is new, a hole and returns that.
+func (h *heap) open(i uint32) uint32 {
+	b := &h.blocks[i]
+	j, c := h.table.get()
+	*c = chunk{size: b.size, block: i}
+	b.first = j
+	h.insertHole(j, c)
+	h.empty += len(b.mem)
+	return j
 }
 
 // lessEmpty counts block i as empty no more.
@@ -251,9 +260,6 @@ var errTooMuch = fmt.Errorf("%w: all that an allocator can count is held", ErrEx
 // again for the same request, whatever else is tried: one that lies may lose a block each
 // time.
 func (h *heap) acquire(size, align int) (uint32, error) {
-	if i, ok := h.reuse(size, align); ok {
-		return i, nil
-	}
 	if h.odd != nil {
 		return 0, h.odd
 	}

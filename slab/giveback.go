@@ -43,7 +43,9 @@ func (h *heap) offerStuck() {
 		}
 	}
 	if h.discardBlock(least) == nil {
-		_ = h.shrink(max(h.retain, h.learned.missed), h.retain == 0)
+		kept := h.kept
+		_ = h.shrink(max(h.retain, h.learned.missed, kept), h.retain == 0)
+		h.kept = min(kept, h.empty)
 	}
 }
 
@@ -115,12 +117,17 @@ func (h *heap) shrinkBy(keep int, one bool, most int) error {
 			}
 		}
 		if i := idle[n]; i+1 != h.spare {
-			err = errors.Join(err, h.discardBlock(i))
+			err = join(err, h.discardBlock(i))
 		}
 	}
 	h.learned.low = min(h.learned.low, h.idle())
 	return err
 }
+
+// join returns what there is of two errors. (In line, errors.Join is a slice each time.)
+//
+//go:noinline
+func join(a, b error) error { return errors.Join(a, b) }
 
 // restart gives all blocks back, whatever is in them, and empties the books; the
 // chunk table is emptied by the caller. What the source refuses to take is held
@@ -137,17 +144,27 @@ func (h *heap) restart() error {
 	return h.offer()
 }
 
-// reuse takes a block into use that was refused and will do, if there is one: a source
-// that takes nothing back must not be asked for more and more.
-func (h *heap) reuse(size, align int) (i uint32, ok bool) {
-	for n, b := range h.refused {
-		if len(b.mem) >= size && b.addr()&uintptr(align-1) == 0 && b.size > 0 { // else it is a bad one
-			h.refused = slices.Delete(h.refused, n, n+1)
-			b.stuck = false
-			return h.enter(b), true
+// idleRefused returns which block of those that were refused before a restart is the shortest
+// that has need bytes, -1 if none has. A source that takes nothing back must not be asked for
+// more and more.
+func (h *heap) idleRefused(need uint64) int {
+	at := -1
+	for n := range h.refused {
+		b := &h.refused[n]
+		if b.size > 0 && uint64(len(b.mem)) >= need && (at < 0 || len(b.mem) < len(h.refused[at].mem)) { // size 0: a bad one
+			at = n
 		}
 	}
-	return 0, false
+	return at
+}
+
+// reuse takes refused block n into use, and returns the hole that it is.
+func (h *heap) reuse(n int) uint32 {
+	b, last := h.refused[n], len(h.refused)-1
+	h.refused[n], h.refused[last], h.refused = h.refused[last], block{}, h.refused[:last]
+	b.stuck = true
+	h.stuck++
+	return h.open(h.enter(b))
 }
 
 // overlaps tells whether n bytes at addr overlap a block, in use or refused.
@@ -165,7 +182,7 @@ func (h *heap) offer() (err error) {
 	kept := h.refused[:0]
 	for _, b := range h.refused {
 		gone, e := h.giveBack(b.mem)
-		err = errors.Join(err, e)
+		err = join(err, e)
 		if gone {
 			h.held -= len(b.mem)
 		} else {

@@ -1,9 +1,6 @@
 package slab
 
-import (
-	"errors"
-	"unsafe"
-)
+import "unsafe"
 
 // How memory goes back: all that was allocated (Reset), all that is not needed
 // (Trim), and everything (Close).
@@ -124,14 +121,14 @@ func (a *Allocator) trim() error {
 	a.addrs.prune(a.freeRecord)
 	if a.live == 0 && len(a.slabs) == len(a.vacantSlabs)+1 {
 		// The records describe nothing any more, besides themselves.
-		err := errors.Join(a.user.restart(), a.meta.restart())
+		err := join(a.user.restart(), a.meta.restart())
 		a.table.init()
 		a.lodged = 0
 		return err
 	}
 	err := a.user.shrink(0, false)
 	a.discardFree()
-	return errors.Join(err, a.meta.shrink(0, false))
+	return join(err, a.meta.shrink(0, false))
 }
 
 // Close gives everything back to the sources. Memory that was allocated must not

@@ -1,5 +1,7 @@
 package slab
 
+import "github.com/vita-go/deblockator/blocksrc"
+
 // How much of what is empty is kept for the next need.
 //
 // A block from the system costs a call, and a page fault for each 4 KiB: a hundred thousand
@@ -118,10 +120,12 @@ func (h *heap) unlearn() {
 const unlearnBlocks = 8
 
 // idleBlock returns the chunk of an empty block for a request of so many granules that is to
-// have one for itself, 0 if there is none that is at most an eighth longer. It looks at no
-// more than binScan holes of each bin, of which there are nine for that at most.
+// have one for itself, 0 if there is none that is at most an eighth longer, or as much as the
+// source rounds up. It looks at no more than binScan holes of each bin, of which there are nine
+// for an eighth at most.
 func (h *heap) idleBlock(size uint32, align uintptr) uint32 {
-	most := uint32(min(uint64(size)+uint64(size)/8, 1<<32-1))
+	unit := uint64(blocksrc.Granularity(h.src)) >> granuleShift
+	most := uint32(min(uint64(size)+max(uint64(size)/8, unit), 1<<32-1))
 	level, step := binOf(size)
 	for top, end := binOf(most); level < top || level == top && step <= end; {
 		i := h.bins.head[level][step]

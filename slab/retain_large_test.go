@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/vita-go/deblockator/blocksrc"
 	"github.com/vita-go/deblockator/slab"
 )
 
@@ -168,4 +169,31 @@ func TestLargeBlocksAreMissedBesideTheSpare(t *testing.T) {
 		a.Free(granted(t, a, 600<<10, 1))
 	}
 	require.LessOrEqual(t, a.Stats().EmptyBytes, 2<<20+600<<10+64<<10)
+}
+
+// coarse rounds what it gives up to a MiB, as the Vita's physically contiguous memory is.
+type coarse struct {
+	blocksrc.GoHeap
+	asked int
+}
+
+func (s *coarse) Granularity() int { return 1 << 20 }
+
+func (s *coarse) Acquire(size, align int) ([]byte, error) {
+	s.asked++
+	return s.GoHeap.Acquire((size+1<<20-1)&^(1<<20-1), align)
+}
+
+// TestRoundedUpBlocksAreMissedToo: what the source rounded up by more than an eighth is used again
+// for as much.
+func TestRoundedUpBlocksAreMissedToo(t *testing.T) {
+	src := new(coarse)
+	a := onGoHeap(t, slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap)})
+	for range 20 {
+		a.Free(one(t, a, 600<<10))
+		a.Free(one(t, a, 1<<20+1))
+		require.NoError(t, a.Check())
+	}
+	require.LessOrEqual(t, src.asked, 6)
+	require.LessOrEqual(t, a.Stats().Held, 4<<20)
 }

@@ -242,7 +242,7 @@ func TestSourceOverlapsStuckFromBelow(t *testing.T) {
 		}
 		return nil
 	}
-	a, err := slab.New(slab.Config{Source: new(blocksrc.GoHeap), MetaSource: liar})
+	a, err := slab.New(slab.Config{Source: liar, MetaSource: new(blocksrc.GoHeap)})
 	require.NoError(t, err)
 	b, err := a.Alloc(5000, 0)
 	require.NoError(t, err)
@@ -250,11 +250,11 @@ func TestSourceOverlapsStuckFromBelow(t *testing.T) {
 	refuse = true
 	a.Trim()
 	at -= 4096
-	most = len(room) // what was refused is too small to be used again
-	_, err = a.Alloc(5000, 0)
+	most = len(room)
+	_, err = a.Alloc(20_000, 0) // what was refused is too small for that
 	require.ErrorIs(t, err, slab.ErrBadSource)
 	refuse, at = false, 0
-	b, err = a.Alloc(5000, 0)
+	b, err = a.Alloc(20_000, 0)
 	require.NoError(t, err)
 	require.NoError(t, a.Check())
 	a.Free(b)

@@ -146,3 +146,98 @@ func stuckOneByOne(t *testing.T, large bool, retain int) {
 	require.NoError(t, a.Check())
 	require.NoError(t, a.Close())
 }
+
+// TestStuckBlocksServeWhatNeedsLess: a heap that was large, gave everything back in vain and
+// grows again uses all of it, down to the shortest block, before it asks for more.
+func TestStuckBlocksServeWhatNeedsLess(t *testing.T) {
+	asked := 0
+	src := onlyGives(new(blocksrc.GoHeap))
+	src.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) {
+		asked++
+		return src.Acquire(size, align)
+	}
+	a, err := slab.New(slab.Config{
+		Source: src, MetaSource: new(blocksrc.GoHeap), BlockSize: 4 << 10, MaxBlockSize: 64 << 10, LargeSize: 64 << 10,
+	})
+	require.NoError(t, err)
+	a.PauseChecks()
+	var before int
+	for round := range 3 {
+		var live [][]byte
+		for range 2000 {
+			live = append(live, one(t, a, 1100))
+		}
+		if round == 0 {
+			before = asked
+		}
+		require.LessOrEqual(t, asked, before, "round %d", round)
+		freeAll(a, live)
+		a.Trim()
+		require.NoError(t, a.Check())
+	}
+	require.ErrorIs(t, a.Close(), errNever)
+}
+
+// TestStuckBlocksAreShared: a large request gets no more of a block that did not go back than
+// it needs, and others get the rest.
+func TestStuckBlocksAreShared(t *testing.T) {
+	src := onlyGives(new(blocksrc.GoHeap))
+	a, err := slab.New(slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap)})
+	require.NoError(t, err)
+	a.Free(one(t, a, 2<<20))
+	a.Trim()
+	held := a.Stats().Held
+	require.Less(t, cap(one(t, a, 1<<20)), 1<<20+64<<10)
+	for range 150 {
+		one(t, a, 5000)
+	}
+	require.Equal(t, held, a.Stats().Held-a.Stats().Meta)
+	require.NoError(t, a.Check())
+	require.ErrorIs(t, a.Close(), errNever)
+}
+
+// TestShortestStuckBlockServes: a small request leaves the long block to those that need it.
+func TestShortestStuckBlockServes(t *testing.T) {
+	for _, first := range []int{1 << 20, 2000} {
+		src := onlyGives(blocksrc.NewBuffer(make([]byte, 3<<20))) // lowest addresses first
+		a, err := slab.New(slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap)})
+		require.NoError(t, err)
+		freeAll(a, [][]byte{one(t, a, first), one(t, a, 1<<20+2000-first)})
+		a.Trim()
+		held := a.Stats().Held
+		one(t, a, 2000)
+		one(t, a, 1<<20)
+		require.Equal(t, held, a.Stats().Held-a.Stats().Meta)
+		require.NoError(t, a.Check())
+		require.ErrorIs(t, a.Close(), errNever)
+	}
+}
+
+// TestStuckDoesNotUndoReset: that a source takes back what it had refused is no reason to give
+// it what a Reset kept.
+func TestStuckDoesNotUndoReset(t *testing.T) {
+	src := onlyGives(new(blocksrc.GoHeap))
+	takes := false
+	src.release = func(src blocksrc.Source, b []byte) error {
+		if !takes {
+			return errNever
+		}
+		return src.Release(b)
+	}
+	a, err := slab.New(slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap)})
+	require.NoError(t, err)
+	for range 200 {
+		one(t, a, 5000)
+	}
+	a.Free(one(t, a, 1<<20))
+	require.Equal(t, 1, slab.Stuck(a))
+	a.Reset()
+	kept := a.Stats().EmptyBytes
+	require.Greater(t, kept, 1_000_000)
+	takes = true
+	a.Free(one(t, a, 3<<20))
+	require.Zero(t, slab.Stuck(a))
+	require.GreaterOrEqual(t, a.Stats().EmptyBytes, kept-1<<20-64<<10)
+	require.NoError(t, a.Check())
+	require.NoError(t, a.Close())
+}
