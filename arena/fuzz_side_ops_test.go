@@ -37,6 +37,14 @@ func (s *sideOf[T]) alloc() {
 	f, zeroed := s.a.Alloc, s.next%3 != 0
 	if !zeroed {
 		f = s.a.AllocUninitialized
+	} else if s.next%2 != 0 {
+		f = func() (*T, error) {
+			p, h, err := s.a.AllocHandle()
+			if err == nil && s.a.Handle(p) != h {
+				s.fatal("%p has handle %x, not %x", p, s.a.Handle(p).Bits(), h.Bits())
+			}
+			return p, err
+		}
 	}
 	p, err := f()
 	if s.g.refused(err) {

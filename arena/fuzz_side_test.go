@@ -239,10 +239,13 @@ func (s *sideOf[T]) check() {
 	for range s.a.All() {
 		n++
 	}
+	for range s.a.Values() {
+		n++
+	}
 	for run := range s.a.Chunks() {
 		n += len(run)
 	}
-	if n != 2*len(s.live) {
+	if n != 3*len(s.live) {
 		s.fatal("%d visits of %d objects", n, len(s.live))
 	}
 }
@@ -260,5 +263,5 @@ func (s *sideOf[T]) finish() {
 
 var newSides = []func(g *ground) side{
 	newSide[[24]byte], newSide[[600]byte], newSide[uint16], newSide[hollow],
-	newSide[[3000]byte], newSide[byte],
+	newSide[[3000]byte], newSide[byte], newPlain[[24]byte], newPlain[[600]byte], newPlain[uint16],
 }

@@ -147,7 +147,7 @@ func (g *ground) check() {
 	}
 }
 
-// end asserts that with nothing live nothing is held.
+// end asserts that with nothing live every block is one hole, and goes back.
 func (g *ground) end() {
 	g.t.Helper()
 	g.disarm()
@@ -158,6 +158,17 @@ func (g *ground) end() {
 	if live := g.al.Stats().Live; live != 0 {
 		g.t.Fatalf("%d bytes are live", live)
 	}
+	g.src.releases = -1
+	g.al.Trim()
+	for b := range g.al.Blocks() {
+		chunks := 0
+		for c := range b.Chunks() {
+			if chunks++; chunks > 1 || c.Kind != slab.ChunkHole {
+				g.t.Fatalf("a block of %d bytes has a %s of %d at %d after everything was freed", b.Size, c.Kind, c.Size, c.Offset)
+			}
+		}
+	}
+	g.disarm()
 	g.al.Trim()
 	if held := g.al.Stats().Held; held != 0 {
 		g.t.Fatalf("%d bytes are held", held)
