@@ -12,27 +12,27 @@ import (
 )
 
 // Arena keeps objects of type T outside the garbage collector's reach. It is the
-// typed shell of a slab.Pool. The zero value is ready and makes an allocator of
-// its own on first use, with the default configuration; New shares one.
+// typed shell of a slab.Pool. The zero value is ready: on first use it makes an allocator
+// of its own, with the default configuration. New takes one that may be shared.
 //
 // Objects are aligned as the elements of a []T are. On 32-bit systems use atomic.Uint64 and
-// the like for what is accessed atomically: a plain uint64 is aligned only if its offset in T
-// and the size of T are multiples of 8.
+// the like for atomic access: a plain uint64 is aligned only if its offset in T and the size
+// of T are multiples of 8.
 //
-// An Arena must not be copied, and is not goroutine-safe but for Get and Len, see the
-// package comment. One that is dropped without Close keeps its memory: the collector does
+// An Arena must not be copied. It is not goroutine-safe, except for Get and Len; see the
+// package comment. An Arena dropped without Close keeps its memory, for the collector does
 // not see it.
 type Arena[T typed.PointerFree] struct {
 	_    noCopy
 	pool slab.Pool
-	own  *slab.Allocator // made by the arena, and closed by it
+	own  *slab.Allocator // made and closed by the arena, nil if there is none
 	err  error           // why there can be no pool
 }
 
-// New returns an arena on an allocator, which other arenas may share, and with
-// it its budget; nil makes one of its own. An allocator that is given stays open when the
-// arena is closed: its owner closes it, which is enough for all that is on it. The error is
-// a *typed.PointerError if T holds a Go pointer, and what slab.NewPool says otherwise.
+// New returns an arena on a, or on an allocator of its own if a is nil. Other arenas may be on
+// a too, and then share its budget. Closing the arena leaves a open: its owner closes it,
+// which is enough for all that is on it. The error is a *typed.PointerError if T holds a Go
+// pointer, and otherwise that of slab.NewPool.
 func New[T typed.PointerFree](a *slab.Allocator) (*Arena[T], error) {
 	r := &Arena[T]{}
 	if err := r.init(a); err != nil {
@@ -41,7 +41,7 @@ func New[T typed.PointerFree](a *slab.Allocator) (*Arena[T], error) {
 	return r, nil
 }
 
-// init makes the pool. That it failed is remembered only for T, which does not
+// init makes the pool. It remembers only a failure that is due to T, which does not
 // change.
 func (a *Arena[T]) init(on *slab.Allocator) (err error) {
 	t := reflect.TypeFor[T]()
@@ -55,8 +55,9 @@ func (a *Arena[T]) init(on *slab.Allocator) (err error) {
 	return err
 }
 
-// initPool makes p a pool for objects of type t, on an allocator of its own, which has the
-// type's name for who reads a panic, if on is nil. (Not generic, it is in a program once.)
+// initPool makes p a pool for objects of type t. If on is nil it makes an allocator for the
+// pool, named after the type for whoever reads a panic. (It is not generic, so a program
+// contains it once.)
 func initPool(p *slab.Pool, on *slab.Allocator, t reflect.Type) (own *slab.Allocator, err error) {
 	if on == nil {
 		if own, err = slab.New(slab.Config{Name: t.String()}); err != nil {
@@ -90,10 +91,10 @@ func Must[V any](v V, err error) V {
 // bigT is the size from which it pays to ask whether a slot is zero already.
 const bigT = 256
 
-// Alloc returns a pointer to a new T that is zero. The error wraps what the
-// source said, such as blocksrc.ErrExhausted, or is slab.ErrClosed, or says that
-// T holds a Go pointer. Do not wait for ErrExhausted without a blocksrc.Limit: most systems
-// promise more memory than they have.
+// Alloc returns a pointer to a new T, which is zero. The error wraps that of the source, such
+// as blocksrc.ErrExhausted, or is slab.ErrClosed, or is a *typed.PointerError if T holds a Go
+// pointer. Without a blocksrc.Limit do not wait for ErrExhausted: most systems promise more
+// memory than they have.
 func (a *Arena[T]) Alloc() (*T, error) {
 	if unsafe.Sizeof(*new(T)) < bigT {
 		if q := take(&a.pool); q != nil {
@@ -113,9 +114,9 @@ func (a *Arena[T]) allocCold() (*T, error) {
 	return (*T)(p), err
 }
 
-// AllocUninitialized is Alloc without the clearing, which is most of the cost of a
-// large T: the object is what was there before, and as a T that may make no sense.
-// Write every field before it is read.
+// AllocUninitialized is Alloc without the clearing, which is most of the cost of a large T.
+// The object has the bytes that were there before, which may make no sense as a T: write
+// every field before you read it.
 func (a *Arena[T]) AllocUninitialized() (*T, error) {
 	if q := take(&a.pool); q != nil {
 		return (*T)(q), nil
@@ -127,15 +128,15 @@ func (a *Arena[T]) AllocUninitialized() (*T, error) {
 	return (*T)(p), err
 }
 
-// Free ends the life of the object at p: its slot is free, and its handle names
-// nothing. It panics with a *slab.MisuseError if p is not a live object of a, nil included.
+// Free frees the object at p, whose handle then names nothing. It panics with a
+// *slab.MisuseError if p is nil or not a live object of a.
 func (a *Arena[T]) Free(p *T) { a.pool.Free(unsafe.Pointer(p)) }
 
 // Insert stores v as a new object and returns its handle. Errors are those of
 // Alloc.
 func (a *Arena[T]) Insert(v T) (h Handle[T], err error) {
-	// Small enough to be inlined, so that v is written to its slot at once and
-	// not to the stack first.
+	// Small enough to be inlined, so that v is written straight to its slot and not to
+	// the stack first.
 	p, h, err := a.insert()
 	if p != nil {
 		*p = v
@@ -143,8 +144,8 @@ func (a *Arena[T]) Insert(v T) (h Handle[T], err error) {
 	return
 }
 
-// AllocHandle is Alloc that returns the object's handle as well, for objects that
-// are linked to others as soon as they are made.
+// AllocHandle is Alloc that also returns the object's handle, for objects that are linked to
+// others as soon as they are made.
 func (a *Arena[T]) AllocHandle() (*T, Handle[T], error) {
 	names(&a.pool)
 	if q, h := takeNamed(&a.pool); q != nil {
@@ -175,19 +176,19 @@ func (a *Arena[T]) insertCold() (*T, Handle[T], error) {
 	return (*T)(p), Handle[T]{h: h}, err
 }
 
-// Get returns the object that h names, and false if it names none any more. The
-// pointer is good until the object is freed; no other operation moves objects.
+// Get returns the object that h names, or nil and false if h names none any more. The
+// pointer is good until the object is freed: no operation moves objects.
 func (a *Arena[T]) Get(h Handle[T]) (p *T, ok bool) {
 	p = (*T)(get(&a.pool, h.h))
 	return p, p != nil
 }
 
-// Remove frees the object that h names and returns true, or returns false if it
-// names none any more.
+// Remove frees the object that h names and returns true, or returns false if h names none
+// any more.
 func (a *Arena[T]) Remove(h Handle[T]) bool { return a.pool.Remove(h.h) }
 
 // Handle returns the handle of the live object at p. It panics with a
-// *slab.MisuseError if p is not one of a; Owns tells that beforehand.
+// *slab.MisuseError if p is not one of a; Owns tells beforehand.
 func (a *Arena[T]) Handle(p *T) Handle[T] {
 	return Handle[T]{h: a.pool.Handle(unsafe.Pointer(p))}
 }
@@ -195,8 +196,8 @@ func (a *Arena[T]) Handle(p *T) Handle[T] {
 // Owns tells whether p is a live object of a.
 func (a *Arena[T]) Owns(p *T) bool { return a.pool.Owns(unsafe.Pointer(p)) }
 
-// InsertN stores the objects vs and returns their handles, in the same order, appended to
-// hs. It is faster than as many Inserts, and stores all or, with an error, none.
+// InsertN stores the objects vs and appends their handles to hs, in the same order. It
+// stores all of them or, with an error, none. It is faster than as many calls of Insert.
 func (a *Arena[T]) InsertN(vs []T, hs []Handle[T]) ([]Handle[T], error) {
 	err := a.ready()
 	if err == nil {
@@ -214,8 +215,8 @@ func (a *Arena[T]) InsertN(vs []T, hs []Handle[T]) ([]Handle[T], error) {
 		}
 		m, k := g.Slots, 0
 		if m&(m+m&-m) == 0 {
-			// Neighbours, as all slots of a new slab are: to look for each takes longer
-			// than all else.
+			// Neighbours, as all slots of a new slab are. Scanning for each bit would
+			// take longer than everything else.
 			i := bits.TrailingZeros64(m)
 			k = bits.TrailingZeros64(^(m >> i))
 			off, gens, index := uintptr(i)*size, unsafe.Add(g.Gens, i*4), g.Index+uint32(i)
@@ -238,9 +239,9 @@ func (a *Arena[T]) InsertN(vs []T, hs []Handle[T]) ([]Handle[T], error) {
 	return hs, nil
 }
 
-// Reserve makes room for n more objects: until there are so many more, making one cannot
-// fail and asks no source. From then on the arena keeps that room also when objects are
-// freed, until a Trim or Reset of its allocator. On an error it reserves nothing.
+// Reserve makes room for n more objects than are live now: until there are that many, making
+// one cannot fail and does not call the source. The arena keeps the room even when objects
+// are freed, until a Trim or Reset of its allocator. On an error it reserves nothing.
 func (a *Arena[T]) Reserve(n int) error {
 	if err := a.ready(); err != nil {
 		return err
@@ -251,9 +252,9 @@ func (a *Arena[T]) Reserve(n int) error {
 // Len returns the number of live objects.
 func (a *Arena[T]) Len() int { return a.pool.Len() }
 
-// zero clears the object at p. Compilers to go1.26 make an array of zeros on the
-// stack first, and copy it, where an assignment says the same of an array; on 32-bit
-// processors what they make of clear is a call.
+// zero clears the object at p. If T is an array, compilers up to go1.26 turn the assignment
+// into an array of zeros on the stack and a copy of it; on 32-bit processors they turn clear
+// into a call.
 func zero[T any](p *T) {
 	if unsafe.Sizeof(uintptr(0)) == 4 {
 		*p = *new(T)
@@ -262,8 +263,8 @@ func zero[T any](p *T) {
 	}
 }
 
-// stride is the distance of neighbours: the size of T, but for a T of no size,
-// which has addresses of its own all the same.
+// stride is the distance between neighbours: the size of T, or its alignment if it has no
+// size, since such objects have addresses of their own too.
 func stride[T any]() uintptr {
 	var t T
 	if unsafe.Sizeof(t) == 0 {
@@ -272,16 +273,16 @@ func stride[T any]() uintptr {
 	return unsafe.Sizeof(t)
 }
 
-// Reset frees all objects and keeps their slots for new ones. It takes time in
-// proportion to the number of live objects, and a little for each slab.
+// Reset frees all objects and keeps their slots for new ones. It takes time proportional to
+// the number of live objects, and a little for each slab.
 func (a *Arena[T]) Reset() { a.pool.Reset() }
 
 // Stats returns what the arena holds and what it did.
 func (a *Arena[T]) Stats() slab.PoolStats { return a.pool.Stats() }
 
-// Trim is that of the arena's allocator: what it holds and does not need goes back to the
-// source, also of others that are on it. It ends what was reserved, there as well, and
-// returns how many bytes of blocks were released.
+// Trim is Trim of the arena's allocator, and so affects all that is on it: what the allocator
+// holds and does not need goes back to the source, and every reservation ends. It returns
+// the number of bytes of the blocks that were released.
 func (a *Arena[T]) Trim() (released int) {
 	if on := a.pool.Allocator(); on != nil {
 		released = on.Trim()

@@ -18,8 +18,8 @@ import (
 	"github.com/vita-go/deblockator/typed"
 )
 
-// slow tells whether every operation takes longer, under the race detector or
-// with a full check after each.
+// slow tells whether every operation takes longer: under the race detector, or with a full
+// check after each.
 var slow = func() bool {
 	info, _ := debug.ReadBuildInfo()
 	return info != nil && slices.ContainsFunc(info.Settings, func(s debug.BuildSetting) bool {
@@ -35,7 +35,7 @@ func fewer(n, few int) int {
 	return n
 }
 
-// soiled gives blocks that are anything but zero, and does not claim otherwise.
+// soiled returns blocks that are not zero, and does not claim that they are.
 type soiled struct{ blocksrc.GoHeap }
 
 func (s *soiled) Acquire(size, align int) ([]byte, error) {
@@ -58,8 +58,8 @@ var sources = []struct {
 	{"default", blocksrc.Default},
 }
 
-// newAllocator returns an allocator of which the test's end asserts that it
-// leaves nothing behind, and the source that tells. A nil src is plain.
+// newAllocator returns an allocator and the source that counts its blocks. At the test's end
+// it asserts that the allocator leaves nothing behind. A nil src means plain.
 func newAllocator(t testing.TB, src blocksrc.Source) (*slab.Allocator, *blocksrctest.Counting) {
 	t.Helper()
 	if src == nil {
@@ -87,7 +87,7 @@ func newArena[T any](t testing.TB, a *slab.Allocator) *arena.Arena[T] {
 	return r
 }
 
-// misused asserts that f panics with this misuse, and that nothing changes.
+// misused asserts that f panics with this misuse and changes nothing.
 func misused(t testing.TB, a *slab.Allocator, want slab.Misuse, f func()) {
 	t.Helper()
 	var before slab.Stats
@@ -158,7 +158,7 @@ func TestArenaZeroValue(t *testing.T) {
 	assert.ErrorIs(t, err, slab.ErrClosed, "the allocator was the arena's own")
 }
 
-// Each way of first use makes the allocator.
+// Each kind of first use makes the allocator.
 func TestArenaFirstUse(t *testing.T) {
 	for name, use := range map[string]func(a *arena.Arena[[9]uint64]) error{
 		"Alloc":              func(a *arena.Arena[[9]uint64]) error { _, err := a.Alloc(); return err },
@@ -187,8 +187,7 @@ func TestArenaFirstUse(t *testing.T) {
 	assert.NoError(t, a.Close())
 }
 
-// What was there is still there, or the poison of what was freed, and nothing is
-// cleared.
+// AllocUninitialized clears nothing: what was in the slot is still there, or its poison.
 func TestArenaAllocUninitialized(t *testing.T) {
 	var a arena.Arena[[100]uint64]
 	defer func() { assert.NoError(t, a.Close()) }()
@@ -198,7 +197,7 @@ func TestArenaAllocUninitialized(t *testing.T) {
 	}
 	h := a.Handle(old)
 	a.Free(old)
-	left := *old // its memory is the arena's still
+	left := *old // the memory is still the arena's
 	p := arena.Must(a.AllocUninitialized())
 	require.Same(t, old, p)
 	assert.Equal(t, left, *p)
@@ -221,13 +220,13 @@ type (
 		}
 		Next func()
 	}
-	badThree struct{ arena.Handle[badOne] } // this one is fine: a Handle has no pointer
+	badThree struct{ arena.Handle[badOne] } // not bad: a Handle has no pointer
 )
 
 var _ = sprite{}.pixels
 
-// A type with Go pointers is refused with the path of the field, wherever it
-// gets in, and nothing is acquired for it.
+// A type with Go pointers is refused by every entry point. The error has the path of the
+// field, and nothing is acquired for the type.
 func TestPointersAreRefused(t *testing.T) {
 	a, src := newAllocator(t, nil)
 	refused := func(path string, err error) {
@@ -305,8 +304,8 @@ func TestArenaCloseGivesBack(t *testing.T) {
 	assert.NoError(t, src.Leaks())
 }
 
-// What a source refuses to take back is for the allocator to offer again: an arena on it is
-// closed. (Of an allocator that is the arena's own, see TestCloseOfAStubbornDefault.)
+// A block that the source refuses to take back is offered again by the allocator; the arena
+// is closed all the same. (For an arena's own allocator see TestCloseOfAStubbornDefault.)
 func TestArenaCloseAfterRefusal(t *testing.T) {
 	counting := &blocksrctest.Counting{Source: new(blocksrc.GoHeap)}
 	failing := &blocksrctest.Failing{Source: counting, At: 1, On: blocksrctest.Releases}
@@ -365,8 +364,8 @@ func TestArenaLenAndStats(t *testing.T) {
 	consistent(allocs+1, frees)
 }
 
-// Reset keeps the slots: as many objects again need nothing of the source, nor
-// of the allocator.
+// Reset keeps the slots: making as many objects again takes nothing from the source or the
+// allocator.
 func TestArenaResetKeepsSlots(t *testing.T) {
 	for _, n := range []int{1, 100, 5000, 50_000} {
 		a, src := newAllocator(t, nil)
@@ -391,7 +390,7 @@ func TestArenaResetKeepsSlots(t *testing.T) {
 	}
 }
 
-// Counters only ever grow, also when an arena and its objects go.
+// Counters never decrease, not even when an arena goes with its objects.
 func TestCountersOutliveArenas(t *testing.T) {
 	a, _ := newAllocator(t, nil)
 	before := a.Stats()
@@ -421,7 +420,7 @@ func TestTrim(t *testing.T) {
 	assert.Zero(t, a.Trim())
 }
 
-// An arena's own allocator has the name of its type, for who reads a panic.
+// An arena's own allocator is named after its type, for whoever reads a panic.
 func TestMisuseNamesTheType(t *testing.T) {
 	var a arena.Arena[cell]
 	defer func() { require.NoError(t, a.Close()) }()

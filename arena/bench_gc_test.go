@@ -23,9 +23,9 @@ func gcCPU() float64 {
 	return s[0].Value.Float64()
 }
 
-// BenchmarkGC measures one collection with ten million live objects of 64 bytes
-// with links. One op is one cycle. It reports what they add to the Go heap in use
-// as well, and what the arena holds for each byte of its objects.
+// BenchmarkGC measures one collection with ten million live, linked objects of 64 bytes. One
+// op is one cycle. It also reports what the objects add to the Go heap in use, and what the
+// arena holds for each byte of them.
 func BenchmarkGC(b *testing.B) {
 	n := 10_000_000
 	if testing.Short() {

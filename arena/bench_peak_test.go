@@ -12,9 +12,9 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// BenchmarkPeak makes many objects and frees them all, again and again: with what is kept
-// of it from one time to the next (slab.Config.Retain), and with nothing. The time is for an
-// object; the limit is a slice that keeps its memory.
+// BenchmarkPeak makes many objects and frees them all, again and again: once with the memory
+// that the default slab.Config.Retain keeps from one time to the next, once with none kept.
+// The time is for one object. The limit is a slice that keeps its memory.
 func BenchmarkPeak(b *testing.B) {
 	const many = 100_000
 	run := func(name string, f func(b *testing.B)) {

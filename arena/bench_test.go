@@ -16,12 +16,11 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// The benchmarks compare an arena with what a program would do without one, and
-// with the limit: the least code that could do the job by hand, with no check of
-// anything. Names are impl=/live= for benchstat -col /impl. Ratios within one run
-// are what counts.
+// The benchmarks compare an arena with what a program would do without one, and with the
+// limit: the least code that could do the job by hand, without any check. Names have the
+// form impl=/live= for benchstat -col /impl. What counts is the ratios within one run.
 
-// record has 64 bytes, as most examples of the field.
+// record has 64 bytes, as do most examples in this field.
 type record struct {
 	id   uint64
 	next arena.Handle[record]
@@ -32,7 +31,7 @@ func filled(id uint64) record {
 	return record{id: id, data: [6]uint64{id, id, id, id, id, id}}
 }
 
-// linked is record as a program without an arena has it.
+// linked is record as a program without an arena would have it.
 type linked struct {
 	id   uint64
 	next *linked
@@ -46,7 +45,7 @@ func (r *record) fill(id uint64) {
 	}
 }
 
-// random is xorshift64: fast, so that it is not what is measured.
+// random is xorshift64: so fast that it is not what is measured.
 type random uint64
 
 func (r *random) below(n int) int {
@@ -97,8 +96,8 @@ func (f *freeList) free(i uint32) {
 	f.head = i
 }
 
-// BenchmarkPair replaces a random one of the live objects: it looks at the
-// object, frees it, makes another and fills it in.
+// BenchmarkPair replaces a random live object: it reads the object, frees it, makes another
+// and fills that in.
 func BenchmarkPair(b *testing.B) {
 	const live = 10_000
 	run := func(name string, f func(b *testing.B)) {
@@ -230,9 +229,9 @@ func BenchmarkPair(b *testing.B) {
 	})
 }
 
-// BenchmarkGet reads a field of each object by its handle, against an index into
-// a slice; and once more when one object in a thousand has been replaced, so that
-// no slab is left in which all generations are the same.
+// BenchmarkGet reads a field of each object by its handle, compared with an index into a
+// slice. Then it replaces one object in a thousand, so that no slab is left in which all
+// generations are the same, and reads them again.
 func BenchmarkGet(b *testing.B) {
 	const live = 1 << 20
 	var a arena.Arena[record]
@@ -290,7 +289,7 @@ func BenchmarkGet(b *testing.B) {
 
 var sink uint64
 
-// sumAll is apart for its loop to be put in line.
+// sumAll is a function of its own so that its loop is inlined.
 func sumAll(a *arena.Arena[record]) (sum uint64) {
 	for _, p := range a.All() {
 		sum += p.id
@@ -341,7 +340,7 @@ func BenchmarkIterate(b *testing.B) {
 		var a arena.Arena[record]
 		order := fill(&a, percent)
 		live := a.Len()
-		if percent < 100 { // as fast as memory is read with gaps
+		if percent < 100 { // the speed of reading memory with gaps
 			b.Run(fmt.Sprintf("impl=limit/slots=%d/live=%d%%", slots, percent), func(b *testing.B) {
 				for range b.N {
 					sum := uint64(0)
@@ -382,15 +381,15 @@ func BenchmarkIterate(b *testing.B) {
 	}
 }
 
-// body is what the benchmarks of entity systems create: two components of two
-// float64 each.
+// body is what benchmarks of entity component systems create: two components of two float64
+// each.
 type body struct{ x, y, vx, vy float64 }
 
 func bodyAt(x float64) body { return body{x: x, y: -x, vx: 1, vy: 1} }
 
-// BenchmarkSpawn makes 1024 objects, one by one or at once, and frees them
-// outside the clock, which is its own: the benchmark's would be stopped and
-// started with a look at all memory in between.
+// BenchmarkSpawn makes 1024 objects, one by one or at once, and frees them with the clock
+// stopped. It has a clock of its own, because testing.B reads the memory statistics whenever
+// its timer stops or starts.
 func BenchmarkSpawn(b *testing.B) {
 	const n = 1024
 	run := func(impl string, spawn func(b *testing.B), clean func()) {
@@ -453,7 +452,7 @@ func BenchmarkSpawn(b *testing.B) {
 	}, func() {})
 }
 
-// BenchmarkNew makes an arena with a few objects in it, and closes it.
+// BenchmarkNew makes an arena, puts a few objects into it, and closes it.
 func BenchmarkNew(b *testing.B) {
 	run := func(impl string, open func() *arena.Arena[body]) {
 		b.Run(fmt.Sprintf("impl=%s/objects=16", impl), func(b *testing.B) {

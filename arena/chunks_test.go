@@ -14,8 +14,8 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// runsOf asserts that Chunks shows the live objects as the longest runs there
-// are, each in one slab.
+// runsOf asserts that Chunks shows the live objects as the longest possible runs, each in one
+// slab.
 func runsOf(t testing.TB, h *herd) {
 	t.Helper()
 	var all, inRuns []uintptr
@@ -48,7 +48,7 @@ func TestChunks(t *testing.T) {
 		h := newHerd(t, n)
 		runsOf(t, h)
 		for range n / 3 {
-			h.remove(h.any()) // the first is the group: dead, but not in the slab's books
+			h.remove(h.any()) // the first is the group: dead, but still taken in the bitmap
 			if rng.IntN(max(n/30, 1)) == 0 {
 				runsOf(t, h)
 			}
@@ -64,7 +64,7 @@ func TestChunks(t *testing.T) {
 	}
 }
 
-// Every pattern of live and dead about the edges of the bitmap's words.
+// Every pattern of live and dead around the edges of the bitmap's words.
 func TestChunksAtWordEdges(t *testing.T) {
 	a := newArena[uint64](t, nil) // 512 slots in the first slab
 	hs := arena.Must(a.InsertN(make([]uint64, 512), nil))
@@ -92,21 +92,21 @@ func TestChunksAtWordEdges(t *testing.T) {
 				first++
 			}
 			wantRuns := len(want) + 1
-			if first > 0 { // the dead at the start end no run
+			if first > 0 { // dead slots at the start end no run
 				wantRuns--
 			}
 			require.Equal(t, wantRuns, runs, "dead: %v", dead)
 			for _, i := range dead {
 				hs[i] = arena.Must(a.Insert(0))
 			}
-			// Slots are taken lowest first, or the one freed last first; put the
-			// handles where they belong.
+			// Slots are handed out lowest first, or the one freed last first: restore the
+			// order of the handles.
 			slices.SortFunc(hs, func(x, y arena.Handle[uint64]) int { return int(uint32(x.Bits())) - int(uint32(y.Bits())) })
 		}
 	}
 }
 
-// The loop over runs may free what it likes too.
+// The loop over runs, too, may free any object.
 func TestChunksRemoving(t *testing.T) {
 	for _, n := range herdSizes {
 		for _, stride := range []int{1, 2, 7, 1000} {
@@ -153,8 +153,8 @@ func TestChunksRemoving(t *testing.T) {
 	}
 }
 
-// The loop may free all there is, have its memory go, and make others, at the same
-// places: the next slice is of those. No object here ever had a handle.
+// The loop may free all objects, give their memory back and make others at the same places:
+// the next slice is of those. No object here ever had a handle.
 func TestChunksOfWhatCameInstead(t *testing.T) {
 	a, err := slab.New(slab.Config{Source: blocksrc.NewBuffer(make([]byte, 1<<20))})
 	require.NoError(t, err)
@@ -165,7 +165,7 @@ func TestChunksOfWhatCameInstead(t *testing.T) {
 	for range 2000 {
 		live = append(live, arena.Must(cells.Alloc()))
 	}
-	cells.Free(live[70]) // so that the first slice is a short one
+	cells.Free(live[70]) // so that the first slice is short
 	live = slices.Delete(live, 70, 71)
 	first := true
 	for run := range cells.Chunks() {
@@ -184,7 +184,7 @@ func TestChunksOfWhatCameInstead(t *testing.T) {
 	require.NoError(t, a.Close())
 }
 
-// Writing through what the loops show is writing to the objects.
+// Writing through what the loops show writes to the objects.
 func TestIterationShowsTheObjects(t *testing.T) {
 	h := newHerd(t, 100)
 	for _, p := range h.a.All() {

@@ -13,8 +13,8 @@ import (
 	"github.com/vita-go/deblockator/blocksrc/blocksrctest"
 )
 
-// Close says what an allocator of the region's or arena's own says, and a second
-// Close tries again. (Only with this tag can a test choose the default source.)
+// If a region or arena has an allocator of its own, Close returns the allocator's error and a
+// second Close tries again. (Only with this tag can a test choose the default source.)
 func TestCloseOfAStubbornDefault(t *testing.T) {
 	before := blocksrc.Default()
 	defer blocksrc.SetDefault(before)

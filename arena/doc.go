@@ -1,5 +1,5 @@
-// Package arena keeps typed objects in memory that the garbage collector does
-// not scan, in stable places, to be freed and reused one by one.
+// Package arena keeps typed objects in memory that the garbage collector does not scan.
+// Objects do not move, and are freed and reused one by one.
 //
 //	var enemies arena.Arena[Enemy] // the zero value is ready
 //	defer enemies.Close()
@@ -14,34 +14,33 @@
 //
 // # Pointers and handles
 //
-// An [Arena] gives out objects in two ways, over the same slots. Alloc and Free
-// speak of pointers: they are the fastest way to an object, and like a pointer
-// into C memory they are yours to not use after Free. Insert, Get and Remove
-// speak of handles: 8 bytes, comparable, without a pointer in them, so that they
-// may be stored in the objects themselves and in maps. Get says false, never garbage,
-// once the object is gone, even if its slot has a new owner. The two mix: Handle turns a
-// pointer into a handle, Get a handle into a pointer, and either may free the object.
+// An [Arena] gives out objects in two ways, over the same slots. Alloc and Free work with
+// pointers: they are the fastest way to an object but, like a pointer into C memory, must not
+// be used after Free. Insert, Get and Remove work with handles: 8 bytes, comparable, free of
+// pointers, so that they can be stored in the objects themselves and in maps. Once the object
+// is gone Get returns false, never garbage, even if its slot has a new owner. The two mix:
+// Handle turns a pointer into a handle, Get turns a handle into a pointer, and either may free
+// the object.
 //
 // An arena whose objects never get a handle is faster, for it maintains no generations.
-// Insert, AllocHandle, Handle and All make handles; Alloc, Free, Values and Chunks do not.
-// A handle is good in the program that made it: written to a file and read back in another
-// run, it names nothing.
+// Insert, InsertN, AllocHandle, Handle and All make handles; Alloc, Free, Values and Chunks do
+// not. A handle is good only in the run of the program that made it: written to a file and
+// read back in another run, it names nothing.
 //
 // Keep an index into an arena free of pointers as well. The collector scans a
 // map[string]Handle[T], a map[K]*T and a []*T entry by entry, although the objects are
 // elsewhere; it skips a map[uint64]Handle[T] and a []Handle[T]. examples/quickstart has an
 // index whose keys are strings.
 //
-// A [Region] gives out memory for values of any types that are freed together:
-// the scratch memory of a frame or a request.
+// A [Region] gives out memory for values of any types, and frees them together: the scratch
+// memory of a frame or a request.
 //
 // # What may be stored
 //
 // The collector does not look into an arena, so T must hold no Go pointer: no
-// string, slice, map, channel, function, interface or pointer. That is checked
-// once for each arena, and the error names the field; see package typed. What
-// would be a pointer to another object becomes a Handle, a string an array of
-// bytes or a number in a table.
+// string, slice, map, channel, function, interface or pointer. Each arena checks this
+// once, and the error names the field; see package typed. A pointer to another object
+// becomes a Handle; a string becomes an array of bytes or an index into a table.
 //
 // # What a program gets wrong
 //
@@ -70,50 +69,52 @@
 //	  its block went back                    address, the collector ends the program with
 //	                                         "found bad pointer in Go heap"
 //
-// The panics carry a *slab.MisuseError, and nothing has changed when they occur. Keep
-// handles instead of pointers to what may be gone, or set such pointers to nil.
+// Each panic carries a *slab.MisuseError and leaves everything as it was. Keep handles
+// instead of pointers to what may be gone, or set such pointers to nil.
 //
 // # To find a double free
 //
-// The panic names the second Free. If the slot had a new owner in between, it is that
-// owner's, which is the wrong one to look at. So:
+// The panic is in the second Free. If the slot had a new owner in between, that is the new
+// owner's Free, which is the wrong one to look at. So:
 //
 //   - Test with the build tag slabcheck, which checks all records and fills what is freed.
 //   - Free by handle: Remove returns false exactly at the second free, even after reuse.
-//   - "not allocated here" may be a double free too, whose slab has gone back. An arena
-//     keeps its slabs with Reserve.
-//   - Arenas that share an allocator share its Config.Name, which is in the message; one
-//     with an allocator of its own has the name of T there.
+//   - "not allocated here" may also be a double free in a slab that has gone back. Reserve
+//     makes an arena keep its slabs.
+//   - The message contains the allocator's Config.Name, which is the same for all arenas that
+//     share it. If an arena has an allocator of its own, that name is the name of T.
 //
 // # Cost
 //
 // Operations on one object take constant time, apart from calls of the source. The source
-// is called when the arena grows, and when a second block has become empty and goes back:
-// not if Reserve or slab.Config.Retain keeps it, or if it was missed when it had gone before.
-// Where the source refuses, it is asked for smaller blocks, a dozen times at most, and every
-// other way out is tried, which takes ten microseconds and more: a cache that knows how many
-// objects it may have does better to count them than to wait for slab.ErrExhausted.
+// is called when the arena grows, and when a second block becomes empty and goes back. Such a
+// block stays if Reserve or slab.Config.Retain keeps it, or if blocks that went back before
+// turned out to be missed. A source that refuses is asked for smaller blocks, a dozen times at
+// most, and every other way out is tried, which takes ten microseconds and more. A cache that
+// knows how many objects it may have does better to count them than to wait for
+// slab.ErrExhausted.
 //
 // The first object of an arena with an allocator of its own waits for two blocks from the
-// system, and closing gives them back. Where arenas come and go, New with an allocator that
-// stays takes a twentieth of the time, or less, for a few objects.
+// system, and Close gives them back. Where arenas of a few objects come and go, New with an
+// allocator that stays takes a twentieth of the time, or less.
 //
 // An object takes its size, 4 bytes for its generation, a bit, and 0.4 % for finding it by
-// its address; that is outside the Go heap, but for up to 0.8 % more, 4 KiB at least, once
-// an object is looked up by its pointer: by Free, Handle or Owns. Besides, there is what is held for the next: 128 KiB at
-// least, and a tenth to a fifth of what is live while that is a few MiB. Objects of 64
-// bytes, with all of that, take 1.19 times as much if there are a hundred thousand, 1.10 if
-// a million, 1.07 if ten million; of 48 bytes 1.19, 1.10 and 1.09.
+// its address, all outside the Go heap. Once an object is looked up by its pointer, in Free,
+// Handle or Owns, up to 0.8 % more, and 4 KiB at least, is on the Go heap. Memory held for the
+// next objects comes on top: 128 KiB at least, and a tenth to a fifth of what is live while
+// that is a few MiB. With all of that, objects of 64 bytes take 1.19 times their size if there
+// are a hundred thousand, 1.10 if a million, 1.07 if ten million; objects of 48 bytes take
+// 1.19, 1.10 and 1.09.
 //
 // # Goroutines
 //
-// Nothing here is goroutine-safe: an arena or a region, and all of them on one allocator,
-// belong to one goroutine at a time. Goroutines that share a budget have an allocator each,
-// on one blocksrc.Limit, which is goroutine-safe.
+// Nothing here is goroutine-safe: an allocator, with all arenas and regions on it, belongs to
+// one goroutine at a time. Goroutines that share a budget have an allocator each, on one
+// blocksrc.Limit, which is goroutine-safe.
 //
-// Get and Len change nothing: any number of goroutines may call these two at once, provided
-// that nothing else runs on the same allocator, be it of another arena, for what one lacks
-// the others give. So there is one sync.RWMutex for each allocator, not for each arena, and
-// all else needs its write lock, also what looks like reading: All, Values, Chunks, Handle,
-// Owns and Stats.
+// Get and Len change nothing: any number of goroutines may call these two at once while
+// nothing else runs on the same allocator, not even on another arena, since an arena that
+// lacks memory takes it from the others. So use one sync.RWMutex for each allocator, not for
+// each arena. All other operations need its write lock, even those that look like reading:
+// All, Values, Chunks, Handle, Owns and Stats.
 package arena

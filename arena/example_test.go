@@ -16,7 +16,7 @@ type Ship struct {
 	Target arena.Handle[Ship] // not a *Ship: T holds no Go pointers
 }
 
-// A handle may outlive what it names: then Get says so.
+// A handle may outlive the object that it names. Get then returns false.
 func Example() {
 	var ships arena.Arena[Ship]
 	defer ships.Close()
@@ -27,7 +27,7 @@ func Example() {
 	h.Target = prey
 
 	ships.Remove(prey)
-	arena.Must(ships.Insert(Ship{Hull: 50})) // lies where the prey was
+	arena.Must(ships.Insert(Ship{Hull: 50})) // takes the slot of the prey
 
 	_, alive := ships.Get(h.Target)
 	fmt.Println("target alive:", alive)
@@ -37,8 +37,8 @@ func Example() {
 	// ships: 2
 }
 
-// Pointers for those who know when an object dies, handles for all others, over
-// the same objects.
+// Code that knows when an object dies uses a pointer, all other code a handle. Both refer to
+// the same object.
 func ExampleArena() {
 	ships, err := arena.New[Ship](nil)
 	if err != nil {
@@ -99,7 +99,7 @@ func ExampleNew_budget() {
 	fmt.Println("reserve:", shots.Reserve(10_000) == nil)
 
 	tracks.Reset()
-	memory.Trim() // what tracks had is anyone's
+	memory.Trim() // any arena may now have what tracks had
 	fmt.Println("reserve:", shots.Reserve(10_000) == nil)
 	// Output:
 	// full: true
@@ -107,8 +107,8 @@ func ExampleNew_budget() {
 	// reserve: true
 }
 
-// A cache within a budget: a new page takes the place of the one that was used longest
-// ago, once there is no memory for another.
+// A cache within a budget: once there is no memory for another page, a new page replaces the
+// least recently used one.
 func ExampleNew_cache() {
 	type Page struct {
 		Key          uint64
@@ -144,7 +144,7 @@ func ExampleNew_cache() {
 	}
 	made := 0
 	get := func(key uint64) *Page {
-		h := byKey[key] // names nothing if there is none
+		h := byKey[key] // the zero Handle if there is none, which names nothing
 		p, ok := pages.Get(h)
 		if ok {
 			unlink(p)
@@ -158,7 +158,7 @@ func ExampleNew_cache() {
 				pages.Remove(gone)
 			}
 			if err != nil {
-				panic(err) // there is no room for one page
+				panic(err) // there is no room even for one page
 			}
 			p.Key, byKey[key] = key, h
 			made++
@@ -169,7 +169,7 @@ func ExampleNew_cache() {
 
 	for i := range uint64(10_000) {
 		get(i % 1000)
-		get(7) // is always among the newest
+		get(7) // always among the newest, so it is never replaced
 	}
 	fmt.Println("all pages are found:", len(byKey) == pages.Len())
 	fmt.Println("in use:", memory.Stats().Held <= 1<<20 && pages.Len() > 200)
@@ -180,7 +180,7 @@ func ExampleNew_cache() {
 	// made: 9991
 }
 
-// The loop may remove the object at hand, or any other.
+// The loop may remove the current object, or any other.
 func ExampleArena_All() {
 	var ships arena.Arena[Ship]
 	defer ships.Close()
@@ -221,7 +221,7 @@ func ExampleArena_Chunks() {
 	// Output: 30
 }
 
-// What a frame needs is made in a region and freed in one go.
+// A frame makes what it needs in a region, and Reset frees all of it at once.
 func ExampleRegion() {
 	type Nearest struct {
 		Ship     int
@@ -245,7 +245,7 @@ func ExampleRegion() {
 			}
 		}
 		fmt.Println(*nearest)
-		scratch.Reset() // distances and nearest are not to be used any more
+		scratch.Reset() // distances and nearest must not be used any more
 	}
 	// Output:
 	// {0 5}
@@ -253,8 +253,9 @@ func ExampleRegion() {
 	// {2 5}
 }
 
-// A server's records: a budget, room made beforehand, filled by the batch, so that not all
-// of them are on Go's heap at once, and an index without pointers.
+// A server's records, within a budget. Room for them is reserved beforehand. They are inserted
+// in batches, so that they are never all on Go's heap at once, and the index to them holds no
+// pointers.
 func Example_records() {
 	type Record struct {
 		Key   uint64
@@ -269,7 +270,7 @@ func Example_records() {
 		fmt.Println(err)
 		return
 	}
-	byKey := make(map[uint64]arena.Handle[Record], n) // the collector skips it
+	byKey := make(map[uint64]arena.Handle[Record], n) // no pointers: the collector skips it
 	var batch [512]Record
 	var names []arena.Handle[Record]
 	for first := 0; first < n; first += len(batch) {
@@ -291,8 +292,8 @@ func Example_records() {
 	// Output: 4321 true 100000
 }
 
-// A game's particles: room made while a level loads, so that no frame can fail, and objects
-// by pointer, which have no handle and need none.
+// A game's particles. Room for them is reserved while a level loads, so that no frame can
+// fail. They are used by pointer only, and need no handles.
 func Example_particles() {
 	type Particle struct {
 		X, VX float32
@@ -322,8 +323,8 @@ func Example_particles() {
 	// Output: 290
 }
 
-// Readers at once, and one writer: a lock for each allocator, not for each arena, and its
-// write lock for all but Get and Len.
+// Concurrent readers and one writer. There is one lock for each allocator, not for each arena,
+// and everything but Get and Len needs its write lock.
 func ExampleArena_Get() {
 	var (
 		lock  sync.RWMutex
@@ -357,7 +358,7 @@ func ExampleArena_Get() {
 	// 0 false
 }
 
-// A function gives back what it made and leaves its caller's values alone.
+// A function frees what it made and leaves its caller's values alone.
 func ExampleRegion_Rewind() {
 	scratch := arena.Must(arena.NewRegion(nil))
 	defer scratch.Close()
@@ -374,7 +375,7 @@ func ExampleRegion_Rewind() {
 	// Output: 4
 }
 
-// Handles are numbers, for where a Handle cannot be.
+// A handle can be stored as a number where a Handle cannot be.
 func ExampleHandleFromBits() {
 	var ships arena.Arena[Ship]
 	defer ships.Close()

@@ -13,9 +13,9 @@ const LastGeneration = ^uint32(0) - 2
 // Pool returns the pool that a is the shell of.
 func Pool[T any](a *Arena[T]) *slab.Pool { return &a.pool }
 
-// SetGeneration gives the slot that h names, live or not, another generation,
-// and returns the handle with it. It goes through reflection, for what tests of
-// package slab may touch is out of reach here.
+// SetGeneration gives the slot that h names, live or not, another generation, and returns the
+// handle with it. It uses reflection, for what tests of package slab can touch is out of
+// reach here.
 func SetGeneration[T any](a *Arena[T], h Handle[T], gen uint32) Handle[T] {
 	const slotBits = 12
 	index := uint32(h.Bits())
@@ -29,5 +29,5 @@ func SetGeneration[T any](a *Arena[T], h Handle[T], gen uint32) Handle[T] {
 // Chunks returns what r has from its allocator.
 func (r *Region) Chunks() [][]byte { return r.chunks }
 
-// Lows returns how many places r remembers that it was rewound to.
+// Lows returns the number of places that r remembers it was rewound to.
 func (r *Region) Lows() int { return len(r.lows) }

@@ -8,8 +8,8 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// An arena whose objects never get a handle: it keeps no generations, and so much of it works
-// another way than what sideOf sees.
+// An arena whose objects never get a handle. It maintains no generations, so much of it works
+// differently from what sideOf sees.
 
 type plainOf[T any] struct {
 	g    *ground
@@ -131,7 +131,7 @@ func (s *plainOf[T]) do(op byte, other side) {
 	}
 }
 
-// rare does what ends everything, so that there is something to end most times.
+// rare does what ends everything; it is rare so that most times there is something to end.
 func (s *plainOf[T]) rare(k byte, other side) {
 	switch {
 	case k < 100:
@@ -155,7 +155,7 @@ func (s *plainOf[T]) rare(k byte, other side) {
 	}
 }
 
-// walk runs through the objects while the tape says what becomes of them.
+// walk loops over Values while the tape says what becomes of the objects.
 func (s *plainOf[T]) walk() {
 	tape := &s.g.tape
 	seen := map[uintptr]bool{}
@@ -185,7 +185,7 @@ func (s *plainOf[T]) walk() {
 			delete(missed, addressOf(s.live[k].p))
 			s.free(k)
 		case 3:
-			s.make() // perhaps in the way of the loop, perhaps not
+			s.make() // perhaps ahead of the loop, perhaps not
 		}
 	}
 	for at := range missed {

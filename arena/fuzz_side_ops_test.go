@@ -84,7 +84,7 @@ func (s *sideOf[T]) insertN(n int) {
 	}
 }
 
-// reserve asserts that what was reserved is there, whatever the source says.
+// reserve asserts that what was reserved is there, even if the source fails from then on.
 func (s *sideOf[T]) reserve(n, use int) {
 	before := s.a.Stats()
 	if s.g.refused(s.a.Reserve(n)) {
@@ -151,7 +151,7 @@ func (s *sideOf[T]) bad(p *T, kinds ...slab.Misuse) {
 	}
 }
 
-// walk runs through the objects while the tape says what becomes of them.
+// walk loops over All while the tape says what becomes of the objects.
 func (s *sideOf[T]) walk(other side, depth int) {
 	tape := &s.g.tape
 	missed := map[arena.Handle[T]]bool{}

@@ -8,14 +8,13 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// An arena of some type beside what is known about it, for tapes that know nothing
-// of types.
+// An arena of some type together with a model of it, for tapes, which know nothing of types.
 
 // A side is an arena of some type and what is known about it.
 type side interface {
 	do(op byte, other side)
 	check()
-	drop()   // after Allocator.Reset
+	drop()   // notes an Allocator.Reset
 	finish() // frees everything
 	pointer(k int) (unsafe.Pointer, bool)
 }
@@ -101,14 +100,14 @@ func (s *sideOf[T]) pointer(k int) (unsafe.Pointer, bool) {
 	return unsafe.Pointer(s.live[k%len(s.live)].p), true
 }
 
-// unchanged tells whether no object came or went. Empty slabs may go.
+// unchanged tells whether no object came or went since before. Empty slabs may go.
 func (s *sideOf[T]) unchanged(before slab.PoolStats) bool {
 	now := s.a.Stats()
 	now.Free, now.Slabs, now.Bytes = before.Free, before.Slabs, before.Bytes
 	return now == before
 }
 
-// rare does what ends everything, so that there is something to end most times.
+// rare does what ends everything; it is rare so that most times there is something to end.
 func (s *sideOf[T]) rare(k byte, other side) {
 	switch {
 	case k < 100:
@@ -124,8 +123,8 @@ func (s *sideOf[T]) rare(k byte, other side) {
 			s.fatal("%v", err)
 		}
 		s.loseAll(false)
-		// Handles of the arena before are not worth checking one by one: they
-		// stand a chance of one in 2^30 each.
+		// Handles of the arena before are not checked: each names an object of the next
+		// one with a chance of one in 2^30.
 		s.spent, s.dead, s.retired = nil, nil, 0
 		s.open()
 	default:

@@ -12,14 +12,14 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// A tape is a program: every byte says what to do next, or with what.
+// A tape is a program: each byte says what to do next, or with what.
 type tape struct {
 	rest []byte
 }
 
 func (s *tape) over() bool { return len(s.rest) == 0 }
 
-// next returns the next byte, and 0 when the tape is over.
+// next returns the next byte, or 0 when the tape is over.
 func (s *tape) next() byte {
 	if s.over() {
 		return 0
@@ -61,7 +61,7 @@ func addTapes(f *testing.F) {
 	}
 }
 
-// fuzzMemory is what the tapes' buffers lie in. A tape runs alone.
+// fuzzMemory holds the buffers of the tapes. Only one tape runs at a time.
 var fuzzMemory = make([]byte, 2<<20)
 
 // ground is an allocator over a source that can be made to fail.
@@ -97,8 +97,7 @@ func newGround(t testing.TB, b []byte) *ground {
 	return g
 }
 
-// refused tells whether err says that there was no memory; any other error ends
-// the test.
+// refused tells whether err says that there was no memory. Any other error ends the test.
 func (g *ground) refused(err error) bool {
 	g.t.Helper()
 	if err != nil && !errors.Is(err, blocksrc.ErrExhausted) {
@@ -121,7 +120,7 @@ func (g *ground) toggle() {
 	}
 }
 
-// arm makes the source fail, soon, always or no more.
+// arm makes the source fail soon, always or not any more.
 func (g *ground) arm() {
 	k := g.tape.next()
 	g.src.acquires, g.src.releases = int(k&3), int(k>>2&3)
@@ -182,8 +181,7 @@ func (g *ground) end() {
 	}
 }
 
-// refuses returns the misuse that f panics with, after asserting that nothing
-// has changed.
+// refuses returns the misuse that f panics with, or 0, and asserts that nothing has changed.
 func (g *ground) refuses(f func()) (kind slab.Misuse) {
 	before := g.al.Stats()
 	defer func() {
@@ -198,8 +196,7 @@ func (g *ground) refuses(f func()) (kind slab.Misuse) {
 	return 0
 }
 
-// FuzzArena plays a tape on two arenas of one allocator and compares them with
-// what must be so.
+// FuzzArena plays a tape on two arenas of one allocator and compares them with their models.
 func FuzzArena(f *testing.F) {
 	addTapes(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -226,7 +223,7 @@ func FuzzArena(f *testing.F) {
 	})
 }
 
-// FuzzRegion plays a tape on a region, with marks good and bad.
+// FuzzRegion plays a tape on a region, with good and bad marks.
 func FuzzRegion(f *testing.F) {
 	addTapes(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -242,10 +239,10 @@ func FuzzRegion(f *testing.F) {
 		s := &scribe{t: t, r: r}
 		type mark struct {
 			m    arena.Mark
-			n    int  // values that there were
-			size int  // bytes of them
-			low  int  // of those values, how many there have been all along
-			past bool // no rewind went behind it
+			n    int  // the number of values at that time
+			size int  // their bytes
+			low  int  // how many of them have stayed all along
+			past bool // no rewind went below it
 			gone bool // one did, by more than values of no size
 		}
 		var marks []mark

@@ -11,17 +11,16 @@ import (
 // 8 bytes and no pointer, can be compared and used as a map key, and may be part
 // of a T. The zero Handle names nothing.
 type Handle[T any] struct {
-	_ [0]*T // a handle of one type does not convert to one of another
+	_ [0]*T // so that a handle does not convert to one of another type
 	h slab.Handle
 }
 
 // Bits returns h as a number that HandleFromBits turns back.
 func (h Handle[T]) Bits() uint64 { return h.h.Bits() }
 
-// HandleFromBits returns the handle with these bits, the zero Handle if no handle can
-// have them. Bits that are not from a handle of the arena give a handle that names
-// nothing, or by chance a live object: like any handle, it never names memory that is not
-// a live T.
+// HandleFromBits returns the handle with these bits, or the zero Handle if no handle can
+// have them. Bits that are not from a handle of the arena give a handle that names nothing
+// or, by chance, a live object: like any handle, it never names memory that is not a live T.
 func HandleFromBits[T any](bits uint64) Handle[T] {
 	return Handle[T]{h: fromBits(bits)}
 }
@@ -29,13 +28,13 @@ func HandleFromBits[T any](bits uint64) Handle[T] {
 // String returns the bits of h in hexadecimal.
 func (h Handle[T]) String() string { return "0x" + strconv.FormatUint(h.Bits(), 16) }
 
-// MarshalText returns what String does, so that a handle in a message or as the key of
-// a JSON object is one again in the program that made it.
+// MarshalText returns the text of String, so that the program that made a handle can read it
+// back from a message or from the key of a JSON object.
 func (h Handle[T]) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
 
-// UnmarshalText sets h to the handle with these bits, as HandleFromBits makes it. The
-// text is a number in any base that Go's literals have. The error wraps that of
-// strconv.ParseUint; h is as before then.
+// UnmarshalText sets h to the handle with these bits, as HandleFromBits does. The text is a
+// number in any base that Go's literals have. The error wraps that of strconv.ParseUint and
+// leaves h unchanged.
 func (h *Handle[T]) UnmarshalText(text []byte) error {
 	bits, err := strconv.ParseUint(string(text), 0, 64)
 	if err != nil {

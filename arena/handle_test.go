@@ -26,7 +26,7 @@ func TestHandle(t *testing.T) {
 	assert.False(t, ok)
 	assert.False(t, a.Remove(zero))
 
-	byHandle := map[arena.Handle[enemy]]int32{} // it is a key
+	byHandle := map[arena.Handle[enemy]]int32{} // a handle is a map key
 	for i := range int32(1000) {
 		h := arena.Must(a.Insert(enemy{HP: i}))
 		require.False(t, h.IsZero())
@@ -90,7 +90,7 @@ func TestPointersAndHandles(t *testing.T) {
 func TestStaleHandles(t *testing.T) {
 	a := newArena[enemy](t, nil)
 	other := arena.Must(a.Alloc())
-	for range 62 { // all but one of the slots that are taken at once
+	for range 62 { // with other, all but one of the 64 slots of a group
 		arena.Must(a.Alloc())
 	}
 	var stale []arena.Handle[enemy]
@@ -109,7 +109,7 @@ func TestStaleHandles(t *testing.T) {
 			require.True(t, a.Remove(h))
 		case 1:
 			a.Free(p)
-		default: // not by way of the slot freed last
+		default: // another free in between, by way of the bitmap
 			a.Free(p)
 			a.Free(other)
 			p, other = arena.Must(a.Alloc()), arena.Must(a.Alloc())
@@ -131,8 +131,8 @@ func TestStaleHandles(t *testing.T) {
 	assert.True(t, ok)
 }
 
-// Handles from before name nothing, whatever became of the slabs, and keep
-// naming nothing when new slabs lie where the old ones were.
+// Handles of objects that are gone name nothing, whatever became of the slabs, not even when
+// new slabs lie where the old ones were.
 func TestStaleHandlesAfterTheSlab(t *testing.T) {
 	for name, end := range map[string]func(a *arena.Arena[page]){
 		"Remove": func(a *arena.Arena[page]) {
@@ -181,7 +181,7 @@ func TestStaleHandlesAfterTheSlab(t *testing.T) {
 	}
 }
 
-// Bits that nobody gave out are never worse than a live object.
+// Bits that are not from a handle name nothing or a live object, never anything else.
 func TestForgedHandles(t *testing.T) {
 	a := newArena[[500]byte](t, nil)
 	hs := arena.Must(a.InsertN(make([][500]byte, 300), nil))
@@ -219,14 +219,13 @@ func TestForgedHandles(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range fewer(200_000, 5000) {
 		try(rng.Uint64())
-		try(rng.Uint64() & 0xFFFF_FFFF_0000_1FFF) // places that there are
+		try(rng.Uint64() & 0xFFFF_FFFF_0000_1FFF) // places that exist
 	}
 	assert.Equal(t, len(live), a.Len())
 }
 
-// Arenas start at different generations: in pairs with the same history, no
-// handle of one is good for the other. One of 10^4 pairs would agree by chance
-// every 10^5 runs.
+// Arenas start at different generations: of two arenas with the same history, no handle of
+// one is good for the other. One of 10^4 pairs agrees by chance once in 10^5 runs.
 func TestHandlesOfAnotherArena(t *testing.T) {
 	al, _ := newAllocator(t, nil)
 	for range fewer(10_000, 300) {
@@ -244,8 +243,8 @@ func TestHandlesOfAnotherArena(t *testing.T) {
 	}
 }
 
-// Where arenas start is spread evenly, in high bits and in low ones, and leaves
-// each slot at least 2^30 lives.
+// The first generations of arenas are spread evenly, in the high bits and in the low ones,
+// and leave each slot at least 2^30 lives.
 func TestStartGenerations(t *testing.T) {
 	al, _ := newAllocator(t, nil)
 	n := fewer(8192, 512)
@@ -261,7 +260,7 @@ func TestStartGenerations(t *testing.T) {
 		require.NoError(t, a.Close())
 	}
 	for _, c := range counts {
-		// 15 degrees of freedom: above 65 with a chance of 4 in 10^8.
+		// 15 degrees of freedom: it exceeds 65 with a chance of 4 in 10^8.
 		chi, want := 0.0, float64(n)/16
 		for _, got := range c {
 			chi += (float64(got) - want) * (float64(got) - want) / want
@@ -270,8 +269,8 @@ func TestStartGenerations(t *testing.T) {
 	}
 }
 
-// At the end of its generations a slot is retired: never used again, not
-// visited, and counted.
+// At the end of its generations a slot is retired: it is never used again, not visited, and
+// counted.
 func TestSlotsRetire(t *testing.T) {
 	for name, free := range map[string]func(a *arena.Arena[enemy], h arena.Handle[enemy]){
 		"Remove": func(a *arena.Arena[enemy], h arena.Handle[enemy]) { a.Remove(h) },
@@ -333,7 +332,8 @@ func TestSlotsRetire(t *testing.T) {
 	}
 }
 
-// AllocHandle gives both names of one object, zero even where one was before.
+// AllocHandle returns the pointer and the handle of one object, which is zero even where
+// another was before.
 func TestAllocHandle(t *testing.T) {
 	var a arena.Arena[enemy]
 	for range 3 {
@@ -352,7 +352,7 @@ func TestAllocHandle(t *testing.T) {
 	require.ErrorIs(t, err, slab.ErrClosed)
 }
 
-// AllocHandle's object is zero even if the source's memory is not, from the first.
+// AllocHandle's object is zero even if the source's memory is not, from the first object on.
 func TestAllocHandleIsZero(t *testing.T) {
 	a, _ := newAllocator(t, new(soiled))
 	small, large := newArena[enemy](t, a), newArena[page](t, a)
@@ -366,8 +366,8 @@ func TestAllocHandleIsZero(t *testing.T) {
 	}
 }
 
-// Objects that were made by pointer get a handle when one is asked for, or a loop over
-// All shows it: the same each time, and gone with the object.
+// An object that was made by pointer gets a handle from Handle or from a loop over All: the
+// same one each time, until the object is gone.
 func TestHandlesOfPointers(t *testing.T) {
 	for name, first := range map[string]func(a *arena.Arena[enemy], p *enemy) arena.Handle[enemy]{
 		"Handle": func(a *arena.Arena[enemy], p *enemy) arena.Handle[enemy] { return a.Handle(p) },
@@ -419,7 +419,7 @@ func TestHandlesOfPointers(t *testing.T) {
 			require.NoError(t, a.Allocator().Check())
 		})
 	}
-	t.Run("AllocHandle", func(t *testing.T) { // the first handle of all
+	t.Run("AllocHandle", func(t *testing.T) { // the arena's first handle
 		a := newArena[enemy](t, nil)
 		p, h, err := a.AllocHandle()
 		require.NoError(t, err)

@@ -1,6 +1,6 @@
 //go:build !tinygo
 
-// TinyGo's reflect makes no maps, which encoding/json does.
+// encoding/json makes maps by reflection, which TinyGo cannot.
 
 package arena_test
 
@@ -16,7 +16,7 @@ import (
 	"github.com/vita-go/deblockator/arena"
 )
 
-// A handle in JSON is one again, as a value, as a key and when it is zero.
+// A handle survives JSON, as a value, as a key and when it is zero.
 func TestHandleText(t *testing.T) {
 	type message struct {
 		Boss, None arena.Handle[enemy]

@@ -8,9 +8,9 @@ import (
 	"github.com/vita-go/deblockator/arena"
 )
 
-// What iteration is tested with: an arena beside a map of what is live in it.
+// The model for tests of iteration: an arena beside a map of what is live in it.
 
-// cell is of a size that gives slabs of few slots and of many.
+// cell has a size that gives slabs of few slots and of many.
 type cell struct {
 	ID  int
 	pad [120]byte
@@ -47,7 +47,7 @@ func (h *herd) remove(c arena.Handle[cell]) {
 	delete(h.live, c)
 }
 
-// any returns some handle; which one is up to chance.
+// any returns a random handle.
 func (h *herd) any() arena.Handle[cell] {
 	for c := range h.live {
 		return c
@@ -55,8 +55,8 @@ func (h *herd) any() arena.Handle[cell] {
 	return arena.Handle[cell]{}
 }
 
-// walk calls body for each object, and asserts that all that it visits is live,
-// where it was, in order and not twice, and that it visits what lives all along.
+// walk calls body for each object. It asserts that each object visited is live, where it was,
+// in order and not visited before, and that every object that lives all along is visited.
 func (h *herd) walk(body func(n int, c arena.Handle[cell]) bool) {
 	h.t.Helper()
 	missed := map[arena.Handle[cell]]bool{}

@@ -1,7 +1,7 @@
 //go:build !tinygo
 
-// Values of 5 kB and more. TinyGo compiles each byte of an array that is copied on
-// its own: that takes it minutes, or ends it.
+// Values of 5 kB and more. TinyGo compiles the copy of an array byte by byte, which takes it
+// minutes or ends it.
 
 package arena_test
 
@@ -18,7 +18,7 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// Also the slab of the object freed last, when that was its last object.
+// Reset also keeps the slab of the object freed last, even if that was its last object.
 func TestArenaResetKeepsTheLastSlab(t *testing.T) {
 	type big [20_000]byte // two to a slab
 	a := newArena[big](t, nil)
@@ -35,8 +35,8 @@ func TestArenaResetKeepsTheLastSlab(t *testing.T) {
 	assert.Equal(t, before, a.Stats())
 }
 
-// InsertN must not give up slots that it counted on: here an empty slab is kept
-// back, and the slab of the slot freed last is about to become empty too.
+// InsertN must not give up slots that it counted on: here one empty slab is kept, and the slab
+// of the slot freed last is about to become empty too.
 func TestInsertNKeepsItsReserve(t *testing.T) {
 	type big [20_000]byte // two to a slab
 	src := &flaky{Source: new(blocksrc.GoHeap)}
@@ -62,8 +62,8 @@ func TestInsertNKeepsItsReserve(t *testing.T) {
 	require.NoError(t, al.Close())
 }
 
-// What is reserved is not given away because others need memory: the next
-// objects come without an error.
+// What is reserved is not given away when others need memory: the next objects are made
+// without an error.
 func TestReserveSurvivesOthers(t *testing.T) {
 	type big [20_000]byte // two to a slab
 	al, _ := newAllocator(t, blocksrc.Limit(new(blocksrc.GoHeap), 512<<10))
@@ -119,7 +119,7 @@ func yields[T any](t *testing.T) {
 	assert.NoError(t, err, "after %d of %T", len(hs), zero)
 }
 
-// Arenas on one allocator share its budget: what one frees another may have.
+// Arenas on one allocator share its budget: what one frees, another may have.
 func TestArenasShareABudget(t *testing.T) {
 	const budget = 512 << 10
 	a, src := newAllocator(t, blocksrc.Limit(new(blocksrc.GoHeap), budget))
@@ -204,7 +204,7 @@ func TestArenaUnderFailure(t *testing.T) {
 		require.LessOrEqual(t, refused, 1)
 		require.NoError(t, al.Check())
 		require.NoError(t, a.Close())
-		if al.Close() != nil { // the failure was for it
+		if al.Close() != nil { // it is the call that failed
 			require.NoError(t, al.Close())
 		}
 		if failing.Failed() == 0 {
@@ -213,8 +213,7 @@ func TestArenaUnderFailure(t *testing.T) {
 	}
 }
 
-// When all slots of a slab are retired, its memory goes back, and its handles
-// stay stale.
+// When all slots of a slab are retired, its memory goes back and its handles stay stale.
 func TestSlabsRetire(t *testing.T) {
 	a := newArena[[20_000]byte](t, nil)
 	require.NoError(t, a.Reserve(1))

@@ -6,11 +6,11 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// The methods of an Arena are compiled in the package that uses them. Compilers to
-// go1.26 at least inline a function there only if that package imports the
-// function's own: a program that imports arena and not slab would call what others
-// have in line. What is in package arena, and not generic, is inlined in either;
-// it brings what it calls along.
+// The methods of an Arena are generic and so compiled in the package that uses them. There,
+// compilers up to go1.26 at least inline a function only if that package imports the
+// function's package: a program that imports arena but not slab would call functions that are
+// inlined in other programs. A function of package arena that is not generic is inlined in
+// both, together with what it calls.
 
 func take(p *slab.Pool) unsafe.Pointer { return p.Take() }
 

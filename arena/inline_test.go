@@ -1,7 +1,7 @@
 //go:build !tinygo && !go1.27
 
-// TinyGo starts no programs, and later compilers of Go may have another budget: see
-// what they do, and move the tag.
+// TinyGo cannot start programs, and later Go compilers may have another inlining budget: see
+// what they do, then move the tag.
 
 package arena_test
 
@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestHotPathsAreInline: what inline.go brings into its callers is small enough for the
-// compiler, on 64 bits and on 32. One step more in it would be a call for each object.
+// TestHotPathsAreInline asserts that the functions of inline.go are small enough for the
+// compiler to inline, on 64 bits and on 32. One step more would be a call for each object.
 func TestHotPathsAreInline(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles")

@@ -28,7 +28,7 @@ func TestInsertN(t *testing.T) {
 			vs[i] = next
 			next++
 		}
-		// Holes of all lengths, so that runs are short and long.
+		// Gaps of all lengths, so that runs are short and long.
 		for i := 1; i < len(hs); i += 1 + i%7 {
 			require.Equal(t, !hs[i].IsZero(), a.Remove(hs[i]))
 			hs[i] = arena.Handle[uint32]{}
@@ -55,8 +55,8 @@ func TestInsertN(t *testing.T) {
 	assert.Equal(t, live, a.Len())
 }
 
-// Objects that were stored together go as others do: with the last of them their
-// slabs, but for one.
+// Objects that were stored together go like others: when the last of them is freed their
+// slabs go, except one.
 func TestInsertNKeepsNothing(t *testing.T) {
 	slabs := func(insert func(a *arena.Arena[enemy], n int)) int {
 		a := newArena[enemy](t, nil)
@@ -77,8 +77,8 @@ func TestInsertNKeepsNothing(t *testing.T) {
 	assert.LessOrEqual(t, all, 2)
 }
 
-// Whichever call of the source fails, InsertN stores all or none, and changes
-// nothing that was there.
+// Whichever call of the source fails, InsertN stores all or none and changes nothing that was
+// there.
 func TestInsertNUnderFailure(t *testing.T) {
 	for _, persist := range []bool{false, true} {
 		for k := 1; ; k++ {

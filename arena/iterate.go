@@ -6,21 +6,21 @@ import (
 	"unsafe"
 )
 
-// Three loops over what is live, all by way of a slab.Scan, which goes through the bitmaps
-// 64 slots at a time. They are written out, and not one upon the other: in line in the
-// caller, each is a few instructions for an object, and a function in between would be a call.
+// Three loops over the live objects, each on a slab.Scan, which goes through the bitmaps 64
+// slots at a time. Each is written out and not built on another: inlined in the caller it
+// takes a few instructions for an object, and a function in between would be a call.
 
-// All visits the live objects in slot order, which in a slab is the order in memory, and
-// makes the handles of those that have none yet: Values does not. The loop may free the
-// object at hand or any other, and may make new ones: what is freed before its turn is not
-// visited, what is new may or may not be. It may also call Reset, Trim and Close; after Reset
-// or Close there is nothing left to visit. Like everything but Get and Len it is for one
-// goroutine at a time.
+// All visits the live objects in slot order, which within a slab is the order in memory. It
+// makes handles for objects that have none yet; Values does not. The loop may free the current
+// object or any other, and may make new ones: an object freed before its turn is not visited,
+// a new one may or may not be. The loop may also call Reset, Trim and Close; after Reset or
+// Close nothing is left to visit. Like everything but Get and Len, All is for one goroutine at
+// a time.
 func (a *Arena[T]) All() iter.Seq2[Handle[T], *T] {
 	return func(yield func(Handle[T], *T) bool) {
 		size := stride[T]()
 		names(&a.pool)
-		s := a.pool.Scan() // not in the loop's head, which would copy it each time
+		s := a.pool.Scan() // not in the loop header, which would copy it each time
 		for s.Next() {
 			base := s.Base
 			for m := s.Live; m != 0; {
@@ -38,8 +38,8 @@ func (a *Arena[T]) All() iter.Seq2[Handle[T], *T] {
 	}
 }
 
-// Values visits what All visits, in the same order, and makes no handles: for an arena whose
-// objects are used by pointer only.
+// Values visits what All visits, in the same order, but makes no handles. It is for arenas
+// whose objects are used by pointer only.
 func (a *Arena[T]) Values() iter.Seq[*T] {
 	return func(yield func(*T) bool) {
 		size := stride[T]()
@@ -60,19 +60,19 @@ func (a *Arena[T]) Values() iter.Seq[*T] {
 	}
 }
 
-// Chunks visits the live objects as slices of neighbours, in slot order: the fastest way
-// to visit all; where few slots are live, All and Values are faster. A slice is cut off by
-// a slot that is not live and by the end of a slab. It was made before the loop sees it:
-// objects that the loop makes are not in it, and objects that the loop frees still are, but
-// must not be touched, for the memory may be gone. The loop may do what one over All may. Objects of no size have addresses
-// of their own, which the elements of such a slice have not.
+// Chunks visits the live objects as slices of neighbours, in slot order. It is the fastest way
+// to visit all; where few slots are live, All and Values are faster. A slice ends at a slot
+// that is not live and at the end of a slab. It is fixed before the loop sees it: objects that
+// the loop makes are not in it. Objects that the loop frees still are, but must not be touched,
+// for the memory may be gone. The loop may do what a loop over All may. Objects of no size have
+// addresses of their own; the elements of a slice of them do not.
 func (a *Arena[T]) Chunks() iter.Seq[[]T] {
 	return func(yield func([]T) bool) {
 		size := stride[T]()
 		s := a.pool.Scan()
 		for s.Next() {
 			for m := s.Live; m != 0; {
-				carry := m + m&-m // the first bit behind the first run
+				carry := m + m&-m // its lowest bit is the first one past the first run
 				i := bits.TrailingZeros64(m)
 				n := bits.TrailingZeros64(carry) - i
 				first := unsafe.Add(s.Base, uintptr(i)*size)
@@ -91,9 +91,9 @@ func (a *Arena[T]) Chunks() iter.Seq[[]T] {
 	}
 }
 
-// unchecked is unsafe.Slice for a number that need not be checked. The three branches
-// of the check cost more than all else where few slots are live: with one in ten of a
-// million, Chunks took two and a half times as long.
+// unchecked is unsafe.Slice without the check of n. The three branches of the check cost more
+// than everything else where few slots are live: with one in ten of a million, Chunks took
+// two and a half times as long.
 func unchecked[T any](p unsafe.Pointer, n int) []T {
 	s := struct {
 		at       unsafe.Pointer

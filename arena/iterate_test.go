@@ -36,7 +36,7 @@ func testAll(t *testing.T, values bool) {
 	}
 }
 
-// Values makes no handles: a slot that was freed without one is as good as new.
+// Values and Chunks make no handles: a slot that was freed without one is as good as new.
 func TestValuesMakesNoHandles(t *testing.T) {
 	for name, loop := range map[string]func(a *arena.Arena[cell]){
 		"All": func(a *arena.Arena[cell]) {
@@ -63,7 +63,7 @@ func TestValuesMakesNoHandles(t *testing.T) {
 	}
 }
 
-// Objects lie in memory in the order of the visit, slab by slab.
+// All visits the objects in the order in which they lie in memory, slab by slab.
 func TestAllIsInMemoryOrder(t *testing.T) {
 	h := newHerd(t, 3000)
 	for range 1000 {
@@ -220,8 +220,8 @@ func testRemoving(t *testing.T, values bool) {
 	}
 }
 
-// TestAllInsertingAfterAPeak: slabs that come to lie where others had been are not gone over
-// by a loop that makes them.
+// TestAllInsertingAfterAPeak asserts that a loop does not visit slabs that it makes itself at
+// the places of earlier ones.
 func TestAllInsertingAfterAPeak(t *testing.T) {
 	a := newArena[[64]byte](t, nil)
 	for range 100 {
@@ -242,8 +242,8 @@ func TestAllInsertingAfterAPeak(t *testing.T) {
 	require.GreaterOrEqual(t, visits, 100)
 }
 
-// New objects may be visited or not, but a loop that makes one for each visit
-// ends all the same: a loop over particles that spawn particles must.
+// New objects may be visited or not, but a loop that makes one for each visit ends all the
+// same, as a loop over particles that spawn particles must.
 func TestAllInserting(t *testing.T) {
 	for _, n := range []int{0, 1, 31, 32, 33, 64, 65, 200} {
 		for _, more := range []int{1, 3} {
@@ -293,7 +293,7 @@ func TestAllBreak(t *testing.T) {
 	h.walk(func(int, arena.Handle[cell]) bool { return true })
 }
 
-// One sequence serves any number of loops, each over what is live then.
+// One sequence serves any number of loops, each over what is live when it runs.
 func TestAllAgain(t *testing.T) {
 	h := newHerd(t, 0)
 	all, chunks := h.a.All(), h.a.Chunks()
@@ -326,7 +326,7 @@ func TestAllNested(t *testing.T) {
 	}
 	assert.Equal(t, 2*n*n, pairs)
 
-	// The inner loop removes what the outer one is about to visit, slabs included.
+	// The inner loop removes what the outer one is about to visit, including whole slabs.
 	h = newHerd(t, 300)
 	visits := 0
 	h.walk(func(n int, c arena.Handle[cell]) bool {
@@ -386,8 +386,8 @@ func TestAllRandom(t *testing.T) {
 	}
 }
 
-// A loop that only makes objects, and frees none, may have what it makes handed out of
-// words that the scan has yet to come to.
+// A loop that makes objects and frees none may get slots of bitmap words that the scan has
+// yet to reach.
 func TestMakingOnlyWhileIterating(t *testing.T) {
 	for _, loop := range []func(a *arena.Arena[uint64], visit func(p *uint64)){
 		func(a *arena.Arena[uint64], visit func(p *uint64)) {

@@ -12,7 +12,7 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// The mistakes that package documentation lists, and what it says of each.
+// Each mistake that the package documentation lists has the consequence that it says.
 func TestArenaMisuse(t *testing.T) {
 	setup := func(t *testing.T) (*arena.Arena[enemy], *enemy) {
 		a := newArena[enemy](t, nil)
@@ -20,7 +20,7 @@ func TestArenaMisuse(t *testing.T) {
 		arena.Must(a.Alloc())
 		return a, p
 	}
-	// frees are the calls that take a pointer and must see that it is bad.
+	// each makes the calls that take a pointer, which must see that p is bad.
 	each := func(t *testing.T, a *arena.Arena[enemy], want slab.Misuse, p *enemy) {
 		t.Helper()
 		misused(t, a.Allocator(), want, func() { a.Free(p) })
@@ -64,7 +64,7 @@ func TestArenaMisuse(t *testing.T) {
 		each(t, a, slab.Foreign, p)
 	})
 	t.Run("after reuse", func(t *testing.T) {
-		// As documented: the free goes to the new owner, whose own is the bad one.
+		// As documented: the Free frees the new owner's object, and the owner's own panics.
 		a, p := setup(t)
 		h := a.Handle(p)
 		a.Free(p)
@@ -127,7 +127,7 @@ func TestArenaMisuse(t *testing.T) {
 	t.Run("stack", func(t *testing.T) {
 		a, _ := setup(t)
 		var e enemy
-		at := uintptr(unsafe.Pointer(&e)) // hidden from the compiler, so that it stays on the stack
+		at := uintptr(unsafe.Pointer(&e)) // hides e from the compiler, so that it stays on the stack
 		each(t, a, slab.Foreign, *(**enemy)(unsafe.Pointer(&at)))
 	})
 	t.Run("nil", func(t *testing.T) {
@@ -189,7 +189,7 @@ func TestArenaAfterClose(t *testing.T) {
 			h := arena.Must(a.Insert(enemy{HP: 1}))
 			p := arena.Must(a.Alloc())
 			g := a.Handle(p)
-			a.Free(p) // what it leaves at hand must go too
+			a.Free(p) // the slot that it leaves at hand must go too
 			require.NoError(t, end(a))
 			for range 2 {
 				_, err := a.Alloc()

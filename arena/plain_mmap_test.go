@@ -1,11 +1,11 @@
 //go:build goexperiment.cgocheck2 && linux && !vita
 
-// What the experiment looks at is pointers that are stored outside the Go heap, so
-// with it blocks are mapped.
+// The experiment looks at pointers that are stored outside the Go heap, so blocks are mapped
+// under it.
 
 package arena_test
 
 import "github.com/vita-go/deblockator/blocksrc"
 
-// plain is where blocks come from in tests that do not care.
+// plain returns the source of blocks for tests that do not care which it is.
 func plain() blocksrc.Source { return blocksrc.Mmap{} }

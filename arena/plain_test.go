@@ -4,5 +4,5 @@ package arena_test
 
 import "github.com/vita-go/deblockator/blocksrc"
 
-// plain is where blocks come from in tests that do not care.
+// plain returns the source of blocks for tests that do not care which it is.
 func plain() blocksrc.Source { return new(blocksrc.GoHeap) }

@@ -2,5 +2,5 @@
 
 package arena
 
-// poisons says that what a region frees is filled, as package slab fills what it frees.
+// poisons says that a region fills what it frees, as package slab does.
 const poisons = true

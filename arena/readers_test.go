@@ -1,6 +1,6 @@
 //go:build !tinygo
 
-// (TinyGo's threads and locks are not what is tested.)
+// TinyGo's threads and locks are not what is tested.
 
 package arena_test
 
@@ -15,8 +15,8 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// Get and Len are for any number of goroutines, while none does anything else. The
-// race detector sees what Get reads: blocks from Go.
+// Any number of goroutines may call Get and Len while none does anything else. The blocks are
+// from the Go heap, so the race detector sees what Get reads.
 func TestReaders(t *testing.T) {
 	on, err := slab.New(slab.Config{Source: new(blocksrc.GoHeap)})
 	require.NoError(t, err)

@@ -11,55 +11,55 @@ import (
 	"github.com/vita-go/deblockator/typed"
 )
 
-// Region hands out memory for values of any pointer-free types, one behind the
-// other, and frees them together: all of them by Reset, or those since a Mark by
-// Rewind. It is for values that die at the same time: the scratch memory of a
-// frame, the tokens of a line. Making a value costs an addition and its clearing, and one of
-// another type than the last a look at whether it has pointers. No pointer to a value may be
-// used after a Reset or Rewind that freed it; the build tag slabcheck makes it stand out. What a region holds and has
-// nothing in is live to others on the allocator, and to its Trim, until the region's Trim.
-// Values in a region have no handles: what is to refer to another of them does so by
-// its index in a slice.
+// Region hands out memory for values of any pointer-free types, one behind the other, and
+// frees them together: Reset frees all of them, Rewind those made since a Mark. It is for
+// values that die at the same time: the scratch memory of a frame, the tokens of a line.
+// Making a value costs an addition and the clearing, and for a type other than the last one a
+// look-up of whether the type holds pointers. No pointer to a value may be used after the
+// Reset or Rewind that freed the value; the build tag slabcheck makes such a use stand out.
+// Values in a region have no handles: one refers to another by its index in a slice.
 //
-// A Region is made by NewRegion, must not be copied, and is not goroutine-safe. One
-// that is dropped without Close keeps its memory: the collector does not see it.
+// Memory that a region holds but has nothing in is live to the allocator: neither others on
+// it nor its Trim can have that memory, until the region's Trim.
+//
+// A Region is made by NewRegion, must not be copied, and is not goroutine-safe. A Region
+// dropped without Close keeps its memory, for the collector does not see it.
 type Region struct {
 	_ noCopy
 	a *slab.Allocator
 
-	own    bool     // made by NewRegion, and closed by the region
+	own    bool     // NewRegion made a, and Close closes it
 	chunks [][]byte // from the allocator, in the order of their use; see usable
 	at     int      // the chunk in use
-	used   int      // bytes of it
-	clean  int      // bytes of it from here on are zero
+	used   int      // bytes in use in it
+	clean  int      // offset from which it is zero
 	held   int      // bytes of all chunks
 	closed bool
 
-	cancel func() // while there are chunks: the allocator's Reset is to forget them
+	cancel func() // set with the first chunk: cancels forget at the allocator's Reset
 
 	rewinds uint64 // counts Rewind and Reset
-	lows    []low  // what they came down to, see Rewind
+	lows    []low  // where they went down to, see Rewind
 
 	last  reflect.Type // the type that was checked last
 	known map[reflect.Type]error
 }
 
-// regionMin is the size of a region's first chunk. Each further one is as large
-// as all before it together, up to regionMax, or as large as it must be; or smaller,
-// if there is no more.
+// regionMin is the size of a region's first chunk. Each further chunk is as large as all
+// before it together, up to regionMax. A chunk is larger if a value needs it, and smaller if
+// the allocator has no more.
 const (
 	regionMin = 4 << 10
 	regionMax = 1 << 20
 )
 
-// usable is a chunk without its last byte. So nothing that a program has of a
-// region is an allocation, and to give it to the allocator's Free is a mistake that
-// is seen.
+// usable returns a chunk without its last byte. So no slice that a program has from a region
+// is a whole allocation, and the allocator's Free detects it as misuse.
 func usable(c []byte) []byte { return c[:cap(c)-1] }
 
-// NewRegion returns a region on an allocator; nil makes one of its own. It
-// allocates nothing yet. The error is that of slab.New, or slab.ErrClosed or
-// slab.ErrInvalid for an allocator that is closed or was never made.
+// NewRegion returns a region on a, or on an allocator of its own if a is nil. It allocates
+// nothing yet. The error is that of slab.New, or slab.ErrClosed if a is closed, or
+// slab.ErrInvalid if slab.New has not made a.
 func NewRegion(a *slab.Allocator) (*Region, error) {
 	if a != nil {
 		if _, err := a.Alloc(0, 1); err != nil { // takes nothing
@@ -76,9 +76,9 @@ func NewRegion(a *slab.Allocator) (*Region, error) {
 	return r, nil
 }
 
-// Make returns a new T that is zero, in r. The error is a *typed.PointerError if
-// T holds a Go pointer, or that of slab.Allocator.Alloc. An error changes nothing
-// that can be seen; chunks that a Rewind had left unused may have gone back.
+// Make returns a new T in r, which is zero. The error is a *typed.PointerError if T holds a
+// Go pointer, or that of slab.Allocator.Alloc. An error changes nothing that can be seen, but
+// chunks that a Rewind left unused may have gone back.
 func Make[T typed.PointerFree](r *Region) (*T, error) {
 	var t T
 	if err := check[T](r); err != nil {
@@ -88,10 +88,10 @@ func Make[T typed.PointerFree](r *Region) (*T, error) {
 	return (*T)(p), err
 }
 
-// MakeSlice returns a slice of n zero values in r, of capacity n. Errors are
-// those of Make, and slab.ErrInvalid and slab.ErrTooLarge for an n that is
-// negative or too large. Append beyond n makes another slice, on Go's heap, and leaves
-// this one: make one of as many as there may be, and append to its [:0].
+// MakeSlice returns a slice of n zero values in r, of capacity n. The errors are those of
+// Make, and slab.ErrInvalid or slab.ErrTooLarge if n is negative or too large. Append beyond
+// n makes another slice, on Go's heap, and leaves this one: make a slice of as many values as
+// there may be, and append to its [:0].
 func MakeSlice[T typed.PointerFree](r *Region, n int) ([]T, error) {
 	var t T
 	if err := check[T](r); err != nil {
@@ -111,8 +111,8 @@ func MakeSlice[T typed.PointerFree](r *Region, n int) ([]T, error) {
 	return unsafe.Slice((*T)(p), n), nil
 }
 
-// alignOf returns what T is aligned to: as Go aligns what it allocates, for 64 bits
-// that are accessed atomically have to be aligned to 8 on 32-bit systems as well.
+// alignOf returns the alignment of a T in a region, which is that of Go's allocations: 64
+// bits that are accessed atomically must be aligned to 8 on 32-bit systems as well.
 func alignOf[T any]() uintptr {
 	var t T
 	if unsafe.Sizeof(t) >= 8 {
@@ -123,7 +123,7 @@ func alignOf[T any]() uintptr {
 
 var errRegion = fmt.Errorf("%w: region that NewRegion has not made", slab.ErrInvalid)
 
-// check tells whether T may live in r, once for each type and region.
+// check tells whether T may live in r. It examines each type once for each region.
 func check[T typed.PointerFree](r *Region) error {
 	t := reflect.TypeFor[T]()
 	if t == r.last {
@@ -151,7 +151,7 @@ func (r *Region) alloc(size, align uintptr) (unsafe.Pointer, error) {
 	if r.closed {
 		return nil, slab.ErrClosed
 	}
-	if size == 0 { // takes no place in a chunk, so that one that is not used is empty
+	if size == 0 { // takes no room in a chunk, so that an unused chunk stays empty
 		_, err := r.a.Alloc(0, 1) // closed?
 		if err != nil {
 			return nil, err
@@ -169,7 +169,7 @@ func (r *Region) alloc(size, align uintptr) (unsafe.Pointer, error) {
 	return r.bump(size, align), nil
 }
 
-// bump takes size bytes of the chunk in use, nil if they are not there.
+// bump takes size bytes of the chunk in use, and returns nil if it has no room for them.
 func (r *Region) bump(size, align uintptr) unsafe.Pointer {
 	c := r.chunks[r.at]
 	base := unsafe.Pointer(unsafe.SliceData(c))
@@ -187,9 +187,8 @@ func (r *Region) bump(size, align uintptr) unsafe.Pointer {
 	return unsafe.Add(base, from)
 }
 
-// next goes on to a chunk with room for size bytes at a multiple of align: one
-// that a Rewind left, if one is large enough, or a new one in the place of the first
-// of those.
+// next goes on to a chunk with room for size bytes at a multiple of align: one that a Rewind
+// left, if one is large enough, or else a new one, which replaces the first of those.
 func (r *Region) next(size, align uintptr) error {
 	at := r.at
 	if at < len(r.chunks) && r.used > 0 {
@@ -208,7 +207,7 @@ func (r *Region) next(size, align uintptr) error {
 	}
 	most := max(regionMin, min(r.held, regionMax))
 	if at < len(r.chunks) {
-		// What grows bit by bit is not to have a new one each time.
+		// A value that grows bit by bit must not take a new chunk each time.
 		most = max(most, min(need, math.MaxInt/2)/4*5)
 		r.drop(at, at+1)
 	}
@@ -231,8 +230,8 @@ func (r *Region) next(size, align uintptr) error {
 	return nil
 }
 
-// drop gives chunks that nothing is in back to the allocator. If the one in use is
-// among them, another may be in its place then, which counts as dirty.
+// drop gives empty chunks back to the allocator. If the chunk in use is among them, another
+// may take its place, which counts as dirty.
 func (r *Region) drop(from, to int) {
 	for _, c := range r.chunks[from:to] {
 		r.held -= cap(c)
@@ -246,7 +245,7 @@ func (r *Region) drop(from, to int) {
 	}
 }
 
-// forget is for when the chunks are gone, all of them.
+// forget is called when all chunks are gone.
 func (r *Region) forget() {
 	r.chunks, r.at, r.used, r.clean, r.held, r.lows, r.cancel = nil, 0, 0, 0, 0, nil, nil
 }
@@ -259,20 +258,20 @@ type Mark struct {
 	epoch   uint64
 }
 
-// place is how far a region has come: chunks, and bytes of the last.
+// place is how far a region has got: the chunk in use, and the bytes in use in it.
 type place struct{ chunk, used int }
 
 func (p place) before(q place) bool {
 	return p.chunk < q.chunk || p.chunk == q.chunk && p.used < q.used
 }
 
-// low is a place that the region was rewound to, as its count-th rewind.
+// low is the place that the region's count-th rewind went down to.
 type low struct {
 	at    place
 	count uint64
 }
 
-// Mark returns the present point, for Rewind to come back to.
+// Mark returns the present point, for Rewind to go back to.
 func (r *Region) Mark() Mark {
 	if r.a == nil {
 		return Mark{}
@@ -280,12 +279,12 @@ func (r *Region) Mark() Mark {
 	return Mark{r: r, at: place{r.at, r.used}, rewinds: r.rewinds, epoch: r.a.Epoch()}
 }
 
-// Rewind frees everything that was made since m; the memory stays with the
-// region. It panics with a *slab.MisuseError if m is not in the region's past: of
-// another region, from before the allocator was Reset, or of a point that Rewind or Reset
-// has taken the region below since. (None is below that of an empty region.) To know that
-// takes 24 bytes on Go's heap for each point that it was rewound to, and that something was
-// made behind which stays, until it is rewound to there, or further, or Reset.
+// Rewind frees everything that was made since m; the memory stays with the region. It panics
+// with a *slab.MisuseError if the region is closed, or if m is not in its past: m is of
+// another region, or from before a Reset of the allocator, or Rewind or Reset has since taken
+// the region below m. (Nothing is below the mark of an empty region.) To tell, the region
+// keeps 24 bytes on Go's heap for each point that it was rewound to and that has values
+// behind it, until it is rewound to that point or an earlier one, or Reset.
 func (r *Region) Rewind(m Mark) {
 	if r.closed || m.r != r || m.epoch != r.a.Epoch() || !r.past(m) {
 		e := &slab.MisuseError{Misuse: slab.BadMark, Op: "Region.Rewind"}
@@ -300,8 +299,8 @@ func (r *Region) Rewind(m Mark) {
 	r.down(m.at)
 }
 
-// past tells whether the region has not been below m since m was made. The lows
-// are kept in order of place and of time, so the first one after m decides.
+// past tells whether the region has never been below m since m was made. The lows are in
+// order of both place and time, so the first one after m decides.
 func (r *Region) past(m Mark) bool {
 	for i := len(r.lows) - 1; i >= 0 && r.lows[i].count > m.rewinds; i-- {
 		if r.lows[i].at.before(m.at) {
@@ -311,8 +310,8 @@ func (r *Region) past(m Mark) bool {
 	return true
 }
 
-// down goes back to a place. Lows above it do not matter any more, so no more of
-// them are kept than there are places between which something is live.
+// down goes back to a place. The lows from there up no longer matter, so only as many are
+// kept as there are places with something live between them.
 func (r *Region) down(to place) {
 	n := len(r.lows)
 	for n > 0 && !r.lows[n-1].at.before(to) {
@@ -329,7 +328,7 @@ func (r *Region) down(to place) {
 	r.used = to.used
 }
 
-// poison makes a read of what is freed from a place on stand out.
+// poison fills what is freed from a place on, so that a read of it stands out.
 func (r *Region) poison(from place) {
 	for i := from.chunk; i <= r.at && i < len(r.chunks); i++ {
 		c := r.chunks[i][from.used:]
@@ -351,8 +350,8 @@ func (r *Region) Reset() {
 	r.down(place{})
 }
 
-// Trim gives the memory that the region does not use back to its allocator, as after a
-// frame that was larger than the others.
+// Trim gives the memory that the region does not use back to its allocator, for instance
+// after a frame that was larger than the others.
 func (r *Region) Trim() {
 	at := r.at
 	if r.used > 0 {

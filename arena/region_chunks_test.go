@@ -46,7 +46,7 @@ func TestRegionKeepsMemory(t *testing.T) {
 	require.NoError(t, r.Close())
 }
 
-// What frames need that differ from each other stays in proportion.
+// A region for frames that differ from each other holds memory in proportion to their needs.
 func TestRegionDoesNotPileUp(t *testing.T) {
 	r := newRegion(t, nil)
 	rng := rand.New(rand.NewPCG(4, 5))
@@ -74,7 +74,7 @@ func TestRegionGrowsBitByBit(t *testing.T) {
 	require.NoError(t, r.Close())
 }
 
-// A region is refused a value only if there is no room for it, and then has given
+// A region is refused a value only if there is no room for it, after the region has given
 // back what it does not use.
 func TestRegionTakesWhatThereIs(t *testing.T) {
 	a, _ := newAllocator(t, blocksrc.Limit(new(blocksrc.GoHeap), 1<<20))
@@ -105,8 +105,8 @@ func TestRegionTakesWhatThereIs(t *testing.T) {
 	assert.Zero(t, a.Stats().Live)
 }
 
-// What is not in use is in nobody's way, the first chunk neither, and a place for
-// much is found behind places for little.
+// Unused chunks are in nobody's way, not even the first one, and a large chunk is found behind
+// small ones.
 func TestRegionEmptyChunks(t *testing.T) {
 	a, _ := newAllocator(t, blocksrc.Limit(new(blocksrc.GoHeap), 1<<20))
 	r := newRegion(t, a)
@@ -137,7 +137,7 @@ func TestRegionEmptyChunks(t *testing.T) {
 	require.NoError(t, r.Close())
 }
 
-// A region that gets less than it would like has been refused nothing.
+// A region that gets a smaller chunk than it would like counts no failure.
 func TestRegionProbesAreNoFailures(t *testing.T) {
 	a, _ := newAllocator(t, blocksrc.NewBuffer(make([]byte, 256<<10)))
 	r := newRegion(t, a)
@@ -170,8 +170,8 @@ func TestRegionBig(t *testing.T) {
 	assert.Zero(t, a.Stats().Live)
 }
 
-// An error leaves the region as it was, but for what a Reset has left, whichever
-// call of the source fails.
+// Whichever call of the source fails, the error leaves the region as it was, except for chunks
+// that a Reset has left unused.
 func TestRegionUnderFailure(t *testing.T) {
 	for k := 1; ; k++ {
 		failing := &blocksrctest.Failing{Source: new(soiled), At: k, On: blocksrctest.Acquires}
@@ -204,8 +204,8 @@ func TestRegionUnderFailure(t *testing.T) {
 	}
 }
 
-// What is made after a request that was refused is zero, whatever the reason was: the
-// first chunk of an empty region may have gone for it, and another is in its place.
+// Values made after a refused request are zero, whatever the reason was: the first chunk of an
+// empty region may have gone for that request, so that another is in its place.
 func TestRegionIsZeroAfterARefusal(t *testing.T) {
 	denied := errors.New("permission denied")
 	for _, c := range []struct {
@@ -240,8 +240,8 @@ func TestRegionIsZeroAfterARefusal(t *testing.T) {
 	}
 }
 
-// A chunk is used up but for its last byte: so much fits in it after a Reset, and it
-// is still not the allocator's to take.
+// All of a chunk but its last byte can be used: so much fits into it after a Reset, and still
+// the allocator does not take it from the program.
 func TestRegionUsesAChunkUp(t *testing.T) {
 	a, _ := newAllocator(t, new(blocksrc.GoHeap))
 	r := newRegion(t, a)
@@ -282,7 +282,7 @@ func TestRegionOfNothing(t *testing.T) {
 	require.NoError(t, r.Close())
 }
 
-// Chunks become larger, so that there are few of them, and not too large.
+// Chunks become larger, so that there are few of them, but not too large.
 func TestRegionChunksGrow(t *testing.T) {
 	r := newRegion(t, nil)
 	for range 8 << 20 / 64 {
@@ -295,8 +295,8 @@ func TestRegionChunksGrow(t *testing.T) {
 	require.NoError(t, r.Close())
 }
 
-// Before it is refused a value, a region gives back what a Rewind has left, be it a
-// single chunk, and has no pointer to it any more.
+// Before a region is refused a value it gives back what a Rewind has left, even a single
+// chunk, and keeps no pointer to it.
 func TestRegionGivesBackALastChunk(t *testing.T) {
 	for _, left := range [][]int{{600 << 10}, {300 << 10, 301 << 10}, {100 << 10, 100 << 10, 300 << 10}} {
 		a, _ := newAllocator(t, blocksrc.Limit(new(blocksrc.GoHeap), 1<<20))

@@ -11,10 +11,10 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// The end of a region, and that of its allocator under it.
+// The end of a region, and the end of the allocator under it.
 
-// A region has no pointer any more to memory that went with a Reset or Close of
-// its allocator, though nobody has called it since.
+// A region keeps no pointer to memory that went with a Reset or Close of its allocator, though
+// no method of the region was called since.
 func TestRegionForgets(t *testing.T) {
 	for _, gone := range []func(a *slab.Allocator) error{
 		func(a *slab.Allocator) error { return a.Close() },
@@ -36,7 +36,7 @@ func TestRegionForgets(t *testing.T) {
 	}
 }
 
-// Whatever is a region's own, the allocator does not take it from a program.
+// The allocator's Free does not take a region's memory from a program.
 func TestRegionMemoryIsNotFreed(t *testing.T) {
 	a, _ := newAllocator(t, new(blocksrc.GoHeap))
 	r := newRegion(t, a)
@@ -67,7 +67,7 @@ func TestRegionAllocatorReset(t *testing.T) {
 		badMark(t, s.r, m)
 		badMark(t, s.r, start)
 		s.made = nil
-		arena.Must(a.Alloc(2000, 1)) // takes the place
+		arena.Must(a.Alloc(2000, 1)) // takes the old place
 		require.NoError(t, scribble[uint64](s, 100))
 		require.NoError(t, scribble[byte](s, 5000))
 		s.verify()
@@ -118,7 +118,7 @@ func TestRegionAfterClose(t *testing.T) {
 	}
 }
 
-// What is no allocator, or none any more, is said at once.
+// An allocator that is closed, or was never made, is refused at once.
 func TestRegionNeedsAnAllocator(t *testing.T) {
 	a, err := slab.New(slab.Config{Source: plain()})
 	require.NoError(t, err)
@@ -138,7 +138,7 @@ func TestRegionNeedsAnAllocator(t *testing.T) {
 	assert.ErrorIs(t, err, slab.ErrInvalid)
 }
 
-// A region that was given no allocator closes the one it made.
+// A region that was given no allocator makes its own and closes it.
 func TestRegionOfItsOwn(t *testing.T) {
 	r, err := arena.NewRegion(nil)
 	require.NoError(t, err)

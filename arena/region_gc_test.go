@@ -16,7 +16,7 @@ import (
 	"github.com/vita-go/deblockator/blocksrc"
 )
 
-// The allocator has no pointer any more to a region that was closed.
+// The allocator keeps no pointer to a closed region.
 func TestAllocatorForgetsAClosedRegion(t *testing.T) {
 	a, _ := newAllocator(t, new(blocksrc.GoHeap))
 	closed := func() weak.Pointer[arena.Region] {

@@ -10,7 +10,7 @@ import (
 	"github.com/vita-go/deblockator/arena"
 )
 
-// Marks of a region, and what Rewind makes of them.
+// Marks of a region, and what Rewind does with them.
 
 func TestRegionMarks(t *testing.T) {
 	for seed := range uint64(fewer(60, 6)) {
@@ -31,7 +31,7 @@ func TestRegionMarks(t *testing.T) {
 				require.NoError(t, kinds[rng.IntN(len(kinds))](s, n))
 			case k < 9:
 				marks = append(marks, point{s.r.Mark(), len(s.made)})
-			case k < 11 && len(marks) > 0: // back by some, as nested calls return
+			case k < 11 && len(marks) > 0: // back by several, as nested calls return
 				i := rng.IntN(len(marks))
 				s.r.Rewind(marks[i].m)
 				s.made = s.made[:marks[i].n]
@@ -84,8 +84,8 @@ func TestRegionBadMarks(t *testing.T) {
 	require.NoError(t, other.Close())
 }
 
-// A mark of a time that was rewound is not in the region's past, even if the
-// region has by now got as far again.
+// A mark that the region was rewound below is not in its past, even if the region has got as
+// far again since.
 func TestRegionRewoundMark(t *testing.T) {
 	r := newRegion(t, nil)
 	start := r.Mark()
@@ -105,9 +105,8 @@ func TestRegionRewoundMark(t *testing.T) {
 	require.NoError(t, r.Close())
 }
 
-// Whatever mark is accepted, nothing is made outside of the region's memory. A
-// mark near the end of a large chunk must not be taken for one in the small chunk
-// that is in its place now.
+// No mark may lead to values outside the region's memory: a mark near the end of a large
+// chunk must not be taken for one in the small chunk that is now in its place.
 func TestRegionRewoundMarkOfAnotherChunk(t *testing.T) {
 	a, _ := newAllocator(t, nil)
 	r := newRegion(t, a)
@@ -126,7 +125,7 @@ func TestRegionRewoundMarkOfAnotherChunk(t *testing.T) {
 	require.NoError(t, r.Close())
 }
 
-// Coming back to the same places again and again leaves nothing behind.
+// Rewinding to the same places again and again leaves nothing behind.
 func TestRegionRewindsRememberLittle(t *testing.T) {
 	r := newRegion(t, nil)
 	start := r.Mark()
@@ -153,7 +152,7 @@ func TestRegionRewindsRememberLittle(t *testing.T) {
 	require.NoError(t, r.Close())
 }
 
-// TestZeroRegionMark: a region that was never made has a past that nobody can go back to.
+// TestZeroRegionMark asserts that a region that was never made refuses its own mark.
 func TestZeroRegionMark(t *testing.T) {
 	var r arena.Region
 	m := r.Mark()

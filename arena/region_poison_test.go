@@ -11,7 +11,7 @@ import (
 	"github.com/vita-go/deblockator/arena"
 )
 
-// What a region frees is filled, in every chunk, what stays is not touched, and what is made
+// A region fills what it frees, in every chunk, and does not touch what stays. What is made
 // there next is zero.
 func TestRegionPoisonsWhatItFrees(t *testing.T) {
 	r := arena.Must(arena.NewRegion(nil))

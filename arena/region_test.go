@@ -28,7 +28,7 @@ func newRegion(t testing.TB, a *slab.Allocator) *arena.Region {
 	return r
 }
 
-// badMark asserts that r refuses m and goes on as if nothing had been.
+// badMark asserts that r refuses m and does not move.
 func badMark(t testing.TB, r *arena.Region, m arena.Mark) {
 	t.Helper()
 	before := r.Mark()
@@ -36,8 +36,8 @@ func badMark(t testing.TB, r *arena.Region, m arena.Mark) {
 	assert.True(t, before == r.Mark(), "the region has moved")
 }
 
-// scribe makes values of different types in a region, asserts that they are
-// zero, aligned, and that nothing else is written where they are.
+// scribe makes values of different types in a region. It asserts that they are zero and
+// aligned, and that nothing else writes where they are.
 type scribe struct {
 	t    testing.TB
 	r    *arena.Region
@@ -90,7 +90,7 @@ func fill(b []byte, v byte) {
 	}
 }
 
-// size returns the bytes of all values.
+// size returns the number of bytes of all values.
 func (s *scribe) size() (n int) {
 	for _, b := range s.made {
 		n += len(b)
@@ -137,7 +137,7 @@ func TestRegion(t *testing.T) {
 	}
 }
 
-// What is accessed atomically may be on any system.
+// On any system, 64 bits in a region may be accessed atomically.
 func TestRegionAligns64Bits(t *testing.T) {
 	r := newRegion(t, nil)
 	for range 100 {
@@ -171,11 +171,11 @@ func TestRegionMakeSlice(t *testing.T) {
 		assert.Nil(t, v)
 	}
 	for n := range 32 {
-		// On 32 bits an allocator could address that much, and its source has not.
+		// On 32 bits an allocator could address that much, but its source does not have it.
 		_, err := arena.MakeSlice[byte](r, math.MaxInt-n)
 		assert.True(t, errors.Is(err, slab.ErrTooLarge) || errors.Is(err, blocksrc.ErrExhausted), "%d: %v", n, err)
 	}
-	// A product that comes out as nothing.
+	// The product overflows to zero.
 	u, err := arena.MakeSlice[[16]byte](r, math.MaxInt/8+1)
 	assert.ErrorIs(t, err, slab.ErrTooLarge)
 	assert.Nil(t, u)
@@ -218,8 +218,8 @@ func TestRegionsShareAnAllocator(t *testing.T) {
 	assert.Zero(t, a.Stats().Live)
 }
 
-// A type that was refused is refused again, by Make and by MakeSlice, also after one
-// that was not.
+// A refused type is refused again, by Make and by MakeSlice, even after a type that was
+// accepted.
 func TestRegionRefusesEachTime(t *testing.T) {
 	r := newRegion(t, nil)
 	for range 3 {

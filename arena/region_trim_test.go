@@ -9,7 +9,7 @@ import (
 	"github.com/vita-go/deblockator/arena"
 )
 
-// Trim gives back what is not in use, be it a whole region, and nothing else.
+// Trim gives back what is not in use, even if that is all of the region, and nothing else.
 func TestRegionTrim(t *testing.T) {
 	a, _ := newAllocator(t, new(soiled))
 	s := &scribe{t: t, r: newRegion(t, a)}

@@ -34,7 +34,7 @@ func TestReserve(t *testing.T) {
 	}
 }
 
-// Room that was reserved outlasts what is stored in it, up to the next Trim.
+// Reserved room outlasts the objects stored in it, until the next Trim.
 func TestReserveLasts(t *testing.T) {
 	al, src := newAllocator(t, nil)
 	a := newArena[[3000]byte](t, al)
@@ -59,8 +59,8 @@ func TestReserveLasts(t *testing.T) {
 	require.Zero(t, al.Stats().Held)
 }
 
-// A number of objects that no memory could hold is refused before anything is
-// asked for, whatever is live already.
+// More objects than any memory could hold are refused before the source is asked, whatever is
+// live already.
 func TestReserveTooMany(t *testing.T) {
 	type nothing struct{} // still takes a byte
 	a, _ := newAllocator(t, blocksrc.Limit(new(blocksrc.GoHeap), 1<<20))
@@ -80,7 +80,7 @@ func TestReserveTooMany(t *testing.T) {
 	}
 }
 
-// What Reserve keeps, it keeps until the allocator's Reset too.
+// The allocator's Reset, too, ends what Reserve keeps.
 func TestReserveEndsWithReset(t *testing.T) {
 	al, _ := newAllocator(t, new(blocksrc.GoHeap))
 	a := newArena[[64]byte](t, al)

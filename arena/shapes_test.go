@@ -27,8 +27,8 @@ type (
 	}
 )
 
-// An arena is right for a type of any size and alignment, from memory that is
-// zero and from memory that is not.
+// An arena works for a type of any size and alignment, on memory that is zero and on memory
+// that is not.
 func TestShapes(t *testing.T) {
 	shape[empty](t, "empty")
 	shape[hollow](t, "hollow")
@@ -58,8 +58,8 @@ func shape[T comparable](t *testing.T, name string) {
 	}
 }
 
-// shapeObject is not local to where it is used: TinyGo takes the local types of all
-// instances of a generic function for one.
+// shapeObject is not local to testShape: TinyGo takes the local types of all instances of a
+// generic function for one type.
 type shapeObject[T any] struct {
 	p *T
 	h arena.Handle[T]
@@ -73,7 +73,7 @@ func testShape[T comparable](t *testing.T, a *arena.Arena[T]) {
 	if size > 1<<16 {
 		n = min(n, 12)
 	}
-	// value is all of the i-th value's bytes.
+	// value returns the i-th value, with all of its bytes set.
 	value := func(i int) (v T) {
 		for k, b := 0, bytesOf(&v); k < len(b); k++ {
 			b[k] = byte(i*7+k)%251 + 1
@@ -205,7 +205,7 @@ func testShape[T comparable](t *testing.T, a *arena.Arena[T]) {
 	require.Zero(t, a.Allocator().Stats().Live)
 }
 
-// 64-bit atomics are aligned as they need to be on 32-bit systems too.
+// 64-bit atomics are aligned to 8, on 32-bit systems too.
 func TestAtomicsAreAligned(t *testing.T) {
 	type counter struct {
 		_ uint32

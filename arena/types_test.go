@@ -1,6 +1,6 @@
 //go:build !tinygo
 
-// TinyGo's package reflect does not know what converts to what.
+// TinyGo's package reflect does not know which types convert to which.
 
 package arena_test
 
@@ -16,7 +16,7 @@ import (
 	"github.com/vita-go/deblockator/typed"
 )
 
-// What the garbage collector and go vet need to know.
+// The types tell the garbage collector and go vet what those need to know.
 func TestTypesAreWhatTheySay(t *testing.T) {
 	locker := reflect.TypeFor[sync.Locker]()
 	for _, typ := range []reflect.Type{reflect.TypeFor[arena.Arena[int]](), reflect.TypeFor[arena.Region]()} {

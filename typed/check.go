@@ -3,18 +3,18 @@ package typed
 import "reflect"
 
 // Check reports whether values of type T may live outside the Go heap. It returns
-// nil if T holds no Go pointer, and a [*PointerError] naming the fields that do
-// otherwise.
+// nil if T holds no Go pointer, and otherwise a [*PointerError] that names the fields
+// that do.
 //
 // Check looks at types only, never at values. For a struct of ten fields it takes
 // about half a microsecond and one small allocation, however long the arrays in it
 // are. It is meant to be called once per arena or container, not once per object,
-// and so it remembers nothing from one call to the next.
+// so it caches nothing.
 func Check[T any]() error {
 	return CheckType(reflect.TypeFor[T]())
 }
 
-// CheckType is [Check] for a type known at run time only. It panics if t is nil.
+// CheckType is [Check] for a type known only at run time. It panics if t is nil.
 func CheckType(t reflect.Type) error {
 	w := walk{path: append(make([]byte, 0, 64), rootName(t)...)}
 	w.visit(t)
@@ -27,8 +27,8 @@ func CheckType(t reflect.Type) error {
 // elements stands for every element of an array in a path.
 const elements = "[]"
 
-// walk collects the pointers of a type. It ends for every type, since a Go type
-// contains itself only through a pointer, and it never looks behind one.
+// walk collects the pointers of a type. It ends for every type, because a Go type
+// contains itself only through a pointer, and walk follows none.
 type walk struct {
 	path      []byte       // where the walk is; grows and shrinks with it
 	paths     []string     // where pointers were found
@@ -36,8 +36,8 @@ type walk struct {
 }
 
 func (w *walk) visit(t reflect.Type) {
-	// What takes no room holds nothing: struct{}, [0]*T and all that is made of
-	// them. The runtime takes the same view. It also bounds the walk: every field
+	// A type of no size holds nothing: struct{}, [0]*T and all that is made of
+	// them. The runtime takes the same view. This also bounds the walk: every field
 	// that is left has at least one byte of T to itself.
 	if t.Size() == 0 {
 		return
@@ -51,7 +51,7 @@ func (w *walk) visit(t reflect.Type) {
 		reflect.Complex64, reflect.Complex128:
 
 	case reflect.Array:
-		// One look serves all elements; hence no index in the path.
+		// One visit serves all elements; hence no index in the path.
 		w.step(elements, t.Elem())
 
 	case reflect.Struct:
@@ -61,7 +61,7 @@ func (w *walk) visit(t reflect.Type) {
 		}
 
 	default:
-		// The kinds that are pointers or hold one, and any that a later Go may add:
+		// The kinds that are or hold a pointer, and any that a later Go may add:
 		// refusing too much is an error at start-up, accepting too much is corruption.
 		if len(w.paths) == 0 {
 			w.offending = t
@@ -70,7 +70,7 @@ func (w *walk) visit(t reflect.Type) {
 	}
 }
 
-// step visits t, which is found at the named field of the current path, or at its
+// step visits t, which is the type of the named field at the current path, or of its
 // elements.
 func (w *walk) step(name string, t reflect.Type) {
 	n := len(w.path)

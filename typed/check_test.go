@@ -78,7 +78,7 @@ type (
 
 var _ = Base{}.label // read by reflection only
 
-// kinds classifies every kind of package reflect that is not made of others.
+// kinds classifies every kind of type but arrays and structs.
 var kinds = []struct {
 	kind reflect.Kind
 	typ  reflect.Type
@@ -111,12 +111,12 @@ var kinds = []struct {
 }
 
 // TestKindsAreClassified fails when a release of Go adds a kind, so that somebody
-// decides about it. Until then CheckType refuses it.
+// classifies it. Until then CheckType refuses it.
 func TestKindsAreClassified(t *testing.T) {
 	known := map[reflect.Kind]bool{
 		reflect.Invalid: true, // no type has it
-		reflect.Array:   true, // goes by its elements
-		reflect.Struct:  true, // goes by its fields
+		reflect.Array:   true, // depends on its elements
+		reflect.Struct:  true, // depends on its fields
 	}
 	for _, k := range kinds {
 		require.Equal(t, k.kind, k.typ.Kind())
@@ -189,7 +189,7 @@ var refused = []refusedCheck{
 	{check[DerivedBy](), reflect.TypeFor[*Base](), []string{"DerivedBy.Base"}},
 	{check[Paired](), reflect.TypeFor[string](), []string{"Paired.Pair.Second"}},
 
-	// So are blank ones, and those of a struct without a name.
+	// So are blank fields, and those of a struct without a name.
 	{check[struct{ _ *int }](), reflect.TypeFor[*int](), []string{"_"}},
 	{check[struct{ A, B string }](), reflect.TypeFor[string](), []string{"A", "B"}},
 	{
@@ -240,7 +240,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// watchedType counts how often a walk goes into a type.
+// watchedType counts how often a walk descends into a type.
 type watchedType struct {
 	reflect.Type
 	steps *int

@@ -1,13 +1,13 @@
-// Package typed says which Go types may live in memory the garbage collector
-// does not scan, and checks it.
+// Package typed defines which Go types may live in memory that the garbage collector
+// does not scan, and checks types for it.
 //
 // # Why not every type
 //
 // The collector finds what is in use by following pointers from the stacks, the
 // globals and the heap. Memory from the operating system, or from a Go slice of
 // bytes, is not among the places it looks at. A Go pointer stored there keeps
-// nothing alive: at the next collection the value it points at may be freed and
-// its memory handed to somebody else, while the pointer goes on looking valid.
+// nothing alive: at the next collection the value it points to may be freed and
+// its memory reused, while the pointer still looks valid.
 //
 //	type Enemy struct {
 //		HP     int32
@@ -20,25 +20,24 @@
 //	└────┴────────┘         └──────────────┘
 //
 // What follows is not a crash but a wrong value, somewhere else, later. The
-// compiler, go vet, checkptr and the race detector have nothing to say about it.
-// One tool does: a program built with GOEXPERIMENT=cgocheck2 stops at the very
-// store of a Go pointer into memory from the operating system. (It does not watch
-// Go slices of bytes.) Run the tests of a program under it now and then; it needs
-// no cgo. Package typed is the other half, and comes first: it refuses the type.
+// compiler, go vet, checkptr and the race detector do not report it. One tool does:
+// a program built with GOEXPERIMENT=cgocheck2 stops at the very store of a Go
+// pointer into memory from the operating system. (It does not watch Go slices of
+// bytes.) Run a program's tests under it now and then; it needs no cgo. Package
+// typed is the other half, and comes first: it refuses the type.
 //
 // # Which types
 //
-// Pointer-free are bool, the integers, uintptr included, the floats and the
-// complex numbers; arrays and structs of such types; and every type that takes no
-// room, so [0]*T and struct{} as well. A type holds a pointer if it is or contains
-// one of
+// These types are pointer-free: bool, the integers including uintptr, the floats
+// and the complex numbers; arrays and structs of such types; and every type of no
+// size, such as [0]*T and struct{}. A type holds a pointer if it is or contains one of
 //
 //	*T, unsafe.Pointer, string, []T, map[K]V, chan T, func, interface
 //
 // at any depth, in embedded, unexported and blank fields too. It does not matter
 // where the pointer would lead. Another object off the heap, C memory, a constant
-// string: those would survive, but the type cannot promise that this is all it
-// will ever be given, and so it is refused.
+// string: those would survive, but the type cannot promise that its pointers will
+// never lead anywhere else, so it is refused.
 //
 // # What to store instead
 //
@@ -51,23 +50,24 @@
 //   - an interface or a func: a small integer, and a switch on it
 //   - [time.Time], which holds a [*time.Location]: int64 from its UnixNano
 //
-// A uintptr is accepted since to Go it is a number. For the same reason it must not
-// hold the address of a Go object: it would keep it alive no more than the pointer.
+// A uintptr is accepted because to Go it is a number. For the same reason it must not
+// hold the address of a Go object, which it would not keep alive either.
 //
 // # PointerFree
 //
-// Go cannot say "no pointers" in a constraint. [PointerFree] says it by its name:
-// a type parameter constrained by it is one whose values live off the heap. The
-// compiler accepts any type there; [Check] enforces the rule at run time, once, when
-// the arena or container is made, and its [PointerError] names the field:
+// Go cannot express "no pointers" in a constraint. [PointerFree] says it by its name:
+// values of a type parameter that it constrains live off the heap. The compiler
+// accepts any type there. [Check] enforces the rule at run time, once, when the arena
+// or container is made, and its [PointerError] names the field:
 //
 //	typed: Enemy cannot live outside the Go heap: Enemy.Sprite is *ebiten.Image
 //
 // Generic code that passes its own type parameter on should constrain it by
-// PointerFree too, so that its users are told as well.
+// PointerFree too, so that its users know the rule as well.
 //
 // # Heap
 //
-// [Heap] is what this package asks of an allocator: bytes at an alignment, and a
-// way to give them back. The package declares it to depend on no allocator.
+// [Heap] is what a container of such types asks of an allocator: bytes at an
+// alignment, and a way to give them back. With it the container need not depend on
+// one allocator, and this package depends on none.
 package typed

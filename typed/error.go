@@ -10,9 +10,9 @@ import (
 //
 // A path reads like the Go expression for the field, starting at the name of the
 // type: "Enemy.Sprite", "Event.When.loc". Embedded fields are spelled out. "[]"
-// stands for the elements of an array, all alike: "Enemy.Slots[].Name". For a type
-// without a name the path starts at its fields ("Sprite") or elements ("[].Sprite"),
-// and for one that is itself a pointer, a string and so on it is empty.
+// stands for every element of an array: "Enemy.Slots[].Name". For a type without a
+// name the path starts at its fields ("Sprite") or elements ("[].Sprite"). For a type
+// that is itself a pointer, a string and so on, the path is empty.
 type PointerError struct {
 	Type      reflect.Type // the type that was refused
 	Path      string       // its first pointer
@@ -20,10 +20,10 @@ type PointerError struct {
 	Paths     []string     // all its pointers, in the order of the fields; Paths[0] is Path
 }
 
-// shownPaths is how many further paths a message lists before it only counts them.
+// shownPaths is how many further paths a message lists; it only counts the rest.
 const shownPaths = 4
 
-// Error names the first pointer with its type, and the others without:
+// Error names the first pointer with its type and the others without:
 //
 //	typed: Enemy cannot live outside the Go heap: Enemy.Sprite is *ebiten.Image (also Enemy.Name)
 func (e *PointerError) Error() string {
@@ -56,7 +56,7 @@ func holds(k reflect.Kind) string {
 	return article(k) + " holds a Go pointer"
 }
 
-// describe names t, and what it is where the name alone does not tell.
+// describe names t, and its kind where the name alone does not tell.
 func describe(t reflect.Type) string {
 	name := readable(t.String())
 	if t.PkgPath() == "" || name == t.Kind().String() {

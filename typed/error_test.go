@@ -23,7 +23,7 @@ func TestPointerErrorMessage(t *testing.T) {
 		{check[local](), "local" + refused + "local.Name is string"},
 		{check[DerivedBy](), "DerivedBy" + refused + "DerivedBy.Base is *typed_test.Base"},
 
-		// The list of the others ends after four, then it counts.
+		// The message lists four of the others and counts the rest.
 		{
 			check[struct{ A, B, C, D, E string }](),
 			"struct { A string; B string; C string; D string; E string }" + refused +

@@ -66,8 +66,8 @@ func ExamplePointerError() {
 	// Monster.Spells[].Label
 }
 
-// A pool whose values live outside the Go heap says so in its constraint, and checks
-// once, when it is made.
+// A pool whose values live outside the Go heap says so in its constraint, and checks the
+// type once, when it is made.
 func ExamplePointerFree() {
 	_, err := NewPool[Monster](nil)
 	fmt.Println(err)

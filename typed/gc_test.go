@@ -1,7 +1,7 @@
 //go:build !tinygo
 
-// What TinyGo does otherwise: its package reflect leaves type arguments and the
-// signatures of functions out of names, and its sync types hold pointers.
+// What differs in TinyGo: its package reflect leaves type arguments and the signatures
+// of functions out of names, and its sync types hold pointers.
 
 package typed_test
 
@@ -34,7 +34,7 @@ func TestPointerErrorNames(t *testing.T) {
 	}{
 		{check[[2][3]func()](), "[2][3]func()" + refused + "[][] is func()"},
 
-		// A name that does not tell is explained.
+		// A name that does not tell the kind is explained.
 		{check[Pair[int, Label]](), "Pair[int,typed_test.Label]" + refused +
 			"Pair[int,typed_test.Label].Second is typed_test.Label, a string"},
 		{check[Pair[int, sort.IntSlice]](), "Pair[int,sort.IntSlice]" + refused + "Pair[int,sort.IntSlice].Second is sort.IntSlice, a slice"},
@@ -48,7 +48,7 @@ func TestPointerErrorNames(t *testing.T) {
 		{check[Pair[int, unsafe.Pointer]](), "Pair[int,unsafe.Pointer]" + refused +
 			"Pair[int,unsafe.Pointer].Second is unsafe.Pointer"},
 
-		// Type arguments are written as in source, not as for the linker.
+		// Type arguments are written as in the source, not as for the linker.
 		{check[Pair[Vec, *local]](), "Pair[typed_test.Vec,*typed_test.local]" + refused +
 			"Pair[typed_test.Vec,*typed_test.local].Second is *typed_test.local"},
 		{check[*Pair[image.Point, Handle[Enemy]]](),

@@ -1,6 +1,6 @@
 //go:build !tinygo
 
-// Types that are made at run time, which TinyGo's package reflect cannot.
+// Types made at run time, which TinyGo's package reflect cannot do.
 
 package typed_test
 
@@ -61,12 +61,12 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// madeType is a type together with what CheckType has to say about it, known from
-// how the type was made and not from looking at it.
+// madeType is a type together with what CheckType must say about it, which is known
+// from how the type was made and not from inspecting it.
 type madeType struct {
 	typ   reflect.Type
 	paths []string // as in a PointerError
-	size  bool     // values take room
+	size  bool     // its size is more than 0
 }
 
 // ready are the types to start from: one of each kind, and some with names.
@@ -91,8 +91,8 @@ var ready = append(func() (made []madeType) {
 	madeType{typ: reflect.TypeFor[Tree](), size: true, paths: []string{".Left", ".Right"}},
 )
 
-// makeType makes a type out of decisions. Its paths are those seen from outside:
-// they start with a dot or a bracket, and with no name.
+// makeType makes a type from a sequence of decisions. Its paths are relative: they start
+// with a dot or a bracket, not with a name.
 func makeType(next func() byte, depth int) madeType {
 	choice := next()
 	if depth == 0 {
@@ -129,7 +129,7 @@ func makeType(next func() byte, depth int) madeType {
 	}
 }
 
-// verify compares CheckType with what it should say, and with the runtime.
+// verify compares the verdict of CheckType with the expected one and with the runtime's.
 func verify(t *testing.T, made madeType) {
 	t.Helper()
 	err := typed.CheckType(made.typ)

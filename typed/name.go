@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// rootName is what the paths into t start with: the name of a struct or array
+// rootName returns what the paths into t start with: the name of a struct or array
 // without its package, or nothing.
 func rootName(t reflect.Type) string {
 	if k := t.Kind(); k != reflect.Struct && k != reflect.Array {
@@ -15,8 +15,8 @@ func rootName(t reflect.Type) string {
 }
 
 // readable makes a name from package reflect look as it does in source. Reflect
-// writes type arguments the way the linker does: with the whole import path, the
-// dots in its last element escaped, and a number after the name of a local type.
+// writes type arguments as the linker does: with the whole import path, the dots in
+// its last element escaped, and a number after the name of a local type.
 //
 //	Pair[example.com/game/v2.Enemy,gopkg.in/yaml%2ev3.Node,main.local·1]
 //	Pair[game.Enemy,yaml.Node,main.local]

@@ -17,7 +17,7 @@ func TestReadable(t *testing.T) {
 		{"Pair[example.com/game.Enemy,*example.com/game.Item]", "Pair[game.Enemy,*game.Item]"},
 		{"Pair[main.local·1,main.local·12]", "Pair[main.local,main.local]"},
 
-		// Versions are no part of a package's name.
+		// Versions are not part of a package's name.
 		{"List[example.com/game/v2.Enemy]", "List[game.Enemy]"},
 		{"List[example.com/game/v2/vec.Enemy]", "List[vec.Enemy]"},
 		{"List[example.com/v2.Enemy]", "List[example.Enemy]"},
@@ -36,7 +36,7 @@ func TestReadable(t *testing.T) {
 		{`P[struct { A a/b.C "x:\"a/b.C·%2e\\\""; B a/b.C }]`, `P[struct { A b.C "x:\"a/b.C·%2e\\\""; B b.C }]`},
 		{"P[Größe/b.Größe·1]", "P[b.Größe]"},
 
-		// Nor does a name that makes no sense stop it.
+		// A name that makes no sense does not stop it either.
 		{`a/b "`, `a/b "`},
 		{`/.`, `.`},
 		{"/", "/"},
@@ -46,7 +46,8 @@ func TestReadable(t *testing.T) {
 	}
 }
 
-// A package whose name is all of its path, however much it looks like a version.
+// If all of a path is one element, that is the package's name, even if it looks like a
+// version.
 func TestReadableOfAVersion(t *testing.T) {
 	assert.Equal(t, "Pair[v2.Node,b.C]", typed.Readable("Pair[v2.Node,a/b.C]"))
 	assert.Equal(t, "Pair[b.Node,b.C]", typed.Readable("Pair[a/b/v2.Node,a/b.C]"))

@@ -5,5 +5,5 @@ package typed
 //	type Pool[T typed.PointerFree] struct{ … }
 //
 // It carries the rule by its name only. The compiler accepts every type; [Check]
-// is what refuses those that hold Go pointers.
+// refuses those that hold Go pointers.
 type PointerFree any

@@ -1,6 +1,6 @@
 //go:build gc && !tinygo
 
-// What gc keeps of a type for its collector; TinyGo keeps something else.
+// What gc records of a type for its collector; TinyGo records something else.
 
 package typed_test
 
@@ -12,13 +12,13 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// runtimeSaysPointerFree reports how the collector sees values of type t: whether
-// it would skip them. The second result is false where that cannot be known.
+// runtimeSaysPointerFree reports whether the collector would skip values of type t. The
+// second result is false where that cannot be known.
 //
 // The descriptor of a type begins with two words, internal/abi.Type's Size_ and
 // PtrBytes, "number of (prefix) bytes in the type that can contain pointers". The
-// second decides; the first, which reflect exports too, tells whether this is still
-// so.
+// second decides. The first, which reflect exports too, tells whether the layout is
+// still this one.
 func runtimeSaysPointerFree(t reflect.Type) (free, ok bool) {
 	type iface struct{ tab, data unsafe.Pointer }
 	descriptor := (*[2]uintptr)((*iface)(unsafe.Pointer(&t)).data)
