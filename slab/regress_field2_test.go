@@ -54,11 +54,10 @@ func TestB13_BinsAreInOrder(t *testing.T) {
 // A tag was read at the wrong end of the size next to it, so that a gap of more
 // than 16 MiB with one bit set in its size counted as allocated.
 func TestB16_SizesWithAnyBitSet(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes 100 MiB of address space")
-		return // which Skip does not under TinyGo
+	m := 1 << 20
+	if testing.Short() { // on the big-endian targets, which have no room for 100 MiB
+		m = 16 << 10
 	}
-	const m = 1 << 20
 	a := room(t, 100*m, slab.Config{BlockSize: 100 * m, MaxBlockSize: 100 * m, LargeSize: 100 * m})
 	for _, size := range []int{16 * m, 16*m + 16, 17 * m, 24 * m, 32*m - 16, 32 * m, 33 * m, 48 * m} {
 		low, err := a.AllocUninitialized(size, 0)
