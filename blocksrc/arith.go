@@ -1,5 +1,5 @@
-// Arithmetic on sizes and addresses, where every overflow is met before it
-// happens and every address is only a number.
+// Arithmetic on sizes and addresses: every overflow is caught before it happens, and
+// every address is only a number.
 
 package blocksrc
 
@@ -9,8 +9,8 @@ import (
 	"unsafe"
 )
 
-// address is where b begins. It is for comparing; nothing here turns a number
-// back into a pointer.
+// address is where b begins, as a number to compare. Nothing here turns it back into a
+// pointer.
 func address(b []byte) uintptr {
 	return uintptr(unsafe.Pointer(unsafe.SliceData(b)))
 }
@@ -32,7 +32,7 @@ func roundUp(n, unit int) (int, bool) {
 // errNever is for a request that no state of the source could serve.
 var errNever = fmt.Errorf("%w: %w", ErrInvalid, ErrExhausted)
 
-// exhausted is the error for a request that there is no room for now, or never.
+// exhausted is the error for lack of room: for now, or for ever if never is set.
 func exhausted(never bool) error {
 	if never {
 		return errNever

@@ -7,7 +7,7 @@ import (
 	"github.com/vita-go/deblockator/blocksrc"
 )
 
-// A block acquired and released again, untouched.
+// Acquires a block and releases it, untouched.
 func BenchmarkAcquireRelease(b *testing.B) {
 	for _, s := range []struct {
 		name string
@@ -39,7 +39,7 @@ func BenchmarkAcquireRelease(b *testing.B) {
 	}
 }
 
-// The record of a block, with many others.
+// Takes and adds the record of a block, among many others.
 func BenchmarkLedger(b *testing.B) {
 	for _, live := range []int{100, 10_000, 1_000_000} {
 		b.Run(fmt.Sprintf("live=%d", live), func(b *testing.B) {

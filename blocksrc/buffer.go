@@ -1,5 +1,5 @@
-// Blocks from one fixed slice of the caller's: best fit, lowest address first,
-// neighbours joined at once.
+// Blocks from one fixed slice of the caller's: best fit, the lowest address among
+// equals, immediate coalescing.
 
 package blocksrc
 
@@ -10,13 +10,13 @@ import (
 	"sync"
 )
 
-// Buffer hands out blocks of a byte slice: a static array, a budget fixed at
-// start-up, memory mapped by somebody else. It is goroutine-safe. Fresh blocks
-// hold whatever the slice holds: a Buffer writes nothing, so it may stand on
-// memory that must not be touched before its owner does.
+// Buffer hands out blocks of a byte slice: a static array, a budget fixed at start-up,
+// memory mapped by somebody else. It is goroutine-safe. Fresh blocks hold whatever the
+// slice holds: a Buffer writes nothing to the slice, so it may manage memory that must
+// not be touched before its owner touches it.
 //
-// A block takes its size rounded up to 16 bytes. Acquire looks at every hole,
-// of which there are at most as many as blocks that are out, plus one.
+// A block takes its size rounded up to 16 bytes. Acquire looks at every hole; there is at
+// most one hole more than blocks that are out.
 type Buffer struct {
 	mem   []byte // begins and ends at a multiple of bufferGranularity
 	mu    sync.Mutex
@@ -27,16 +27,16 @@ type Buffer struct {
 // A hole is a free range of the buffer.
 type hole struct{ off, len int }
 
-// Enough for every Go type and every vector instruction up to 128 bits, and so
-// little that an allocator above may use a buffer to the last page.
+// Enough for every Go type and for vector instructions of up to 128 bits, and small
+// enough for an allocator above to use a buffer to its last page.
 const bufferGranularity = 16
 
-// NewBuffer returns a source of blocks within buf, which belongs to it from now
-// on. At most 15 bytes at either end are lost to alignment. A nil or empty buf
-// is a source that is always exhausted.
+// NewBuffer returns a source of blocks within buf, which it owns from now on. Alignment
+// costs at most 15 bytes at either end. With a nil or empty buf the source is always
+// exhausted.
 //
-// It is not inlined, which makes buf escape: a buffer on a goroutine's stack
-// would move, and its blocks' alignment with it.
+// It is not inlined, so that buf escapes: a buffer on a goroutine's stack would move, and
+// its blocks would lose their alignment.
 //
 //go:noinline
 func NewBuffer(buf []byte) *Buffer {
@@ -49,8 +49,8 @@ func NewBuffer(buf []byte) *Buffer {
 	return b
 }
 
-// Acquire implements [Source]. Of the holes that have room it takes the
-// smallest, of equal ones the lowest.
+// Acquire implements [Source]. It takes the smallest hole that has room, and of equal
+// ones the lowest.
 func (b *Buffer) Acquire(size, align int) ([]byte, error) {
 	if err := CheckRequest(size, align); err != nil {
 		return nil, err
@@ -99,7 +99,7 @@ func (b *Buffer) carve(size, align int) (off, n int, err error) {
 	return off, n, nil
 }
 
-// bufferFull is an error whose text is made when it is read, like overLimit.
+// bufferFull is an error that, like overLimit, makes its text when it is read.
 type bufferFull struct {
 	_                                 [0]func()
 	bytes, free, largest, size, align int
@@ -122,7 +122,7 @@ func (b *Buffer) Release(block []byte) error {
 	return nil
 }
 
-// fill makes a range free and joins it with the holes it touches.
+// fill frees a range and joins it with the holes that it touches.
 //
 //	before  XXX_____BBBBB___XXX          before  XXXBBBBBXXX
 //	after   XXX_____________XXX          after   XXX_____XXX
@@ -142,8 +142,8 @@ func (b *Buffer) fill(h hole) {
 	b.holes = slices.Replace(b.holes, from, to, h)
 }
 
-// Available returns how many bytes are free, in however many pieces. It costs a
-// look at every hole.
+// Available returns the number of free bytes, in all holes together. It costs a look at
+// every hole.
 func (b *Buffer) Available() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()

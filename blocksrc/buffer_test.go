@@ -78,8 +78,8 @@ type named struct {
 	mem  []byte
 }
 
-// drawGrid fills a buffer granule by granule, then replaces each run of letters
-// by a block: its hole is the only one.
+// drawGrid fills a buffer granule by granule, then replaces each run of letters by a
+// block: the run is the only hole then.
 func drawGrid(t *testing.T, picture string) *grid {
 	raw := make([]byte, 512)
 	skip := int(-blocksrc.Address(raw) & 255) // so that alignments show in the picture
@@ -148,8 +148,8 @@ func (g *grid) picture() string {
 	return string(cells)
 }
 
-// Whatever the order, blocks and holes tile the buffer, and at the end it is one
-// hole again.
+// In any order of calls, blocks and holes tile the buffer, and at the end it is one hole
+// again.
 func TestBufferTilesItself(t *testing.T) {
 	const size = 1 << 16
 	src := buffer(size)
@@ -192,8 +192,8 @@ func TestBufferTilesItself(t *testing.T) {
 	assert.Len(t, whole, size)
 }
 
-// An allocator that doubles its blocks and halves them when refused gets at least
-// 99 % of a buffer, wherever the buffer begins.
+// An allocator that doubles its blocks and halves them when refused gets more than 99 %
+// of a buffer, wherever the buffer begins.
 func TestBufferIsUsedUp(t *testing.T) {
 	const size = 16 << 20
 	src := blocksrc.NewBuffer(make([]byte, size+5)[5:])
@@ -262,8 +262,7 @@ func TestBufferSaysWhatIsLeft(t *testing.T) {
 	}
 }
 
-// The figures of a buffer may be asked for while others use it. (For the race
-// detector.)
+// A buffer's figures may be read while others use it. (For the race detector.)
 func TestBufferFiguresWhileInUse(t *testing.T) {
 	src := buffer(1 << 16)
 	var done sync.WaitGroup
@@ -287,7 +286,7 @@ func TestBufferFiguresWhileInUse(t *testing.T) {
 	done.Wait()
 }
 
-// A size that no int can hold once it is rounded is beyond a buffer for ever.
+// A size that overflows when rounded up, or barely does not, is beyond a buffer for ever.
 func TestBeyondABuffer(t *testing.T) {
 	for _, size := range []int{math.MaxInt, math.MaxInt - 14, math.MaxInt - 15} {
 		_, err := buffer(1024).Acquire(size, 0)

@@ -13,9 +13,9 @@ import (
 
 var chosen atomic.Pointer[Source]
 
-// SetDefault makes src what [Default] returns from now on; nil for none. It is
-// goroutine-safe, exists only with the build tag vita, and is for package vita and
-// for main: a library that called it would choose for everybody.
+// SetDefault makes src the source that [Default] returns from now on; nil unsets it. It
+// is goroutine-safe and exists only with the build tag vita. It is for main: a library
+// that called it would choose for the whole program.
 func SetDefault(src Source) {
 	if src == nil {
 		chosen.Store(nil)

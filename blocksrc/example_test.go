@@ -29,7 +29,7 @@ func ExampleLimit() {
 	// 524288 <nil>
 }
 
-// The memory set aside at start-up first, the heap for what does not fit.
+// Memory set aside at start-up first, the heap for what does not fit.
 func ExampleFallback() {
 	reserved := blocksrc.NewBuffer(make([]byte, 1<<20))
 	src := blocksrc.Fallback(reserved, new(blocksrc.GoHeap))
@@ -44,7 +44,7 @@ func ExampleFallback() {
 		blocks = append(blocks, block)
 		fmt.Println("left of the reserve:", reserved.Available())
 	}
-	for _, block := range blocks { // each to where it came from
+	for _, block := range blocks { // each goes back to its own source
 		if err := src.Release(block); err != nil {
 			fmt.Println(err)
 		}
@@ -57,8 +57,8 @@ func ExampleFallback() {
 	// left of the reserve: 1048576
 }
 
-// A fixed array as the only memory there is. (Under an allocator it should have 256 KiB at
-// least, for records start with 32.)
+// A fixed array as the only memory there is. (Under an allocator it should have at least
+// 256 KiB, since records start with 32 KiB.)
 func ExampleNewBuffer() {
 	var memory [4096]byte
 	src := blocksrc.NewBuffer(memory[:])

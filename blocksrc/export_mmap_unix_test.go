@@ -2,5 +2,5 @@
 
 package blocksrc
 
-// MapError is what a system's refusal to map is told as.
+// MapError turns a system's refusal to map into an error of this package.
 var MapError = mapError

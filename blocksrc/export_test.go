@@ -2,7 +2,7 @@ package blocksrc
 
 import "fmt"
 
-// What tests may see of the inside.
+// Internals that tests may see.
 
 const (
 	HaveMmap     = haveMmap
@@ -10,7 +10,7 @@ const (
 	MaxRun       = maxRun
 )
 
-// MaxGoBlock is what one GoHeap block may at most be.
+// MaxGoBlock bounds the size of a GoHeap block plus its alignment.
 func MaxGoBlock() int { return maxGoBlock() }
 
 // Address lets tests compare where blocks begin.
@@ -19,7 +19,7 @@ func Address(b []byte) uintptr { return address(b) }
 // Page is the size of a page, 1 where there are none.
 func Page() int { return sysPage() }
 
-// A Ledger is a ledger with a number for a note.
+// A Ledger is a ledger whose notes are numbers.
 type Ledger struct{ l ledger }
 
 func (l *Ledger) Add(b []byte, n int) { l.l.add(b, n) }
@@ -35,7 +35,7 @@ func (l *Ledger) Around(b []byte) ([]byte, error) {
 	return loan.block, err
 }
 
-// Check returns how many blocks are in, or what is wrong with their order.
+// Check returns the number of blocks, or what is wrong with their order.
 func (l *Ledger) Check() (n int, err error) {
 	last := uintptr(0)
 	for i, run := range l.l.runs {
@@ -64,7 +64,7 @@ func (b *Buffer) Holes() (holes [][2]int) {
 	return holes
 }
 
-// MappedWhole returns the mapping that goes with a block of Mmap's.
+// MappedWhole returns the mapping that goes with a block of Mmap.
 func MappedWhole(block []byte) ([]byte, error) {
 	loan, err := mapped.around(block)
 	return loan.mapping(), err

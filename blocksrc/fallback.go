@@ -1,4 +1,4 @@
-// Several sources in order of preference, each block remembering its own.
+// Several sources in order of preference; each block goes back to its own.
 
 package blocksrc
 
@@ -8,22 +8,22 @@ import (
 	"slices"
 )
 
-// Fallback returns a source that asks each of srcs in turn and returns the first
-// block it gets: fast memory before slow, a fixed buffer before the system.
-// Release and Discard go to the source that the block came from. It is
-// goroutine-safe if they are, as sources must be. It panics if one is nil.
+// Fallback returns a source that asks each of srcs in turn and returns the first block it
+// gets: fast memory before slow, a fixed buffer before the system. Release and Discard go
+// to the source that the block came from. The source is goroutine-safe if srcs are, as
+// sources must be. Fallback panics if one of srcs is nil.
 //
-// Only errors that wrap [ErrExhausted] or errors.ErrUnsupported lead on to the
-// next source. Any other, such as a permission denied, is a fault that somebody
-// must see and not a reason to fill the second-best memory: it is returned as it
-// is. If no source has room the error wraps what each of them said, but for [ErrInvalid],
-// that it never will have, if another may have room later; without any source it is
-// always ErrExhausted.
+// Only an error that wraps [ErrExhausted] or errors.ErrUnsupported leads on to the next
+// source. Any other, such as a permission denied, is returned as it is: it is a fault
+// that somebody must see, not a reason to fill the second-best memory. If no source has
+// room, the error wraps those of all sources. It leaves out a source's [ErrInvalid], that it
+// will never have room, if another source may have room later. Without any source the
+// error is always ErrExhausted.
 //
-// The granularity is the smallest of the sources', the only one that is true of
-// every block. Asking for the largest would make a buffer pay for the pages of
-// the source behind it; a source with coarser blocks returns longer ones
-// anyway. Fresh blocks are zeroed if those of all sources are.
+// The granularity is the smallest of the sources', the only one that is true of every
+// block. The largest would make a buffer pay for the pages of the source behind it, and a
+// source with coarser blocks returns longer ones anyway. Fresh blocks are zeroed if those
+// of all sources are.
 func Fallback(srcs ...Source) Source {
 	if i := slices.Index(srcs, nil); i >= 0 {
 		panic(fmt.Sprintf("blocksrc: Fallback: source %d is nil", i))
@@ -33,7 +33,7 @@ func Fallback(srcs ...Source) Source {
 
 type fallback struct {
 	srcs []Source
-	out  ledger // noting the owner
+	out  ledger // with the owner as note
 }
 
 func (f *fallback) Acquire(size, align int) ([]byte, error) {
@@ -63,7 +63,7 @@ func (f *fallback) Acquire(size, align int) ([]byte, error) {
 	return nil, &noneHasRoom{all}
 }
 
-// noneHasRoom is what all sources said, an error whose text is made when it is read.
+// noneHasRoom joins the errors of all sources. It makes its text when it is read.
 type noneHasRoom struct{ all []error }
 
 func (e *noneHasRoom) Error() string {
@@ -79,7 +79,7 @@ func (e *noneHasRoom) Unwrap() []error { return e.all }
 // forNow tells whether the source that said err may have room later.
 func forNow(err error) bool { return errors.Is(err, ErrExhausted) && !errors.Is(err, ErrInvalid) }
 
-// notForEver is an error but for ErrInvalid, which is not so for all sources.
+// notForEver hides the ErrInvalid in an error, since it does not hold for all sources.
 type notForEver struct{ error }
 
 func (e notForEver) Is(target error) bool { return target != ErrInvalid && errors.Is(e.error, target) }

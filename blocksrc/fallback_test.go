@@ -52,8 +52,7 @@ func TestFallbackWhenNobodyHasRoom(t *testing.T) {
 	assert.ErrorContains(t, err, "; blocksrc: limit of 128 bytes")
 }
 
-// What is beyond one source and only not to be had now of another may be asked for
-// again.
+// A request beyond one source may be made again if another source lacks room only now.
 func TestFallbackBeyondOne(t *testing.T) {
 	src := blocksrc.Fallback(buffer(1024), blocksrc.Limit(heap(), 2048))
 	block, err := src.Acquire(1536, 0)
@@ -69,13 +68,13 @@ func TestFallbackBeyondOne(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// coded is an error of a source's own.
+// coded is a source's own error.
 type coded int
 
 func (c coded) Error() string { return "code" }
 
-// A source that there is not here says nothing of what the others can do, and whatever
-// is left out of an error, the source's own is not.
+// A source that is not available here says nothing about what the others can do. Whatever
+// is left out of an error, the source's own error is not.
 func TestFallbackBeyondAllThatThereAre(t *testing.T) {
 	none := &blocksrctest.Failing{Source: heap(), At: 1, Persist: true, Err: errors.ErrUnsupported}
 	for _, src := range []blocksrc.Source{blocksrc.Fallback(none, buffer(1024)), blocksrc.Fallback(buffer(1024), none)} {
@@ -203,7 +202,7 @@ func TestFallbackIsSetUpOnce(t *testing.T) {
 	assert.PanicsWithValue(t, "blocksrc: Fallback: source 1 is nil", func() { blocksrc.Fallback(heap(), nil) })
 }
 
-// A block that could not be released is still its owner's, whichever source that is.
+// A block that could not be released still belongs to its owner, whichever that is.
 func TestFallbackRemembersTheOwnerOfWhatIsStuck(t *testing.T) {
 	first := &blocksrctest.Counting{Source: buffer(64)}
 	second := &blocksrctest.Counting{Source: heap()}

@@ -8,27 +8,27 @@ import "runtime"
 // GoHeap makes each block with make([]byte, n). The zero value is ready; it is
 // goroutine-safe and must not be copied.
 //
-// Go's collector never moves such a block and does not scan it, since a byte
-// holds no pointer, but it counts it as live: with GOGC=100 the process may grow
-// by as much again before it collects, where with [Mmap] it collects as if the
-// block were not there. A block stays until Release, even if nobody else refers
-// to it, and goes once it is released and nobody does: a use after release is
-// harmless here and fatal elsewhere.
+// Go's collector never moves such a block and does not scan it, since bytes hold no
+// pointers. But it counts the block as live: with GOGC=100 the process may grow by as
+// much again before it collects, while with [Mmap] it collects as if the block were not
+// there. A block stays until Release, even if nobody else refers to it. After Release it
+// goes once nobody refers to it: a use after release is harmless here and fatal
+// elsewhere.
 //
-// Go ends the program when the system refuses it memory, before an error could
-// be returned. Only a block beyond 1 TiB (1 GiB where addresses have 32 bits) is
-// an error; put a [Limit] in front where it matters.
+// When the system refuses memory, Go ends the program before an error could be returned.
+// Only a request beyond 1 TiB, alignment included (1 GiB with 32-bit addresses), is an
+// error; put a [Limit] in front where it matters.
 type GoHeap struct {
 	out ledger
 }
 
-// A cache line of today's large cores: blocks given to different goroutines
-// then share none. Blocks are much larger, so rounding costs nothing.
+// A cache line of today's large cores, so that blocks of different goroutines share none.
+// Blocks are much larger, so rounding costs nothing.
 const goGranularity = 64
 
-// gc gives whole pages of its own to what is larger than its size classes. That
-// is nowhere promised, so it is checked, and where it is not so, as in TinyGo,
-// it is not tried: the attempt would be garbage.
+// The heap of gc gives whole pages to whatever is larger than its size classes. No
+// document promises that, so Acquire checks the alignment. Elsewhere, as in TinyGo, it
+// does not hold and is not tried: the attempt would be garbage.
 const (
 	goPage    = 8 << 10
 	goClasses = 32 << 10
@@ -69,9 +69,9 @@ func (h *GoHeap) Granularity() int { return goGranularity }
 // Zeroed implements [Zeroer]: true.
 func (h *GoHeap) Zeroed() bool { return true }
 
-// maxGoBlock stays below what makes Go's make panic: 1 TiB, the least that any
-// 64-bit system's heap may span, and 1 GiB where pointers, or as on wasm
-// addresses, have 32 bits.
+// maxGoBlock stays below what makes Go's make panic: 1 TiB, the least that the heap may
+// span on any 64-bit system, and 1 GiB where pointers have 32 bits or, as on wasm,
+// addresses do.
 func maxGoBlock() int {
 	if runtime.GOARCH == "wasm" {
 		return 1 << 30

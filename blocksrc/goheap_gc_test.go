@@ -1,6 +1,6 @@
 //go:build gc && !tinygo
 
-// How the heap of gc rounds sizes; TinyGo has one of its own.
+// How the heap of gc rounds sizes; TinyGo has a heap of its own.
 
 package blocksrc_test
 
@@ -14,8 +14,8 @@ import (
 	"github.com/vita-go/deblockator/blocksrc"
 )
 
-// Blocks of the usual size take no more from gc than they have. TinyGo aligns
-// large objects no better than small ones.
+// Blocks of usual size take no more of gc's heap than their length. TinyGo aligns large
+// objects no better than small ones.
 func TestGoHeapWastesNothingOnPages(t *testing.T) {
 	var src blocksrc.GoHeap
 	taken := func(size, align int) uint64 {

@@ -16,7 +16,7 @@ func TestGoHeapKeepsBlocksAlive(t *testing.T) {
 	require.NoError(t, err)
 	block[999] = 42
 	at := blocksrc.Address(block)
-	runtime.GC() // block is used no more
+	runtime.GC() // nothing uses block any more
 	runtime.GC()
 	for range 100 {
 		other, err := src.Acquire(1000, 0)

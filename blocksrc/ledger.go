@@ -1,5 +1,5 @@
-// The record of what is out. It makes Release certain, finds the block that a
-// part belongs to, and keeps Go memory alive; it is goroutine-safe.
+// The record of what is out. It tells Release for certain what is held, finds the block
+// that contains a part, and keeps Go memory alive. It is goroutine-safe.
 
 package blocksrc
 
@@ -10,13 +10,13 @@ import (
 	"sync"
 )
 
-// A ledger holds the blocks that are out, each with a note. That is of no type of
-// its own: one ledger for all sources is several kilobytes of code less.
+// A ledger holds the blocks that are out, each with a note. The note is an any, so that
+// one ledger serves all sources: that saves several kilobytes of code.
 //
-// They are kept by address, in runs of bounded length: finding one is two binary
-// searches, adding or removing one moves at most a run. A million blocks cost
-// less than a microsecond each, a fraction of the system call that goes with it.
-// A map would find a block as fast, but not the block around a part of it.
+// Blocks are sorted by address, in runs of bounded length. To find one takes two binary
+// searches; to add or remove one moves at most a run and, if runs split or join, the list of
+// runs. With a million blocks that takes less than a microsecond, a fraction of the system
+// call that goes with it. A map would find a block as fast, but not the block around a part.
 //
 //	runs  [ 0x1000 0x2000 0x5000 ] [ 0x8000 0x9000 ] [ 0xf000 ]
 type ledger struct {
@@ -56,8 +56,8 @@ func (l *ledger) add(block []byte, note any) {
 	l.runs[i] = run
 }
 
-// take removes a block, which must be just as it was entered: of two goroutines
-// that release the same block one gets it, the other an error.
+// take removes a block, which must be exactly as it was entered. Of two goroutines that
+// release the same block, one gets it and the other an error.
 func (l *ledger) take(block []byte) (loan, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -78,7 +78,7 @@ func (l *ledger) take(block []byte) (loan, error) {
 	return found, nil
 }
 
-// around finds the block that part, not empty, lies in.
+// around finds the block that contains part, which is not empty.
 func (l *ledger) around(part []byte) (loan, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 	"github.com/vita-go/deblockator/blocksrc"
 )
 
-// Against a map, with enough blocks for many runs, in random order and in both
+// Against a map, with enough blocks for many runs, in random order and in the two orders
 // that are worst for a sorted list.
 func TestLedgerAgainstAMap(t *testing.T) {
 	const n, unit = 10 * blocksrc.MaxRun, 8

@@ -1,4 +1,4 @@
-// A hard budget in front of a source, kept before memory is taken, not after.
+// A hard budget in front of a source, enforced before memory is taken, not after.
 
 package blocksrc
 
@@ -7,20 +7,18 @@ import (
 	"sync"
 )
 
-// Limit returns a source that draws on src and never has more than max bytes
-// out, counting len(block): what src needs beside a block, such as vita.Source may for
-// an alignment, is not in it. Acquire beyond that is an error wrapping
-// [ErrExhausted] that says how much is held; with a max of 0 or less that is every one.
-// It panics if src is nil.
+// Limit returns a source that draws on src and never has more than max bytes out. It
+// counts len(block), not what src may need beside a block, as vita.Source may for an
+// alignment. An Acquire beyond max is an error wrapping [ErrExhausted] that says how much
+// is held; with a max of 0 or less every Acquire is. Limit panics if src is nil.
 //
-// It is goroutine-safe, and the budget holds against concurrent calls too: each
-// reserves what it will need before it asks src. That is size rounded up to the
-// granularity of src; should src return more than that and more than fits, the
-// block goes straight back.
+// The source is goroutine-safe, and the budget holds against concurrent calls: each
+// Acquire reserves size, rounded up to the granularity of src, before it asks src. If src
+// returns more than that, and more than fits, the block goes straight back.
 //
-// [Granular], [Zeroer] and [Discarder] are those of src; where src is not, the
+// [Granular], [Zeroer] and [Discarder] are those of src. Where src lacks them, the
 // granularity is 1, Zeroed is false, and Discard returns an error wrapping
-// errors.ErrUnsupported. Bytes discarded still count as held.
+// errors.ErrUnsupported. Discarded bytes still count as held.
 //
 // Blocks must be released through the Limit that they came from.
 func Limit(src Source, max int) Source {
@@ -36,7 +34,7 @@ type limit struct {
 
 	mu    sync.Mutex
 	held  int      // bytes out, stuck, or reserved by an Acquire under way
-	stuck [][]byte // too large to hand on, and src would not take them back
+	stuck [][]byte // too large to hand on, and refused by src when given back
 
 	out ledger
 }
@@ -58,8 +56,8 @@ func (l *limit) Acquire(size, align int) ([]byte, error) {
 		l.count(-need)
 		return nil, err
 	}
-	if err := l.reserve(len(block)-need, len(block), false); err != nil { // the next may have less
-		l.count(len(block) - need) // held it is, until src has it back
+	if err := l.reserve(len(block)-need, len(block), false); err != nil { // the next may be shorter
+		l.count(len(block) - need) // it is held until src has it back
 		if e := l.giveBack(block); e != nil {
 			err = fmt.Errorf("%w; and its source did not take it back: %w", err, e)
 		}
@@ -97,8 +95,8 @@ func (l *limit) Granularity() int { return Granularity(l.src) }
 
 func (l *limit) Zeroed() bool { return Zeroed(l.src) }
 
-// reserve takes n more bytes of the budget, or fewer if n is negative. If it cannot, never
-// tells whether that will be so for ever.
+// reserve takes n bytes of the budget, or gives some back if n is negative. If it cannot,
+// never tells whether it never will.
 func (l *limit) reserve(n, asked int, never bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -109,10 +107,10 @@ func (l *limit) reserve(n, asked int, never bool) error {
 	return nil
 }
 
-// overLimit is an error whose text is made when it is read: a program that lives at its
+// overLimit is an error that makes its text when it is read: a program that lives at its
 // limit is refused all the time, and does not read it.
 type overLimit struct {
-	_                [0]func() // no two are compared, and no code is needed for it
+	_                [0]func() // not comparable, which saves the code for it
 	max, held, asked int
 	err              error
 }
@@ -129,9 +127,9 @@ func (l *limit) count(n int) {
 	l.held += n
 }
 
-// giveBack returns to src blocks that are counted but that nobody may have. One
-// that src refuses stays counted and is offered again at the next call. The error is that
-// of the last of those.
+// giveBack returns to src blocks that are counted but handed out to nobody. A block that
+// src refuses stays counted and is offered again at the next call. The error is that of
+// the last refusal.
 func (l *limit) giveBack(blocks ...[]byte) (refused error) {
 	for _, block := range blocks {
 		err := l.src.Release(block)

@@ -53,7 +53,7 @@ func TestLimitRefusesBeforeAsking(t *testing.T) {
 
 	_, err = src.Acquire(64, 0)
 	require.NoError(t, err)
-	_, err = src.Acquire(math.MaxInt-63, 0) // with what is held more than an int
+	_, err = src.Acquire(math.MaxInt-63, 0) // plus what is held, more than an int
 	require.ErrorContains(t, err, "limit of 1000 bytes, 64 held")
 	assert.Zero(t, counting.Counts().Refused)
 }
@@ -85,7 +85,7 @@ func (p paged) Acquire(size, align int) ([]byte, error) {
 	return p.Source.Acquire((size+4095)&^4095, align)
 }
 
-// That one block is more than all of the budget says nothing of the next.
+// One block that exceeds the whole budget says nothing about the next.
 func TestLimitNeverSaysNeverOfABlock(t *testing.T) {
 	src := blocksrc.Limit(blocksrc.Fallback(blocksrc.NewBuffer(make([]byte, 2048)), paged{heap()}), 3000)
 	a, err := src.Acquire(1500, 0)
@@ -101,7 +101,7 @@ func TestLimitNeverSaysNeverOfABlock(t *testing.T) {
 	assert.ErrorIs(t, err, blocksrc.ErrInvalid, "never")
 }
 
-// What is too much and cannot be given back is counted and offered again.
+// A block that is too large and cannot be given back is counted and offered again.
 func TestLimitKeepsTryingToGiveBack(t *testing.T) {
 	counting := &blocksrctest.Counting{Source: heap()}
 	failing := &blocksrctest.Failing{Source: counting, On: blocksrctest.Releases, At: 1}
@@ -133,7 +133,7 @@ func TestLimitKeepsWhatCannotBeReleased(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// forgetful has lost every block by the time it comes back, and counts how often.
+// forgetful has lost every block by the time it is released, and counts the releases.
 type forgetful struct {
 	blocksrc.Source
 	releases int
@@ -144,8 +144,8 @@ func (f *forgetful) Release(block []byte) error {
 	return fmt.Errorf("%d bytes: %w", len(block), blocksrc.ErrNotHeld)
 }
 
-// What the source has lost is held no more, by whoever is in front, and is not
-// offered to it again.
+// A block that the source has lost is no longer held by anyone in front, and is not
+// offered to the source again.
 func TestLostBlocksAreForgotten(t *testing.T) {
 	counting := &blocksrctest.Counting{Source: &forgetful{Source: heap()}}
 	limit := blocksrc.Limit(blocksrc.Fallback(blocksrc.Limit(counting, 128), buffer(0)), 128)
@@ -176,7 +176,7 @@ func TestLimitIsUnchangedByRefusals(t *testing.T) {
 	require.NoError(t, err, "the refused request has reserved nothing")
 }
 
-// Blocks of the source's that did not come through the limit are not its own.
+// A limit does not own blocks of its source that did not come through the limit.
 func TestLimitTellsItsOwnBlocks(t *testing.T) {
 	inner := heap()
 	src := blocksrc.Limit(inner, 1000)
@@ -186,7 +186,7 @@ func TestLimitTellsItsOwnBlocks(t *testing.T) {
 	require.NoError(t, inner.Release(other))
 }
 
-// gauge sees how much is out of a source at any time, at most.
+// gauge records the most bytes that were out of a source at any time.
 type gauge struct {
 	blocksrc.Source
 	held, peak atomic.Int64
@@ -240,8 +240,8 @@ func TestLimitHoldsAgainstManyAtOnce(t *testing.T) {
 	assert.Zero(t, held, "refusals: %d", refused.Load())
 }
 
-// A block that its owner has lost is forgotten at once: the owner is not asked for
-// it again, for by then its address may be another's.
+// A block that its owner has lost is forgotten at once. It is not offered to the owner
+// again, since by then its address may be another block's.
 func TestLostBlocksAreNotOfferedAgain(t *testing.T) {
 	for name, wrap := range map[string]func(blocksrc.Source) blocksrc.Source{
 		"Fallback": func(src blocksrc.Source) blocksrc.Source { return blocksrc.Fallback(src) },
@@ -258,7 +258,7 @@ func TestLostBlocksAreNotOfferedAgain(t *testing.T) {
 	}
 }
 
-// What is too much and stuck is offered again at a Release, too.
+// A block that is too large and stuck is offered again at a Release, too.
 func TestLimitGivesBackAtRelease(t *testing.T) {
 	counting := &blocksrctest.Counting{Source: heap()}
 	failing := &blocksrctest.Failing{Source: counting, On: blocksrctest.Releases, At: 1}
@@ -272,7 +272,7 @@ func TestLimitGivesBackAtRelease(t *testing.T) {
 	assert.Zero(t, held)
 }
 
-// A request for all of the budget could be served once, so it is not invalid.
+// A request for the whole budget could be served at another time, so it is not invalid.
 func TestLimitOfExactlyThat(t *testing.T) {
 	src := blocksrc.Limit(heap(), 128)
 	block, err := src.Acquire(64, 0)
@@ -299,7 +299,7 @@ func TestLimitRefusesWhatCannotBeRounded(t *testing.T) {
 	assert.Zero(t, counting.Counts())
 }
 
-// A block that is shorter than was asked for counts for what it has.
+// A block that is shorter than asked for counts with the length it has.
 func TestLimitOfAMiser(t *testing.T) {
 	src := blocksrc.Limit(&blocksrctest.Lying{Source: heap(), Lie: blocksrctest.TooShort}, 1000)
 	block, err := src.Acquire(100, 0)
@@ -312,7 +312,7 @@ func TestLimitOfAMiser(t *testing.T) {
 	assert.Zero(t, held)
 }
 
-// meanwhile does something in the middle of its first Acquire.
+// meanwhile calls do in the middle of its first Acquire.
 type meanwhile struct {
 	blocksrc.Source
 	do func()
@@ -328,8 +328,8 @@ func (m *meanwhile) Acquire(size, align int) ([]byte, error) {
 
 func (m *meanwhile) Granularity() int { return blocksrc.Granularity(m.Source) }
 
-// What was reserved is granted, though another's block that is too large and stuck
-// has meanwhile taken more than the budget.
+// What was reserved is granted, even if meanwhile another request's block, too large and
+// stuck, takes more than the budget.
 func TestLimitKeepsWhatItReserved(t *testing.T) {
 	failing := &blocksrctest.Failing{Source: heap(), On: blocksrctest.Releases, At: 1}
 	inner := &meanwhile{Source: failing}
@@ -350,7 +350,7 @@ func TestLimitKeepsWhatItReserved(t *testing.T) {
 	assert.Zero(t, held)
 }
 
-// sometimes is generous.
+// sometimes is generous while *now is true.
 type sometimes struct {
 	blocksrc.Source
 	now *bool
@@ -386,7 +386,7 @@ func TestLimitToTheByte(t *testing.T) {
 	require.Zero(t, held)
 }
 
-// A Limit discards what is its own, and asks its source about nothing else.
+// A Limit discards parts of its own blocks, and asks its source about nothing else.
 func TestLimitDiscardsItsOwn(t *testing.T) {
 	inner := &discarding{Source: heap()}
 	src := blocksrc.Limit(inner, 1<<20)

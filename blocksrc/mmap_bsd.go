@@ -1,6 +1,6 @@
 //go:build (darwin || dragonfly || freebsd || netbsd || openbsd || solaris) && !tinygo && !vita
 
-// Unix other than Linux and AIX: pages that go when they are needed.
+// Unix other than Linux and AIX: discarded pages go when the system needs memory.
 
 package blocksrc
 

@@ -1,6 +1,6 @@
 //go:build !tinygo && !vita
 
-// What only Linux has: huge pages on request, names, pages that are gone at once.
+// What only Linux has: huge pages on request, named mappings, discarded pages that go at once.
 
 package blocksrc
 
@@ -11,12 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The size that one entry of the second-lowest page table maps where pages have
+// The size that one entry of the second-lowest level of page table maps with pages of
 // 4 KiB. Kernels with larger pages have larger huge pages and ignore the request.
 const hugePage = 2 << 20
 
-// advise makes a fresh block what m asks for. A kernel without huge pages or
-// names refuses; the block is as good without.
+// advise applies m's options to a fresh block. A kernel without huge pages or names
+// refuses; the block is as good without.
 func (m Mmap) advise(block []byte, huge bool) {
 	if huge {
 		_ = unix.Madvise(block, unix.MADV_HUGEPAGE)
@@ -26,8 +26,8 @@ func (m Mmap) advise(block []byte, huge bool) {
 	}
 }
 
-// nameMapping costs a system call. The conversions stand in the call itself,
-// which is what keeps the name in place while the kernel reads it.
+// nameMapping costs a system call. The conversions are in the call expression itself,
+// which keeps the name in place while the kernel reads it.
 func nameMapping(block []byte, name string) error {
 	text := append([]byte(kernelName(name)), 0)
 	_, _, errno := unix.Syscall6(unix.SYS_PRCTL, unix.PR_SET_VMA, unix.PR_SET_VMA_ANON_NAME,

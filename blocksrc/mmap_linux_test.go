@@ -19,8 +19,8 @@ import (
 	"github.com/vita-go/deblockator/blocksrc"
 )
 
-// mappedWithin sums how much of the addresses from lo to hi is mapped, and how
-// much of that has the label, if one is given.
+// mappedWithin returns how many bytes from lo to hi are mapped, counting only mappings
+// with the label if one is given.
 func mappedWithin(t *testing.T, lo, hi uintptr, label string) (sum uintptr) {
 	maps, err := os.ReadFile("/proc/self/maps")
 	require.NoError(t, err)
@@ -73,8 +73,8 @@ func TestMmapTrimsBothEnds(t *testing.T) {
 	assert.Less(t, addressSpace(t)-before, slack)
 }
 
-// smaps returns what the kernel says under a keyword of the mapping that block is
-// in, which it may have joined with others; empty if it says nothing.
+// smaps returns the kernel's entry for keyword of the mapping that block is in, or "" if
+// there is none. The kernel may have joined that mapping with others.
 func smaps(t *testing.T, block []byte, keyword string) string {
 	all, err := os.ReadFile("/proc/self/smaps")
 	require.NoError(t, err)
@@ -90,8 +90,7 @@ func smaps(t *testing.T, block []byte, keyword string) string {
 	return ""
 }
 
-// resident is how much physical memory stands behind the mapping, 0 if the kernel
-// does not say.
+// resident is the physical memory behind the block's mapping, 0 if the kernel does not say.
 func resident(t *testing.T, block []byte) int {
 	var kib int
 	_, _ = fmt.Sscan(smaps(t, block, "Rss"), &kib)
@@ -146,8 +145,8 @@ func TestMmapHugePages(t *testing.T) {
 	}
 }
 
-// TestMmapHugePagesAreAWish: where there are addresses for a block and not for its alignment
-// too, there is a block. It limits the addresses of a process of its own.
+// TestMmapHugePagesAreAWish: if there are addresses for a block but not for its alignment
+// too, there is a block. The test limits the addresses of a process of its own.
 func TestMmapHugePagesAreAWish(t *testing.T) {
 	const env = "DEBLOCKATOR_TEST_ADDRESSES"
 	if os.Getenv(env) == "" {

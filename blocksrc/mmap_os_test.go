@@ -15,14 +15,14 @@ import (
 
 var errRefused = errors.New("refused")
 
-// refuse makes the system unmap nothing until allow.
+// refuse makes the system unmap nothing until allow is called.
 func refuse(t *testing.T) (allow func()) {
 	allow = blocksrc.SetUnmap(func([]byte, func([]byte) error) error { return errRefused })
 	t.Cleanup(allow)
 	return allow
 }
 
-// As munmap does with ENOMEM: the block stays, and goes when it can.
+// A block whose unmapping fails, as munmap does with ENOMEM, stays until it succeeds.
 func TestMmapKeepsWhatCannotBeUnmapped(t *testing.T) {
 	var src blocksrc.Mmap
 	block, err := src.Acquire(100_000, 1<<20)
@@ -40,7 +40,7 @@ func TestMmapKeepsWhatCannotBeUnmapped(t *testing.T) {
 	require.ErrorIs(t, src.Release(block), blocksrc.ErrNotHeld)
 }
 
-// Through every layer.
+// The same through every layer.
 func TestLayersKeepWhatCannotBeUnmapped(t *testing.T) {
 	counting := &blocksrctest.Counting{Source: blocksrc.Mmap{}}
 	src := blocksrc.Limit(blocksrc.Fallback(counting), 1<<20)
@@ -57,7 +57,7 @@ func TestLayersKeepWhatCannotBeUnmapped(t *testing.T) {
 	assert.NoError(t, counting.Misuse())
 }
 
-// What goes with a block is what was mapped for it, no more and no less.
+// What goes with a block is its whole mapping, no more and no less.
 func TestMmapAccountsForItsTrimmings(t *testing.T) {
 	var src blocksrc.Mmap
 	unit := src.Granularity()

@@ -31,7 +31,7 @@ func TestMmapBeyondTheAddressSpace(t *testing.T) {
 		{math.MaxInt / 2, math.MaxInt/4 + 1},
 	} {
 		block, err := blocksrc.Mmap{}.Acquire(r[0], r[1])
-		if err == nil { // 32 bits have room for the smaller ones
+		if err == nil { // on 32 bits there is room for the smaller ones
 			require.Equal(t, 32, bits.UintSize, "%v", r)
 			require.NoError(t, blocksrc.Mmap{}.Release(block))
 			continue
@@ -43,8 +43,8 @@ func TestMmapBeyondTheAddressSpace(t *testing.T) {
 	}
 }
 
-// Discard takes whole pages, so none that it may not: neither what part holds of
-// the first and the last page, nor anything for a part without a whole one.
+// Discard takes whole pages only: nothing of the first and the last page if part has only
+// some of it, and nothing at all if part has no whole page.
 func TestMmapDiscardKeepsTheEnds(t *testing.T) {
 	src, page := blocksrc.Mmap{}, blocksrc.Page()
 	block, err := src.Acquire(8*page, 0)

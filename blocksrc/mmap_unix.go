@@ -19,10 +19,10 @@ func sysPage() int { return os.Getpagesize() }
 
 func sysUnit() int { return sysPage() }
 
-// sysMap maps size bytes at a multiple of align; both are multiples of a page and
-// their sum is an int. The block's mapping is whole, which is more than block
-// only where the system refused to unmap an end: what is mapped is never
-// forgotten, it goes when the block goes.
+// sysMap maps size bytes at a multiple of align; both are multiples of a page and their
+// sum fits an int. The block's mapping is whole. It is more than block only where the
+// system refused to unmap an end: no mapping is forgotten, and such an end goes when the
+// block goes.
 //
 //	|<- whole ------------------------------------->|
 //	|   head   |<- block ------------->|    tail    |
@@ -45,14 +45,14 @@ func sysMap(size, align int) (block, whole []byte, err error) {
 	return block, whole, nil
 }
 
-// sysUnmap is a variable so that a test can be a kernel that refuses.
+// sysUnmap is a variable so that a test can play a kernel that refuses.
 var sysUnmap = func(whole []byte) error {
 	return unix.MunmapPtr(unsafe.Pointer(unsafe.SliceData(whole)), uintptr(len(whole)))
 }
 
-// mapError says which refusals mean that there is no room: memory, address space
-// or the number of mappings (ENOMEM), locked memory or swap (EAGAIN), and, since
-// nothing else in the call varies, a length beyond the address space (EINVAL).
+// mapError says which refusals mean that there is no room: ENOMEM for memory, address
+// space or the number of mappings, EAGAIN for locked memory or swap, and EINVAL for a
+// length beyond the address space, since nothing else in the call varies.
 func mapError(err error) error {
 	if errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINVAL) {
 		return fmt.Errorf("%w: %w", ErrExhausted, err)

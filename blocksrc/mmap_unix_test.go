@@ -14,8 +14,8 @@ import (
 
 const canTrim = true
 
-// A system that will not unmap an end costs nobody a block: the end stays with it
-// and goes with it. Every byte mapped is unmapped once.
+// If the system does not unmap an end, no block is lost: the end stays with its block and
+// goes with it. Every byte mapped is unmapped once.
 func TestMmapThatCannotTrim(t *testing.T) {
 	var src blocksrc.Mmap
 	page := src.Granularity()
@@ -34,7 +34,7 @@ func TestMmapThatCannotTrim(t *testing.T) {
 		t.Cleanup(restore)
 		block, err := src.Acquire(page, align)
 		require.NoError(t, err)
-		acquired = true // luck may have aligned it, with one end only
+		acquired = true // the mapping may be aligned by luck, with one end only
 		require.Len(t, block, page)
 		require.Zero(t, blocksrc.Address(block)%align)
 		whole, err := blocksrc.MappedWhole(block)
@@ -48,7 +48,7 @@ func TestMmapThatCannotTrim(t *testing.T) {
 	}
 }
 
-// An end that could not be unmapped stays with its block, also when the block itself
+// An end that could not be unmapped stays with its block, even when the block itself
 // could not be unmapped at first. Every byte mapped is unmapped once.
 func TestMmapThatCannotTrimAndThenCannotUnmap(t *testing.T) {
 	var src blocksrc.Mmap
@@ -76,8 +76,8 @@ func TestMmapThatCannotTrimAndThenCannotUnmap(t *testing.T) {
 	assert.Equal(t, align, gone)
 }
 
-// A block at a multiple of no more than a page costs one system call, and no attempt to
-// unmap nothing.
+// A block aligned to no more than a page costs one system call, and no attempt to unmap
+// nothing.
 func TestMmapUnmapsNothing(t *testing.T) {
 	calls := 0
 	restore := blocksrc.SetUnmap(func(whole []byte, system func([]byte) error) error {
@@ -96,7 +96,7 @@ func TestMmapUnmapsNothing(t *testing.T) {
 	}
 }
 
-// Of what a system says when it does not map, these mean that there is no room.
+// Some refusals to map mean that there is no room; others do not.
 func TestMmapErrors(t *testing.T) {
 	for _, errno := range []error{unix.ENOMEM, unix.EAGAIN, unix.EINVAL} {
 		assert.ErrorIs(t, blocksrc.MapError(errno), blocksrc.ErrExhausted)

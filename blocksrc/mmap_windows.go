@@ -1,6 +1,6 @@
 //go:build !tinygo && !vita
 
-// Mapping on Windows: reserve too much, commit the part that is aligned.
+// Mapping on Windows: reserve too much, commit the aligned part.
 
 package blocksrc
 
@@ -15,11 +15,11 @@ import (
 
 const haveMmap = true
 
-// Reservations begin at multiples of this on every Windows there has been, and
-// the rest of the last 64 KiB of one is lost to the process.
+// Reservations begin at multiples of this on every Windows so far, and what a reservation
+// leaves of its last 64 KiB is lost to the process.
 const reservationUnit = 64 << 10
 
-const hugePage = 0 // there are some, for those with a privilege
+const hugePage = 0 // there are some, but they take a privilege
 
 func (Mmap) advise([]byte, bool) {}
 
@@ -27,12 +27,12 @@ func sysPage() int { return os.Getpagesize() }
 
 func sysUnit() int { return reservationUnit }
 
-// sysMap maps size bytes at a multiple of align; both are multiples of 64 KiB and
-// their sum is an int.
+// sysMap maps size bytes at a multiple of align; both are multiples of 64 KiB and their
+// sum fits an int.
 //
-// A reservation can only be freed whole, so there is no trimming its ends, and
-// freeing it to reserve again at the aligned address would race with every other
-// thread. It is kept instead: what is not committed is only address space.
+// A reservation can only be freed whole, so its ends cannot be trimmed. To free it and
+// reserve again at the aligned address would race with every other thread. So it is kept:
+// what is not committed is only address space.
 func sysMap(size, align int) (block, whole []byte, err error) {
 	whole, err = reserve(size + align - reservationUnit)
 	if err != nil {
@@ -46,8 +46,8 @@ func sysMap(size, align int) (block, whole []byte, err error) {
 	return block, whole, nil
 }
 
-// reserve takes address space. VirtualAlloc answers with a number and VirtualQuery
-// with pointers; a slice has to come from a pointer.
+// reserve takes address space. VirtualAlloc returns a number and VirtualQuery pointers;
+// the slice has to come from a pointer.
 func reserve(size int) ([]byte, error) {
 	at, err := windows.VirtualAlloc(0, uintptr(size), windows.MEM_RESERVE, windows.PAGE_READWRITE)
 	if err != nil {
@@ -67,13 +67,13 @@ type region struct {
 	_    [unsafe.Sizeof(windows.MemoryBasicInformation{}) - unsafe.Sizeof(uintptr(0))]byte
 }
 
-// sysUnmap is a variable so that a test can be a system that refuses.
+// sysUnmap is a variable so that a test can play a system that refuses.
 var sysUnmap = func(whole []byte) error {
 	return windows.VirtualFree(address(whole), 0, windows.MEM_RELEASE)
 }
 
-// sysDiscard makes the pages worthless, and unlocking pages that are not locked,
-// which is an error, takes them out of the working set.
+// sysDiscard declares the pages' contents worthless and takes the pages out of the
+// working set: to unlock pages that are not locked does that, though it is an error.
 func sysDiscard(pages []byte) error {
 	_, err := windows.VirtualAlloc(address(pages), uintptr(len(pages)), windows.MEM_RESET, windows.PAGE_READWRITE)
 	if err == nil {
@@ -82,8 +82,8 @@ func sysDiscard(pages []byte) error {
 	return err
 }
 
-// mapError says which refusals mean that there is no room. A length beyond the
-// address space is an invalid parameter; nothing else in the calls varies.
+// mapError says which refusals mean that there is no room. An invalid parameter is a
+// length beyond the address space, since nothing else in the calls varies.
 func mapError(err error) error {
 	for _, full := range []windows.Errno{
 		windows.ERROR_NOT_ENOUGH_MEMORY,

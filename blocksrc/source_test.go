@@ -17,7 +17,7 @@ type plain struct{ blocksrc.Source }
 
 func heap() blocksrc.Source { return new(blocksrc.GoHeap) }
 
-// buffer is aligned, so that all of it is of use, which TinyGo's make may not be.
+// buffer returns an aligned buffer, all of which is usable. TinyGo's make may not align.
 func buffer(size int) *blocksrc.Buffer {
 	mem, err := new(blocksrc.GoHeap).Acquire(max(size, 1), 0)
 	if err != nil {
@@ -91,7 +91,7 @@ func TestHelpersOnSourcesThatOfferNothing(t *testing.T) {
 	}
 }
 
-// An enormous request is both invalid and exhausted, whatever is in front.
+// An enormous request is both invalid and exhausted, whatever source is in front.
 func TestBeyondIsBoth(t *testing.T) {
 	sources := []blocksrc.Source{heap(), blocksrc.Limit(heap(), math.MaxInt)}
 	if blocksrc.HaveMmap {
@@ -112,7 +112,7 @@ func TestBeyondIsBoth(t *testing.T) {
 	_, err := full.Acquire(1, 0)
 	require.NoError(t, err)
 	for _, src := range []blocksrc.Source{full, blocksrc.Limit(full, 2000)} {
-		_, err = src.Acquire(1024, 0) // once there was room
+		_, err = src.Acquire(1024, 0) // there was room before
 		assert.ErrorIs(t, err, blocksrc.ErrExhausted)
 		assert.NotErrorIs(t, err, blocksrc.ErrInvalid)
 	}

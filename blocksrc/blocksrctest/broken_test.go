@@ -1,4 +1,4 @@
-// Sources that are wrong, each in its own way.
+// Sources that break the contract, each in its own way.
 
 package blocksrctest_test
 
@@ -88,8 +88,8 @@ func (l *ledger) has(block []byte) bool {
 	return len(block) > 0 && l.m[&block[0]] != nil
 }
 
-// recycler keeps released blocks for the next Acquire, without a look whether
-// they are there already: what a double free does to an allocator.
+// recycler keeps released blocks for the next Acquire without checking whether they are
+// there already: what a double free does to an allocator.
 type recycler struct {
 	blocksrc.GoHeap
 	mu   sync.Mutex
@@ -128,8 +128,8 @@ func (r *recycler) Release(block []byte) error {
 	return nil
 }
 
-// hasty looks for a free block under its lock, lets go, and takes it: each step
-// is safe for itself, together they give one block to two goroutines.
+// hasty finds a free block under its lock, unlocks, and then takes it. Each step is safe
+// by itself; together they give one block to two goroutines.
 type hasty struct {
 	mu     sync.Mutex
 	blocks [64][]byte

@@ -1,4 +1,4 @@
-// What Test checks, one clause of the contract each.
+// What Test checks: one function for each clause of the contract.
 
 package blocksrctest
 
@@ -38,8 +38,8 @@ func (s *suite) firstBlock() {
 	s.enter(mem, 1, 0).fill()
 }
 
-// sizes: blocks of all sizes, out together, keep to themselves, and keep what
-// they hold while others come and go.
+// sizes: blocks of all sizes, out together, do not overlap, and keep their contents while
+// others come and go.
 func (s *suite) sizes() {
 	u := s.unit
 	var kept []*block
@@ -83,8 +83,8 @@ func (s *suite) alignments() {
 	s.verifyAll()
 }
 
-// optional: what the source says of itself makes sense and does not change.
-// That it is true is checked of every block.
+// optional: what the source says of itself makes sense and does not change. Whether it is
+// true is checked with every block.
 func (s *suite) optional() {
 	if g, ok := s.src.(blocksrc.Granular); ok {
 		n := g.Granularity()
@@ -128,9 +128,9 @@ func (s *suite) refuse(size, align int) {
 	}
 }
 
-// enormousRequests: sizes and alignments at which careless arithmetic wraps are
-// an error or, in the case of an alignment, are kept. They come several times,
-// so that a finite source which loses memory at each has less room afterwards.
+// enormousRequests: sizes at which careless arithmetic wraps are an error; such
+// alignments are an error or are kept. The requests come several times, so that a finite
+// source that loses memory at each has less room afterwards.
 func (s *suite) enormousRequests() {
 	const top = 1 << (bits.UintSize - 2)
 	for range 4 {
@@ -149,7 +149,7 @@ func (s *suite) enormousRequests() {
 	}
 }
 
-// badReleases: what is not a held block is an error and changes nothing.
+// badReleases: to release what is not a held block is an error and changes nothing.
 func (s *suite) badReleases() {
 	b, other := s.acquire(2*s.unit+2, 0), s.acquire(1, 0)
 	if b == nil {
@@ -185,7 +185,7 @@ func (s *suite) repel(what string, mem []byte) {
 	}
 }
 
-// secondReleases: a block goes once, and going twice does not make it two.
+// secondReleases: a block can be released once; a second release does not make it two.
 func (s *suite) secondReleases() {
 	size := 2 * s.unit
 	first, second, third := s.acquire(size, 0), s.acquire(size, 0), s.acquire(size, 0)
@@ -204,8 +204,8 @@ func (s *suite) secondReleases() {
 	}
 }
 
-// reuse: memory that others have written is as good as new, and zero again if
-// that was promised, which is checked of every block.
+// reuse: memory that others have written is as good as new, and is zero again if that was
+// promised. The latter is checked with every block.
 func (s *suite) reuse() {
 	for i := range 12 {
 		b := s.acquire(1+i%4*s.unit+i%3*20_000, 0)
@@ -222,7 +222,7 @@ func (s *suite) reuse() {
 
 var dirt = bytes.Repeat([]byte{0xA5}, 1024)
 
-// discarding: it touches part and nothing else, and part stays usable.
+// discarding: Discard touches nothing outside part, and part stays usable.
 func (s *suite) discarding() {
 	d, ok := s.src.(blocksrc.Discarder)
 	if !ok {
@@ -277,7 +277,7 @@ func (s *suite) discarding() {
 	s.spare("a released block", d.Discard(b.mem))
 }
 
-// spare is for the discarding of what is not to be discarded.
+// spare checks the error of a Discard that must discard nothing.
 func (s *suite) spare(what string, err error) {
 	if err == nil {
 		s.errorf("Discard of %s returned no error", what)

@@ -10,13 +10,12 @@ import (
 	"github.com/vita-go/deblockator/blocksrc"
 )
 
-// goroutines: several at once get blocks of their own. They start each round
-// together: left to themselves they may run one after another, and never meet. A
-// block that overlaps another is reported by its address and not written to, so
-// that it is found without a data race.
+// goroutines: several at once get blocks of their own. They start each round together:
+// otherwise they may run one after another and never meet. A block that overlaps another
+// is found by its address and not written to, so that finding it is no data race.
 func (s *suite) goroutines() {
 	const workers, rounds, each = 4, 60, 3
-	unit := min(s.unit, 64<<10) // more would be for the filling
+	unit := min(s.unit, 64<<10) // more would only take longer to fill
 	var all [workers][]*block
 	t := s.team(workers)
 	defer t.end()
@@ -43,7 +42,7 @@ func (s *suite) goroutines() {
 	})
 }
 
-// releasesAtOnce: of two goroutines that release the same block one succeeds.
+// releasesAtOnce: of two goroutines that release the same block exactly one succeeds.
 func (s *suite) releasesAtOnce() {
 	t := s.team(2)
 	defer t.end()
@@ -66,8 +65,8 @@ func (s *suite) releasesAtOnce() {
 	}
 }
 
-// team is goroutines that do something all at once, again and again. They stay from
-// one time to the next: where each is a thread of its own, to make one takes long.
+// team is a number of goroutines that act all at once, again and again. They live from
+// one turn to the next: where each is a thread, making one takes long.
 type team struct {
 	s  *suite
 	to []chan turn
@@ -75,7 +74,7 @@ type team struct {
 
 type turn struct {
 	f     func(id int)
-	start chan struct{} // closed when all have come
+	start chan struct{} // closed when all are ready
 	done  *sync.WaitGroup
 }
 
@@ -107,7 +106,7 @@ func (t *team) turn(id int, next turn) {
 	t.s.guard(func() { next.f(id) })
 }
 
-// do has every goroutine call f with its number, and waits until all have.
+// do has every goroutine call f with its number, and waits until all calls have returned.
 func (t *team) do(f func(id int)) {
 	next := turn{f, make(chan struct{}), new(sync.WaitGroup)}
 	for _, to := range t.to {

@@ -11,18 +11,18 @@ import (
 	"github.com/vita-go/deblockator/blocksrc"
 )
 
-// Counting wraps a source and counts what passes. Set Source before use; it is
-// goroutine-safe and must not be copied.
+// Counting wraps a source and counts the calls, blocks and bytes that pass. Set Source
+// before use. A Counting is goroutine-safe and must not be copied.
 //
-// A Release of what is not out, or not in this shape, is an error, is not passed on to
-// Source, and is remembered: see Misuse.
+// A Release of what is not out, or not in this shape, is an error and is not passed on to
+// Source. Misuse lists such calls.
 type Counting struct {
 	Source blocksrc.Source
 
 	mu     sync.Mutex
 	n      Counts
 	live   map[shape]int   // how often each is out: more than once only if Source lies
-	gone   map[uintptr]int // address and length of what was, last
+	gone   map[uintptr]int // length of the block that was last at each address
 	misuse []error
 }
 
@@ -62,8 +62,8 @@ func (c *Counting) Leaks() error {
 	return fmt.Errorf("blocksrctest: %d blocks, %d bytes, not released: %s", c.n.Live, c.n.Held, strings.Join(some, ", "))
 }
 
-// Misuse returns nil if every Release so far was of a block that was out, as it
-// was, else an error that lists the others: second, foreign, resliced.
+// Misuse returns nil if every Release so far was of a block that was out, unchanged, else
+// an error that lists the others: second, foreign, resliced, unknown to Source.
 func (c *Counting) Misuse() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -95,7 +95,7 @@ func (c *Counting) Release(mem []byte) error {
 	switch {
 	case err == nil:
 		c.n.Releases++
-	case errors.Is(err, blocksrc.ErrNotHeld): // somebody has released it behind us
+	case errors.Is(err, blocksrc.ErrNotHeld): // somebody has released it behind Counting
 		c.misuse = append(c.misuse, err)
 	default:
 		c.n.Stuck++
@@ -123,7 +123,7 @@ func (c *Counting) enter(mem []byte) {
 	c.n.Peak = max(c.n.Peak, c.n.Held)
 }
 
-// leave counts a block out, or says why it is none.
+// leave counts a block out, or says why it cannot.
 func (c *Counting) leave(mem []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -138,7 +138,7 @@ func (c *Counting) leave(mem []byte) error {
 		return nil
 	}
 	why := "foreign"
-	for other := range c.live { // it has the time: this is a mistake
+	for other := range c.live { // slow, but only after a mistake
 		if other.at == b.at {
 			why = fmt.Sprintf("resliced, it has %d", other.len)
 		}

@@ -11,7 +11,7 @@
 // They nest in any order, are goroutine-safe, and forward the optional interfaces
 // of the source they wrap.
 //
-// A test of an allocator that takes every failure in turn and leaves nothing
+// This loop tests that an allocator takes every failure in turn and leaves nothing
 // behind:
 //
 //	for k := 1; ; k++ {

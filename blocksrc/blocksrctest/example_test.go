@@ -14,7 +14,7 @@ import (
 type pages struct {
 	mu  sync.Mutex
 	mem []byte // aligned to a page
-	out [8]int // how many pages the block has that begins with this one
+	out [8]int // pages of the block that begins here, or 0
 }
 
 const page = 4096
@@ -56,7 +56,7 @@ func (p *pages) Release(block []byte) error {
 	return blocksrc.ErrNotHeld
 }
 
-// Granularity is a promise that a source need not make, and Zeroed one that this cannot.
+// Granularity is an optional promise. Zeroed is another, which this source cannot make.
 func (p *pages) Granularity() int { return page }
 
 // careless is a source that forgets about the alignment.

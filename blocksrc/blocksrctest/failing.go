@@ -18,47 +18,47 @@ const (
 	Acquires Calls = 1 << iota
 	Releases
 
-	Both Calls = 0 // what a Failing counts if it is not told
+	Both Calls = 0 // the default
 )
 
-// ErrInjected is in every error that a [Failing] makes up itself.
+// ErrInjected is wrapped by every error that a [Failing] makes itself.
 var ErrInjected = errors.New("injected failure")
 
-// Failing wraps a source and fails the call of which the number is At, counting
-// from 1 the calls that On names, without passing it on: a failed Acquire has
-// taken nothing, the block of a failed Release is still out. Calls in between go
-// through to Source and count whatever becomes of them.
+// Failing wraps a source and fails call number At, counting from 1 the calls that On
+// names. It does not pass that call on: a failed Acquire has taken nothing, and the block
+// of a failed Release is still out. Other calls go through to Source and, if On names
+// them, count whether they succeed or not.
 //
-// Set the exported fields before use; it is goroutine-safe and must not be
-// copied. The package comment shows the loop that it is made for.
+// Set the exported fields before use. A Failing is goroutine-safe and must not be copied.
+// The package comment shows the loop that it is made for.
 type Failing struct {
 	Source  blocksrc.Source
 	On      Calls // Acquires, Releases or, by default, both
 	At      int   // 0 fails none
-	Persist bool  // fail every counted call after it too
+	Persist bool  // fail every later counted call too
 	Err     error // nil: ErrInjected and, from Acquire, blocksrc.ErrExhausted
 
 	mu            sync.Mutex
 	calls, failed int
 }
 
-// Arm starts to count anew and fails the k-th counted call from now; 0 fails
-// none. It serves where something has to be set up first.
+// Arm restarts the count and fails the k-th counted call from now; 0 fails none. It
+// serves where something has to be set up first.
 func (f *Failing) Arm(k int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.At, f.calls, f.failed = k, 0, 0
 }
 
-// Calls returns how many calls were counted, the failed ones with them.
+// Calls returns how many calls were counted, including those made to fail.
 func (f *Failing) Calls() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.calls
 }
 
-// Failed returns how many calls were made to fail; 0 means that there have been
-// fewer calls than At.
+// Failed returns how many calls were made to fail; with At above 0, 0 means that there
+// have been fewer calls than At.
 func (f *Failing) Failed() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()

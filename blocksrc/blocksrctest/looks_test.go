@@ -16,9 +16,9 @@ import (
 	"github.com/vita-go/deblockator/blocksrc/blocksrctest"
 )
 
-// Each look of Test's, alone.
+// Every single comparison in Test, alone.
 
-// More ways to be wrong, each found by one look of Test's alone.
+// More ways to break the contract, each found by only one comparison in Test.
 var brokeOtherwise = []struct {
 	name string
 	src  func() blocksrc.Source
@@ -126,7 +126,7 @@ var brokeOtherwise = []struct {
 	}, "Discard of a released block returned no error"},
 	{"nameless error for what is not to be discarded", func() blocksrc.Source {
 		return &broken{src: heap(), discard: func(_ blocksrc.Source, part []byte) error {
-			if len(part) > 0 && cap(part) == 3*len(part) { // as that of Test's
+			if len(part) > 0 && cap(part) == 3*len(part) { // as Test's foreign slice has
 				return errors.New("no such block")
 			}
 			return nil
@@ -154,8 +154,8 @@ var brokeOtherwise = []struct {
 	}, "Release of a block's first granule returned no error"},
 }
 
-// linking returns an Acquire that writes into the last large block, behind its first
-// word, when there is another.
+// linking returns an Acquire that, when it returns a large block, writes into the last
+// one, behind its first word.
 func linking() func(src blocksrc.Source, size, align int) ([]byte, error) {
 	var mu sync.Mutex
 	var last []byte
@@ -181,8 +181,7 @@ func TestTestFindsSourcesBrokenOtherwise(t *testing.T) {
 	}
 }
 
-// spoiler writes to a block of 4097 bytes, which stays out for a while, as soon as
-// it is asked for another.
+// spoiler writes to a block of 4097 bytes, which stays out for a while, at the next Acquire.
 func spoiler(at int) blocksrc.Source {
 	var victim []byte
 	return &broken{src: heap(), acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
@@ -222,19 +221,19 @@ func overlapping(small, large int) blocksrc.Source {
 	}, zeroed: func() bool { return false }}
 }
 
-// A block that overlaps another is not looked into: what it holds is the other's.
+// Test does not look into a block that overlaps another: what it holds is the other's.
 func TestTestDoesNotTouchWhatOverlaps(t *testing.T) {
 	err := blocksrctest.Test(&blocksrctest.Lying{Source: heap(), Lie: blocksrctest.Overlapping})
 	require.ErrorContains(t, err, "overlap")
 	for line := range strings.Lines(err.Error()) {
-		if !strings.HasPrefix(line, "goroutines: ") { // there it may overlap what has gone meanwhile
+		if !strings.HasPrefix(line, "goroutines: ") { // there the other may be gone meanwhile
 			assert.NotContains(t, line, "should be zeroed")
 			assert.NotContains(t, line, "changed by itself")
 		}
 	}
 }
 
-// Each piece of a block that Release must not take, by its place: the block has
+// Each piece of a block that Release must not take, told by its place: the block has
 // 192 bytes at a multiple of 64.
 func TestTestFindsEachBadRelease(t *testing.T) {
 	for what, accepts := range map[string]func(at uintptr, length, capacity int) bool{

@@ -15,7 +15,7 @@ type Lie uint8
 
 // What Lie of a [Lying] can be.
 const (
-	TooShort    Lie = iota // a byte fewer than asked for; none if one was
+	TooShort    Lie = iota // one byte fewer than asked for, so none for one
 	Misaligned             // half the alignment asked for, unless that was 1
 	Overlapping            // a block begins within the last one, where it fits
 	Dirty                  // says that blocks are zeroed and fills them with 0xA5
@@ -30,24 +30,23 @@ func (l Lie) String() string {
 	return fmt.Sprintf("Lie(%d)", uint8(l))
 }
 
-// Lying wraps a source and returns blocks that are not what was asked for. All
-// of them lie in memory that Source has given for the purpose, so using one does
-// no harm beyond the lie, and releasing them gives everything back to Source.
+// Lying wraps a source and returns blocks that are not what was asked for. All of them
+// are in memory that Source has given for them, so using one does no harm beyond the lie,
+// and releasing them gives everything back to Source.
 //
-// Set the exported fields before use; it is goroutine-safe and must not be
-// copied.
+// Set the exported fields before use. A Lying is goroutine-safe and must not be copied.
 type Lying struct {
 	Source blocksrc.Source
 	Lie    Lie
-	From   int // calls of Acquire below this number, from 1, are honest, but for what Dirty says
+	From   int // Acquires below this number, from 1, are honest; for Dirty, Zeroed is always true
 
 	mu    sync.Mutex
 	calls int
 	tales []tale
 }
 
-// A tale is a block as it was told and as Source gave it; two that overlap have
-// the same truth.
+// A tale is a block as the caller got it and as Source gave it. Two that overlap have the
+// same truth.
 type tale struct{ told, truth []byte }
 
 // Acquire implements [blocksrc.Source] badly.
@@ -78,7 +77,7 @@ func (l *Lying) Acquire(size, align int) ([]byte, error) {
 	}
 }
 
-// overlap returns the first part of a truth, and next time the second.
+// overlap returns the first part of a truth, and at the next call the second.
 //
 //	|<- truth ----------------->|
 //	|<- first --------->|
@@ -103,7 +102,7 @@ func (l *Lying) overlap(size, align int) ([]byte, error) {
 	})
 }
 
-// tell acquires a block and returns what is made of it.
+// tell acquires a block and returns what lie makes of it.
 func (l *Lying) tell(size, align int, lie func([]byte) []byte) ([]byte, error) {
 	truth, err := l.Source.Acquire(size, align)
 	if err != nil {
@@ -114,7 +113,7 @@ func (l *Lying) tell(size, align int, lie func([]byte) []byte) ([]byte, error) {
 	return told, nil
 }
 
-// Release implements [blocksrc.Source]; truthfully.
+// Release implements [blocksrc.Source] truthfully.
 func (l *Lying) Release(mem []byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -13,18 +13,17 @@ import (
 	"github.com/vita-go/deblockator/blocksrc"
 )
 
-// Test checks that src keeps the contract of [blocksrc.Source], and of the
-// optional interfaces that it implements, and returns an error that lists the
-// breaches it found, five of a kind, or nil; a source that does not even give a first block as it should
-// is asked for no more. It needs no testing.T, so a program can ask too.
+// Test checks that src keeps the contract of [blocksrc.Source], and of the optional
+// interfaces that it implements. It returns an error that lists the breaches it found, at
+// most five from each check, or nil. If src fails to give even a first block as it
+// should, Test asks it for no more. It needs no testing.T, so a program can call it too.
 //
-// It takes a second or so, and holds some 20 MiB, both in proportion more where the
-// granularity is beyond 1 MiB, writes to every block it gets, and gives all of them back. Nobody
-// else may use src meanwhile. A source with no room for something is not at fault as
-// long as it says so with [blocksrc.ErrExhausted]; one that cannot give a single byte is. A source that
-// forgets to take blocks back is found out only if it is finite, with room for at
-// most 256 KiB. Run it under the race detector on sources made of Go
-// memory.
+// Test takes a second or so and holds some 20 MiB; both grow in proportion to a
+// granularity beyond 1 MiB. It writes to the blocks it gets, and gives all of them back.
+// Nobody else may use src meanwhile. A source that lacks room for something is not at
+// fault if it says so with [blocksrc.ErrExhausted], unless it cannot give a single byte.
+// A source that forgets to take blocks back is found out only if it is finite, with room
+// for at most 256 KiB. Run Test under the race detector on sources made of Go memory.
 func Test(src blocksrc.Source) error {
 	s := &suite{src: src, unit: blocksrc.Granularity(src), zeroed: blocksrc.Zeroed(src)}
 	if !s.run("first block", (*suite).firstBlock) {
@@ -50,7 +49,7 @@ type suite struct {
 
 	mu     sync.Mutex
 	name   string // of the check that runs
-	faults int    // that it has found
+	faults int    // found by that check
 	errs   []error
 	out    []*block
 	held   int
@@ -59,11 +58,11 @@ type suite struct {
 
 const (
 	maxFaults = 5        // reported from one check
-	maxHeld   = 16 << 20 // beyond it only a check's first blocks
+	maxHeld   = 16 << 20 // beyond it fits allows only two blocks
 )
 
-// run runs one check, turning a panic of the source into a fault, then releases
-// what the check has left. It returns whether there was no fault.
+// run runs one check, turning a panic of the source into a fault, then releases what the
+// check has left. It tells whether there was no fault.
 func (s *suite) run(name string, check func(*suite)) bool {
 	s.name, s.faults = name, 0
 	s.guard(func() { check(s) })
@@ -106,8 +105,8 @@ type block struct {
 	bad  bool // overlaps another or is empty: not to be touched
 }
 
-// acquire acquires a block, checks everything that is true of every block, and
-// fills it. It returns nil if there was no room or nothing usable.
+// acquire acquires a block, checks what has to be true of every block, and fills it. It
+// returns nil if there was no room or nothing usable.
 func (s *suite) acquire(size, align int) *block {
 	mem, err := s.src.Acquire(size, align)
 	if err != nil {
@@ -129,7 +128,7 @@ func (s *suite) acquire(size, align int) *block {
 	return b
 }
 
-// enter checks a new block's shape against the request and all others' places.
+// enter checks a new block's shape against the request, and its place against all others.
 func (s *suite) enter(mem []byte, size, align int) *block {
 	b := &block{mem: mem, lo: address(mem), bad: len(mem) == 0}
 	if len(mem) < size {
@@ -162,8 +161,8 @@ func (s *suite) enter(mem []byte, size, align int) *block {
 	return b
 }
 
-// release checks that a block holds what it should and gives it back. The record
-// of it goes first: once src has the block, others may get its place.
+// release checks that a block holds what it should, and gives it back. Its record goes
+// first: once src has the block, others may get its place.
 func (s *suite) release(b *block) {
 	s.verify(b)
 	s.mu.Lock()
@@ -192,11 +191,11 @@ func (s *suite) verifyAll() {
 	}
 }
 
-// fits says whether a check should still ask for size bytes more.
+// fits tells whether a check should still ask for size more bytes.
 func (s *suite) fits(size int) bool { return len(s.out) < 2 || size <= maxHeld-s.held }
 
-// room counts the bytes that fit into src: 64 blocks of 4096, and if there is an
-// end to them ever smaller ones until it is full.
+// room counts the bytes that fit into src: 64 blocks of 4096 or, if src is full before
+// that, ever smaller ones until nothing fits.
 func (s *suite) room() (sum int) {
 	for _, size := range []int{4096, 512, 64, 1} {
 		for n := 0; s.fits(size); n++ {
@@ -214,9 +213,9 @@ func (s *suite) room() (sum int) {
 	return sum
 }
 
-// fill and spoilt write and check a pattern: every byte of a small block, and of
-// a large one every 127th, so that no page is left out, and all that are near its ends,
-// where a source might write.
+// fill and spoilt write and check a pattern: every byte of a small block; of a large one
+// every 127th, so that no page is left out, and every byte near its ends, where a source
+// might write.
 func (b *block) fill() {
 	b.each(0, len(b.mem), func(i int) bool { b.mem[i] = b.want(i); return true })
 }
@@ -246,7 +245,7 @@ func (b *block) each(from, to int, f func(int) bool) {
 	}
 }
 
-// near is how close to an end, or to what is discarded, every byte is looked at.
+// near is how close to an end, or to what is discarded, every byte is checked.
 const near = 64
 
 var zeros [4096]byte

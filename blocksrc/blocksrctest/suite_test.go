@@ -19,7 +19,7 @@ import (
 
 func heap() blocksrc.Source { return new(blocksrc.GoHeap) }
 
-// buffer is aligned, which memory from TinyGo's make may not be.
+// buffer returns an aligned buffer; memory from TinyGo's make may not be aligned.
 func buffer() blocksrc.Source {
 	mem, err := new(blocksrc.GoHeap).Acquire(200_000, 4096)
 	if err != nil {
@@ -28,7 +28,7 @@ func buffer() blocksrc.Source {
 	return blocksrc.NewBuffer(mem[:200_000:200_000])
 }
 
-// Every way to be wrong that Test is there for, and what it says of it.
+// Every way to break the contract that Test is there for, and what Test says of it.
 var broke = []struct {
 	name string
 	src  func() blocksrc.Source
@@ -268,10 +268,10 @@ func TestTestKeepsTheCause(t *testing.T) {
 	assert.ErrorIs(t, blocksrctest.Test(refusing), errors.ErrUnsupported)
 }
 
-// TestTestOfASourceThatEndsGoroutines: a source that is a test's own may have a
-// require that fails, which ends the goroutine it is called in. Test goes on.
+// TestTestOfASourceThatEndsGoroutines: a source written for a test may have a require
+// that fails, which ends the goroutine that called it. Test goes on.
 func TestTestOfASourceThatEndsGoroutines(t *testing.T) {
-	if runtime.Compiler != "gc" { // TinyGo tells nobody's callers
+	if runtime.Compiler != "gc" { // TinyGo does not report callers
 		return
 	}
 	var ended atomic.Int32
@@ -290,7 +290,7 @@ func TestTestOfASourceThatEndsGoroutines(t *testing.T) {
 	assert.Greater(t, ended.Load(), int32(200), "calls from goroutines")
 }
 
-// A source that fails to discard nothing, be it nil or of a block.
+// Sources that fail to discard nothing, be it nil or an empty part of a block.
 func TestTestFindsSourcesThatFailToDiscardNothing(t *testing.T) {
 	for name, bad := range map[string]func(part []byte) bool{
 		"nil":        func(part []byte) bool { return part == nil },

@@ -93,7 +93,7 @@ func TestCountingABlockThatCannotGo(t *testing.T) {
 	assert.NoError(t, src.Misuse())
 }
 
-// Two blocks at one address, as a lying source hands out, are two.
+// Two blocks at one address, as a lying source hands out, count as two.
 func TestCountingALie(t *testing.T) {
 	src := &blocksrctest.Counting{Source: &blocksrctest.Lying{Source: heap(), Lie: blocksrctest.Overlapping}}
 	a, err := src.Acquire(1, 0)
@@ -189,7 +189,7 @@ func TestFailingArmedLater(t *testing.T) {
 	assert.Zero(t, src.Failed())
 }
 
-// The loop of the package comment, on a user of three blocks that cleans up.
+// The loop of the package comment, with a user that takes three blocks and cleans up.
 func TestFailingLoop(t *testing.T) {
 	use := func(src blocksrc.Source) {
 		var blocks [][]byte
@@ -274,7 +274,7 @@ func TestLying(t *testing.T) {
 	assert.Equal(t, "Lie(9)", blocksrctest.Lie(9).String())
 }
 
-// What Counting says of releases that are none, and that a peak stays.
+// Counting tells wrong releases apart, and its peak stays.
 func TestCountingTellsMisusesApart(t *testing.T) {
 	src := &blocksrctest.Counting{Source: blocksrc.NewBuffer(make([]byte, 1000))}
 	a, err := src.Acquire(512, 0)
@@ -302,8 +302,8 @@ func TestCountingTellsMisusesApart(t *testing.T) {
 	}
 }
 
-// A release that Source says it knows nothing of, though the block was out, is a
-// misuse of somebody's behind Counting, and the block is gone.
+// If Source no longer holds a block that is out, somebody has misused Source behind
+// Counting, and the block is gone.
 func TestCountingBehindItsBack(t *testing.T) {
 	inner := heap()
 	src := &blocksrctest.Counting{Source: inner}
@@ -316,7 +316,7 @@ func TestCountingBehindItsBack(t *testing.T) {
 	assert.Equal(t, blocksrctest.Counts{Acquires: 1, Peak: 64}, src.Counts())
 }
 
-// At 0 fails none, whatever else is set.
+// An At of 0 or less fails no call, whatever else is set.
 func TestFailingNone(t *testing.T) {
 	for _, at := range []int{0, -1} {
 		src := &blocksrctest.Failing{Source: heap(), At: at, Persist: true}
@@ -335,7 +335,7 @@ func TestFailingNone(t *testing.T) {
 	}
 }
 
-// Lies begin with the call that they are told to begin with.
+// Lies begin with call number From.
 func TestLyingFrom(t *testing.T) {
 	for from := range 4 {
 		src := &blocksrctest.Lying{Source: heap(), Lie: blocksrctest.TooShort, From: from}
@@ -349,9 +349,8 @@ func TestLyingFrom(t *testing.T) {
 	}
 }
 
-// Beyond its lie a Lying is sound: it refuses what makes no sense and what is
-// enormous as its source does, keeps what it cannot release, and lies about a block
-// only where that fits.
+// Apart from its lie a Lying is sound: it refuses invalid and enormous requests as its
+// source does, keeps what it cannot release, and lies about a block only where that fits.
 func TestLyingIsSoundOtherwise(t *testing.T) {
 	for lie := blocksrctest.TooShort; lie <= blocksrctest.Dirty; lie++ {
 		failing := &blocksrctest.Failing{Source: heap(), On: blocksrctest.Releases}

@@ -17,10 +17,10 @@ import (
 	"github.com/vita-go/deblockator/blocksrc"
 )
 
-// childEnv names, in the environment of a child process, the index it builds.
+// childEnv is the environment variable that tells a child process which index to build.
 const childEnv = "QUICKSTART_INDEX"
 
-// message is what a child tells its parent: how far it is, or its result.
+// message is what a child tells its parent: how far it has come, or its result.
 type message struct {
 	Doing       string  `json:",omitempty"`
 	Done, Total int     `json:",omitempty"`
@@ -46,10 +46,10 @@ type result struct {
 
 // child builds one index, measures, and writes messages to out.
 func child(which string, o options, out io.Writer) (err error) {
-	// ^C is meant for all of a group, and is for the parent to act on: a child that ends
-	// by itself would be taken for one that failed.
+	// ^C reaches the whole process group. The parent acts on it: a child that ended by
+	// itself would be taken for one that failed.
 	signal.Ignore(os.Interrupt, syscall.SIGTERM)
-	go func() { // the parent keeps stdin open for as long as it lives
+	go func() { // the parent keeps stdin open as long as it lives
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(statusFailed)
 	}()
@@ -58,7 +58,7 @@ func child(which string, o options, out io.Writer) (err error) {
 	say := func(doing string, done, total int) {
 		if done == 0 || time.Since(said) > 100*time.Millisecond {
 			said = time.Now()
-			_ = enc.Encode(message{Doing: doing, Done: done, Total: total}) // else the parent is gone
+			_ = enc.Encode(message{Doing: doing, Done: done, Total: total}) // if it fails, the parent is gone
 		}
 	}
 
@@ -107,7 +107,7 @@ func child(which string, o options, out io.Writer) (err error) {
 	return enc.Encode(message{Result: &r})
 }
 
-// runChild has a process of this program build an index, and shows what it is
+// runChild has another process of this program build an index, and shows what it is
 // doing. The process ends with ctx, and in any case with this one.
 func runChild(ctx context.Context, which, folder string, queries int) (result, error) {
 	self, err := os.Executable()
@@ -117,7 +117,7 @@ func runChild(ctx context.Context, which, folder string, queries int) (result, e
 	cmd := exec.CommandContext(ctx, self, "-queries", strconv.Itoa(queries), folder)
 	cmd.Env = append(os.Environ(), childEnv+"="+which)
 	cmd.Stderr = os.Stderr
-	if _, err := cmd.StdinPipe(); err != nil { // closed by Wait, or by our end
+	if _, err := cmd.StdinPipe(); err != nil { // closed by Wait, or when this process ends
 		return result{}, err
 	}
 	stdout, err := cmd.StdoutPipe()
@@ -143,7 +143,7 @@ func runChild(ctx context.Context, which, folder string, queries int) (result, e
 	if errors.Is(err, io.EOF) {
 		err = nil
 	} else {
-		_ = cmd.Process.Kill() // it says what we do not understand
+		_ = cmd.Process.Kill() // its output makes no sense
 	}
 	if ended := cmd.Wait(); ended != nil {
 		return result{}, fmt.Errorf("child process: %w", errors.Join(err, ended))

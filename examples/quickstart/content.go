@@ -9,7 +9,7 @@ import (
 	"slices"
 )
 
-// content is what an index says, for comparing two.
+// content is what an index says, to compare two of them.
 type content struct {
 	Parsed   parsed
 	Objects  int
@@ -27,8 +27,8 @@ type top struct {
 	First string // place
 }
 
-// read reads the whole index, and returns the names to query: each as often as
-// its share of the places, since that is what people look for.
+// read reads the whole index, and returns the names to query: each in proportion to its
+// number of places, since people look for frequent names more often.
 func (c *content) read(ix index, t *tree) (queries []string) {
 	type entry struct {
 		name  string

@@ -7,9 +7,9 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// index maps every identifier to all places where it occurs. Both
-// implementations make one object of each identifier and one of each place, and
-// chain the places of an identifier.
+// index maps every identifier to all places where it occurs. Both implementations make
+// one object for each identifier and one for each place, and chain the places of an
+// identifier.
 type index interface {
 	// add notes that name occurs at p.
 	add(name string, p place) error
@@ -27,11 +27,11 @@ type index interface {
 type place struct {
 	File uint32 // index into tree.files
 	Line uint32
-	Col  uint16 // in bytes, from 1; those beyond the last that fits count as it
+	Col  uint16 // in bytes, from 1; 65535 for all beyond
 	Kind kind
 }
 
-// kind is what an identifier is for in a place.
+// kind is what an identifier stands for at a place.
 type kind uint8
 
 const (
@@ -46,7 +46,7 @@ func (k kind) String() string {
 	return [...]string{"use", "function", "type", "variable", "field"}[k]
 }
 
-// The names of the two indexes, as newIndex knows them.
+// The names of the two indexes, as newIndex takes them.
 const (
 	withPointers = "pointers"
 	withArena    = "arena"

@@ -8,13 +8,13 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// arenaIndex is the same index in memory that the collector does not look into.
-// What was a pointer is a handle: a number, of the same 8 bytes.
+// arenaIndex is the same index in memory that the collector does not scan. Each pointer
+// becomes a handle: a number, 8 bytes as well.
 //
-// Strings hold pointers too. So the bytes of the names are copied out of the Go
-// heap, and the map has a hash of the name for its key: a map of numbers to
-// handles holds no pointers, and the collector skips it like a slice of bytes. A
-// map[string]arena.Handle[arenaName] would be scanned, entry by entry.
+// Strings hold pointers too, so the bytes of the names are copied out of the Go heap, and
+// the map's key is a hash of the name. A map of numbers to handles holds no pointers, and
+// the collector skips it like a slice of bytes. It would scan a
+// map[string]arena.Handle[arenaName] entry by entry.
 type arenaIndex struct {
 	mem    *slab.Allocator
 	idents *arena.Arena[arenaName]
@@ -32,21 +32,20 @@ type arenaName struct {
 	sameHash arena.Handle[arenaName] // another name with the same hash, or none
 }
 
-// arenaPlace is a place where it occurs.
+// arenaPlace is a place where an identifier occurs.
 type arenaPlace struct {
 	place
 	previous arena.Handle[arenaPlace] // of the same identifier, zero for the first
 }
 
-// newArenaIndex puts all parts of the index on one allocator, so that there is
-// one figure for what they hold, one place to limit it (cfg.Source), and one
-// Close.
+// newArenaIndex puts all parts of the index on one allocator, so that there is one figure
+// for what they hold, one place to limit it (cfg.Source), and one Close.
 func newArenaIndex(cfg slab.Config) (*arenaIndex, error) {
 	mem, err := slab.New(cfg)
 	if err != nil {
 		return nil, err
 	}
-	// These fail for a type with a Go pointer in it, with the path to the field.
+	// These fail for a type that holds a Go pointer, and name the path to the field.
 	idents, err := arena.New[arenaName](mem)
 	if err != nil {
 		return nil, err
@@ -67,8 +66,8 @@ func newArenaIndex(cfg slab.Config) (*arenaIndex, error) {
 	}, nil
 }
 
-// add can fail, where the index with pointers would end the program: when there
-// is no memory, or when a limit set on it is reached.
+// add can fail where the index with pointers would end the program: if there is no
+// memory, or if a limit on it is reached.
 func (ix *arenaIndex) add(name string, p place) error {
 	n := ix.lookup(name)
 	if n == nil {
@@ -101,9 +100,9 @@ func (ix *arenaIndex) addName(name string) (*arenaName, error) {
 	return n, nil
 }
 
-// lookup returns the record of name, or nil. The zero handle names nothing, so
-// that Get says false at the end of a chain, and for a hash that is not in the
-// map. The pointer is good for as long as the record lives: nothing here moves.
+// lookup returns the record of name, or nil. The zero handle names nothing, so Get
+// returns false at the end of a chain and for a hash that is not in the map. The pointer
+// is good for as long as the record lives: nothing here moves.
 func (ix *arenaIndex) lookup(name string) *arenaName {
 	h := ix.byHash[ix.hash(name)]
 	for {
@@ -111,7 +110,7 @@ func (ix *arenaIndex) lookup(name string) *arenaName {
 		if !ok {
 			return nil
 		}
-		if string(ix.text.bytes(n.text)) == name { // compares, and copies nothing
+		if string(ix.text.bytes(n.text)) == name { // compares without copying
 			return n
 		}
 		h = n.sameHash
@@ -144,7 +143,6 @@ func (ix *arenaIndex) names() iter.Seq2[string, int] {
 
 func (ix *arenaIndex) objects() int { return ix.idents.Len() + ix.places.Len() }
 
-// close returns all memory to the system at once. No handle can reach it any
-// more, but a pointer that was kept would: that is the price of not being
-// collected.
+// close returns all memory to the system at once. No handle can reach it any more, but a
+// pointer that was kept can: that is the price of memory that is not collected.
 func (ix *arenaIndex) close() error { return ix.mem.Close() }

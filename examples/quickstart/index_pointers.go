@@ -2,9 +2,9 @@ package main
 
 import "iter"
 
-// pointerIndex is the index as one writes it in Go: structs, and pointers from
-// one to the next. The collector keeps it alive by following every pointer of
-// it, in every cycle, and counts it into the heap's size.
+// pointerIndex is the index as one writes it in Go: structs, and pointers from one to the
+// next. In every cycle the collector follows every pointer in it to keep it alive, and
+// counts it in the heap's size.
 type pointerIndex struct {
 	byName map[string]*pointerName
 	places int
@@ -17,7 +17,7 @@ type pointerName struct {
 	last  *pointerPlace
 }
 
-// pointerPlace is a place where it occurs.
+// pointerPlace is a place where an identifier occurs.
 type pointerPlace struct {
 	place
 	previous *pointerPlace // of the same identifier, nil for the first

@@ -143,7 +143,7 @@ func TestParseFarRight(t *testing.T) {
 	assert.Equal(t, []string{"a.go:1:9 use p", "a.go:1:65535 variable x", "a.go:1:65535 use int"}, found)
 }
 
-// What the parser puts in for a missing identifier is not in the file.
+// An identifier that the parser makes up for a missing one is not in the index.
 func TestParseInventsNothing(t *testing.T) {
 	for _, text := range []string{"package", "package p; func", "package p; var = 1", "package p; type struct{", "package p; x.", "\xef\xbb\xbf", "package p; func f() { a. }"} {
 		found, done := parseText(t, text)

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// latencies counts how long something took, in the same memory however often: a list
-// of all times would be part of the heap whose collector is measured. Times that
-// differ by less than a sixteenth are counted together.
+// latencies is a histogram of how long something took. Its size is fixed: a list of all
+// times would be part of the heap whose collector is measured. Times that share a bucket
+// differ by less than a sixteenth.
 type latencies struct {
 	count [64 << 4]uint32
 	most  time.Duration
@@ -19,8 +19,7 @@ func (l *latencies) add(d time.Duration) {
 	l.most = max(l.most, d)
 }
 
-// exceeded returns a time that at most n of those counted were above, exact to a
-// sixteenth.
+// exceeded returns a time that at most n of the counted times exceed, exact to a sixteenth.
 func (l *latencies) exceeded(n int) time.Duration {
 	for b := len(l.count) - 1; b >= 0; b-- {
 		if n -= int(l.count[b]); n < 0 {
@@ -30,7 +29,7 @@ func (l *latencies) exceeded(n int) time.Duration {
 	return 0
 }
 
-// bucket is n up to 16, and then 16 to a doubling.
+// bucket is n up to 16; from there on each doubling has 16 buckets.
 func bucket(n uint64) int {
 	if n < 16 {
 		return int(n)

@@ -6,8 +6,8 @@
 //
 //	go run ./examples/quickstart [-queries n] [folder]
 //
-// The two indexes are in index_pointers.go and index_arena.go; they are made to
-// be read side by side. The rest is there to feed and to measure them.
+// Read the two indexes, index_pointers.go and index_arena.go, side by side. The rest is
+// there to feed and to measure them.
 package main
 
 import (
@@ -34,7 +34,7 @@ func main() {
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		err = nil
-	case err != nil: // and it has been said what
+	case err != nil: // already reported
 		err = errUsage
 	case which != "":
 		err = child(which, opts, os.Stdout)
@@ -54,7 +54,7 @@ type options struct {
 	queries int
 }
 
-// maxQueries keeps it within an hour.
+// maxQueries keeps a run within an hour.
 const maxQueries = 100_000_000
 
 func parseFlags(args []string) (options, error) {
@@ -88,8 +88,8 @@ func parseFlags(args []string) (options, error) {
 	return o, nil
 }
 
-// run does the work: both indexes, one after the other, each in a process of its
-// own, so that neither finds the memory or the collector as the other left it.
+// run does the work: it builds both indexes, one after the other. Each has a process of
+// its own, so that neither finds the memory or the collector as the other left it.
 func run(ctx context.Context, o options) error {
 	var err error
 	if o.folder == "" {
@@ -111,12 +111,12 @@ func run(ctx context.Context, o options) error {
 }
 
 var (
-	errUsage       = errors.New("wrong usage")      // and it has been said what
-	errInput       = errors.New("nothing to index") // wrapped by all that is wrong with the folder
+	errUsage       = errors.New("wrong usage")      // already reported
+	errInput       = errors.New("nothing to index") // wrapped by every error about the folder
 	errInterrupted = errors.New("interrupted")
 )
 
-// exitStatus says on stderr what went wrong and returns the status that tells.
+// exitStatus reports err on stderr and returns the exit status for it.
 func exitStatus(err error) int {
 	if err != nil && !errors.Is(err, errUsage) {
 		fmt.Fprintf(os.Stderr, "quickstart: %v\n", err)

@@ -18,8 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// asProgram in the environment makes the test binary the program. Its children
-// inherit it.
+// asProgram in the environment makes the test binary run as the program. Its children
+// inherit the variable.
 const asProgram = "QUICKSTART_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
@@ -106,7 +106,7 @@ func TestTable(t *testing.T) {
 		"arena: serving queries\narena: serving queries, GC tuned\n", stderr)
 }
 
-// The last queries are served under a limit, and not with GOGC.
+// The last queries are served with a memory limit in place of GOGC.
 func TestTuned(t *testing.T) {
 	t.Setenv(asProgram, "1")
 	for _, which := range []string{withPointers, withArena} {
@@ -226,7 +226,7 @@ func TestHelp(t *testing.T) {
 	assert.Contains(t, stderr, "usage: quickstart [-queries n] [folder]")
 }
 
-// waitFor reads up to what a program says.
+// waitFor reads r until it has seen the text says.
 func waitFor(t *testing.T, r io.Reader, says string) {
 	t.Helper()
 	seen := new(bytes.Buffer)
@@ -238,8 +238,8 @@ func waitFor(t *testing.T, r io.Reader, says string) {
 	}
 }
 
-// TestStop ends the program while a child is at work. The child has the write
-// end of stderr, too: it is gone when the pipe ends.
+// TestStop ends the program while a child is at work. The child, too, has the write end
+// of stderr: when the pipe ends, the child is gone.
 func TestStop(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestStopAll: a terminal's ^C goes to the children too, and what it does to them is no
-// failure of theirs. Which of both is noticed first is a matter of chance.
+// TestStopAll: a terminal's ^C reaches the children too, which must not count as failed then.
+// Chance decides whether the parent first notices the ^C or its effect on a child.
 func TestStopAll(t *testing.T) {
 	t.Parallel()
 	dir := folder(t, map[string]string{"add.go": addGo})

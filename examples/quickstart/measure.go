@@ -15,10 +15,10 @@ import (
 // gcReading is what the collector has done since the program started.
 type gcReading struct {
 	cycles uint64
-	pauses *metrics.Float64Histogram // seconds for which the world stood still
+	pauses *metrics.Float64Histogram // in seconds, with the world stopped
 }
 
-// gcCost is what it did between two readings.
+// gcCost is what the collector did between two readings.
 type gcCost struct {
 	Cycles     uint64
 	WorstPause time.Duration // 0 if it did not run
@@ -40,8 +40,8 @@ func (r gcReading) since(before gcReading) gcCost {
 	}
 }
 
-// worst returns the highest value that now counts and before did not, rounded up
-// to the end of its bucket.
+// worst returns the highest value counted in now and not in before, rounded up to the end
+// of its bucket if that has one.
 func worst(now, before *metrics.Float64Histogram) float64 {
 	for i := len(now.Counts) - 1; i >= 0; i-- {
 		if now.Counts[i] == before.Counts[i] {
@@ -57,8 +57,8 @@ func worst(now, before *metrics.Float64Histogram) float64 {
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-// cycleCost returns what one cycle costs: the median of some for the time, their
-// mean for the CPU time. Nothing else runs meanwhile.
+// cycleCost returns what one cycle costs: the median time and the mean CPU time of a few.
+// Nothing else runs meanwhile.
 func cycleCost() (wall, cpu time.Duration) {
 	const cycles = 3
 	var times [cycles]time.Duration
@@ -72,10 +72,10 @@ func cycleCost() (wall, cpu time.Duration) {
 	return times[cycles/2], (processCPU() - before) / cycles
 }
 
-// estimatedCPU is the CPU time of this process as the runtime sees it, up to the
-// end of the last cycle. It cannot tell when the system let another process run,
-// and so is too much on a busy machine; for the same reason nothing is made here
-// of /cpu/classes/gc/total:cpu-seconds.
+// estimatedCPU is the CPU time of this process as the runtime sees it, up to the end of
+// the last cycle. The runtime cannot tell when the system ran another process, so the
+// figure is too high on a busy machine. That is also why
+// /cpu/classes/gc/total:cpu-seconds is not used here.
 func estimatedCPU() time.Duration {
 	s := []metrics.Sample{{Name: "/cpu/classes/total:cpu-seconds"}, {Name: "/cpu/classes/idle:cpu-seconds"}}
 	metrics.Read(s)
@@ -94,31 +94,30 @@ func readBytes(name string) int64 {
 // headroom is how much garbage the tuned collector lets pile up.
 const headroom = 64 << 20
 
-// tune makes the collector run when garbage has used up a fixed amount of memory
-// rather than when the heap has doubled. It wants what else the program keeps in the
-// Go heap to be known: a limit below that makes the collector run without end.
+// tune makes the collector run when garbage has used up a fixed amount of memory, not
+// when the heap has doubled. That takes knowing what else the program keeps in the Go
+// heap: a limit below that makes the collector run without end.
 func tune() {
 	limit := goMemory() + headroom
 	debug.SetGCPercent(-1) // GOGC=off
 	debug.SetMemoryLimit(limit)
 }
 
-// untune sets what a Go program has if nobody says otherwise, whatever GOGC and
-// GOMEMLIMIT say.
+// untune sets the defaults of a Go program, whatever GOGC and GOMEMLIMIT say.
 func untune() {
 	debug.SetGCPercent(100)
 	debug.SetMemoryLimit(math.MaxInt64)
 }
 
-// goMemory is what the memory limit counts: all that the runtime has, without
-// what it has returned. Memory of an arena is not in it.
+// goMemory is what the memory limit counts: all memory that the runtime has, less what it
+// has returned. Memory of an arena is not included.
 func goMemory() int64 {
 	debug.FreeOSMemory()
 	return readBytes("/memory/classes/total:bytes") - readBytes("/memory/classes/heap/released:bytes")
 }
 
-// residentBytes is the physical memory of the process, of Go and arenas
-// together, or -1 where the system does not say it in the way of Linux.
+// residentBytes is the physical memory of the process, of Go and arenas together, or -1
+// where the system does not report it as Linux does.
 func residentBytes() int64 {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// progress shows what a child is doing: on a terminal in one line that changes,
-// elsewhere, where that would fill a log, in one line for each thing it does.
+// progress shows what a child is doing: on a terminal in one line that changes;
+// elsewhere, where that would fill a log, in one line for each activity.
 type progress struct {
 	w        io.Writer
 	which    string

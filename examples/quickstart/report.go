@@ -8,8 +8,7 @@ import (
 	"time"
 )
 
-// report prints the table and what to make of it. It is an error if the indexes
-// do not say the same.
+// report prints the table and what to make of it. It returns an error if the indexes differ.
 func report(w io.Writer, t *tree, queries int, p, a result) error {
 	if !reflect.DeepEqual(p.Content, a.Content) {
 		return fmt.Errorf("the two indexes differ, unless the files have changed meanwhile:\n%s: %+v\n%s: %+v",
@@ -119,7 +118,7 @@ func thousands(n int) string {
 	return s
 }
 
-// mebibytes writes n, n/a if it is not known.
+// mebibytes writes n in MiB, or n/a if n is negative, that is, unknown.
 func mebibytes(n int64) string {
 	if n < 0 {
 		return "n/a"
@@ -127,7 +126,7 @@ func mebibytes(n int64) string {
 	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
 }
 
-// duration writes d with three digits or so.
+// duration writes d with about three digits.
 func duration(d time.Duration) string {
 	ms := float64(d) / float64(time.Millisecond)
 	switch {

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// samples are results that could be those of a long run.
+// samples returns results that a long run could have.
 func samples() (pointers, arena result) {
 	c := content{Parsed: parsed{Files: 7711, Bytes: 90 << 20, Broken: 44, Unreadable: 1}, Objects: 4_948_022, Names: 171_953,
 		Places: 4_776_069, Checksum: "812a971b4d592f24", Most: []top{{"err", 103_226, "archive/tar/common.go:344:77"}}}

@@ -11,7 +11,7 @@ import (
 type served struct {
 	Sum     uint32 // checksum of all answers
 	Time    time.Duration
-	CPU     time.Duration // collector and all
+	CPU     time.Duration // GC included
 	GC      gcCost
 	Rare    time.Duration // one query in 1,000 took longer, see latencies
 	Slowest time.Duration

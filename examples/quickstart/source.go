@@ -22,9 +22,9 @@ type tree struct {
 	locked int      // folders that could not be read
 }
 
-// installation returns the folder of the standard library's source. It asks the
-// go command, because a binary knows where Go was when it was built, and not
-// whether it is still there.
+// installation returns the folder of the standard library's source. It asks the go
+// command, because a binary knows where Go was when it was built, but not whether it is
+// still there.
 func installation(ctx context.Context) (string, error) {
 	out, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
 	root := strings.TrimSpace(string(out))
@@ -37,9 +37,9 @@ func installation(ctx context.Context) (string, error) {
 	return filepath.Join(root, "src"), nil
 }
 
-// openTree finds the Go files. Symbolic links in the tree are not followed, so
-// that it has an end; the folder itself may be one, as it is where Debian
-// installs Go. Folders that may not be read are passed over, and counted.
+// openTree finds the Go files. It does not follow symbolic links in the tree, so that the
+// tree has an end; the folder itself may be a link, as it is where Debian installs Go.
+// Folders that cannot be read are passed over, and counted.
 func openTree(folder string) (*tree, error) {
 	root, err := filepath.EvalSymlinks(folder)
 	if err == nil {
@@ -99,10 +99,10 @@ type parsed struct {
 	Unreadable int
 }
 
-// parse calls add for every identifier of the i-th file, in order, and notes in
-// done what became of the file. Of a file with syntax errors it takes what the
-// parser makes of it: the tree of the Go installation has some on purpose, to
-// test its compiler with. The error is add's.
+// parse calls add for every identifier of the i-th file, in order, and notes in done what
+// became of the file. From a file with syntax errors it takes what the parser makes of
+// it: the Go installation has such files on purpose, to test its compiler with. The error
+// is that of add.
 func (t *tree) parse(i int, done *parsed, add func(name string, p place) error) error {
 	src, err := os.ReadFile(filepath.Join(t.root, t.files[i]))
 	if err != nil {
@@ -133,7 +133,7 @@ func (t *tree) parse(i int, done *parsed, add func(name string, p place) error) 
 			declared(n, kinds)
 			return true
 		}
-		// Where an identifier is missing, the parser puts in one of its own.
+		// Where an identifier is missing, the parser makes one up.
 		if !id.Pos().IsValid() {
 			return false
 		}

@@ -2,20 +2,20 @@ package main
 
 import "github.com/vita-go/deblockator/arena"
 
-// text keeps the bytes of names outside the Go heap, packed one behind the other
-// in chunks from a region. The Go heap has one slice for each chunk: a few dozen
-// for all names of the Go installation.
+// text keeps the bytes of names outside the Go heap, packed one after another in chunks
+// from a region. The Go heap has one slice for each chunk: a few dozen for all names of
+// the Go installation.
 type text struct {
 	region *arena.Region
 	chunks [][]byte
-	used   int // of the last one
+	used   int // of the last chunk
 }
 
 // textRef says where a name is, without pointing at it.
 type textRef struct{ chunk, at, len uint32 }
 
-// textChunk is large enough to make chunks few, and small enough that what a
-// small index leaves empty does not matter.
+// textChunk is large enough to make chunks few, and small enough that what a small index
+// leaves empty does not matter.
 const textChunk = 64 << 10
 
 func (t *text) add(s string) (textRef, error) {
