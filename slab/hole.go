@@ -2,27 +2,26 @@ package slab
 
 import "math/bits"
 
-// The holes of a heap, found by size in constant time: two-level segregated
-// fit (Masmano, Ripoll, Crespo and Real, 2004). The first level splits sizes by
-// powers of two, the second splits each of those into 32 bins; a bitmap a level
-// says which bins hold something, so that a search is two bit scans.
+// The holes of a heap are found by size in constant time, with two-level segregated fit
+// (Masmano, Ripoll, Crespo and Real, 2004). The first level splits sizes by powers of two,
+// and the second splits each of those into 32 bins. A bitmap for each level says which bins
+// have holes, so that a search is two bit scans.
 //
 //	size in granules     0..31     32..63    64..127    128..255  …
 //	first level             0         1          2          3
 //	second level        exact     exact    steps of 2  steps of 4
 //
-// A bin above the first levels holds holes of different sizes. A plain search
-// goes to the next bin up, all of whose holes are large enough, and so misses a
-// hole in the request's own bin that would do. We look at the first few of
-// those before going up: it costs a bounded number of steps and lifts the share
-// of a full heap that is in use by about a percent, where rounding requests up
-// to the bin instead would lower it.
+// From first-level index 2 on, a bin has holes of different sizes. A plain search goes to the
+// next bin up, where all holes are large enough, and so misses a hole in the request's own
+// bin that would do. findHole looks at the first few of those before it goes up. That takes a
+// bounded number of steps and raises the share of a full heap that is in use by about a
+// percent; rounding requests up to their bin instead would lower it.
 
 const (
 	binSteps  = 32 // second-level bins: one 32-bit word of bitmap
 	binShift  = 5
 	binLevels = 32 - binShift + 1
-	binScan   = 8 // holes of the request's own bin that are looked at
+	binScan   = 8 // holes searched in the request's own bin
 )
 
 // bins is the index. The zero value is empty.
@@ -32,7 +31,7 @@ type bins struct {
 	head   [binLevels][binSteps]uint32
 }
 
-// binOf returns the bin in which a hole of size granules is kept.
+// binOf returns the bin of a hole of size granules.
 func binOf(size uint32) (level, step uint32) {
 	if size < binSteps {
 		return 0, size
@@ -41,8 +40,8 @@ func binOf(size uint32) (level, step uint32) {
 	return f - binShift + 1, (size >> (f - binShift)) & (binSteps - 1)
 }
 
-// binAbove returns the lowest bin all of whose holes have size granules or
-// more, and false if sizes that large are not representable.
+// binAbove returns the lowest bin in which every hole has at least size granules, and false
+// if 32 bits cannot represent sizes that large.
 func binAbove(size uint32) (level, step uint32, ok bool) {
 	if size >= binSteps {
 		up := uint32(1)<<(uint32(bits.Len32(size))-1-binShift) - 1
@@ -92,7 +91,7 @@ func (h *heap) removeHole(c *chunk) {
 }
 
 // findHole returns a hole that holds size granules at a multiple of align bytes,
-// or 0. It looks at no more than binScan holes and two bitmap words.
+// or 0. It looks at no more than binScan holes and three bitmap words.
 func (h *heap) findHole(size uint32, align uintptr) uint32 {
 	level, step := binOf(size)
 	i := h.bins.head[level][step]
@@ -106,7 +105,7 @@ func (h *heap) findHole(size uint32, align uintptr) uint32 {
 	}
 	need := size
 	if align > granule {
-		// Whatever the hole's address, this much in front is enough.
+		// Wherever the hole starts, this much in front is enough.
 		slack := uint64(align)/granule - 1
 		if uint64(need)+slack > 1<<32-1 {
 			return 0
@@ -114,7 +113,7 @@ func (h *heap) findHole(size uint32, align uintptr) uint32 {
 		need += uint32(slack)
 	}
 	level, step, ok := binAbove(need)
-	if !ok || level >= binLevels { // the latter never: it spares checks of bounds
+	if !ok || level >= binLevels { // the latter is never true: it spares bounds checks
 		return 0
 	}
 	if m := h.bins.steps[level] >> step << step; m != 0 {
@@ -130,13 +129,13 @@ func (h *heap) findHole(size uint32, align uintptr) uint32 {
 	return h.bins.head[level][bits.TrailingZeros32(h.bins.steps[level])]
 }
 
-// searchAll looks at all holes that may be large enough. It is for the moment
-// before a request is refused, when time does not count any more: whatever the
-// bins and the alignment, a hole that holds the request behind some padding is found,
-// if also says yes to it; nil says yes to all. Also is asked for places in a hole that
-// differ to the address map: the first, in whose row something else may lie, the first in
-// the next row, and the first in each region behind that. The rest of such a region is the
-// same, but for where the hole ends, which is no better.
+// searchAll looks at all holes that may be large enough, in every bin and at any alignment.
+// It returns a hole that holds the request behind pad granules and that also accepts; a nil
+// also accepts all. It is the last search before a request is refused, when time no longer
+// counts. The places in a hole that also is asked about are those that differ to the address
+// map: the first, whose row may have something else in it, the first in the next row, and the
+// first in each region behind that. Other places in a region are the same, except where the
+// hole ends, which is no better.
 func (h *heap) searchAll(size uint32, align uintptr, also func(c *chunk, pad uint32) bool) (i, pad uint32) {
 	level, step := binOf(size)
 	for ; level < binLevels; level, step = level+1, 0 {
@@ -161,8 +160,8 @@ func (h *heap) searchAll(size uint32, align uintptr, also func(c *chunk, pad uin
 	return 0, 0
 }
 
-// anyHole returns a hole that holds size granules at a multiple of align bytes, 0 only if
-// none does.
+// anyHole returns a hole that holds size granules at a multiple of align bytes, or 0 if none
+// of all holes does.
 func (h *heap) anyHole(size uint32, align uintptr) uint32 {
 	i := h.findHole(size, align)
 	if i == 0 {
@@ -171,8 +170,7 @@ func (h *heap) anyHole(size uint32, align uintptr) uint32 {
 	return i
 }
 
-// padding returns how many granules in front of c must be left out for it to
-// start at a multiple of align bytes.
+// padding returns how many granules of c to skip to reach a multiple of align bytes.
 func (h *heap) padding(c *chunk, align uintptr) uint32 {
 	if align <= granule {
 		return 0
@@ -180,8 +178,8 @@ func (h *heap) padding(c *chunk, align uintptr) uint32 {
 	return uint32((-h.address(c) & (align - 1)) >> granuleShift)
 }
 
-// carve makes a live chunk of size granules out of hole i, behind pad granules.
-// What is left in front and behind stays free. It takes at most two unused records.
+// carve makes size granules of hole i, behind pad granules, a chunk of that kind. What is
+// left in front and behind stays free. It takes at most two unused records.
 func (h *heap) carve(i, pad, size uint32, kind chunkKind) {
 	c := h.table.at(i)
 	h.removeHole(c)
@@ -202,8 +200,8 @@ func (h *heap) carve(i, pad, size uint32, kind chunkKind) {
 	h.cut(i, c, size)
 }
 
-// cut shortens chunk c to size granules and leaves the rest free, merged with a
-// hole behind it. It takes one unused record if there is no such hole.
+// cut shortens chunk c to size granules and frees the rest, which it merges with a hole
+// behind it. If there is no such hole, it takes one unused record.
 //
 //	before: LLLLLLLLLLLLxxxx      before: LLLLLLLL____xxxx
 //	after:  LLLLLLLL____xxxx      after:  LLLL________xxxx
@@ -232,9 +230,9 @@ func (h *heap) cut(i uint32, c *chunk, size uint32) {
 	h.insertHole(j, tail)
 }
 
-// release makes chunk i free and merges it with the holes at its sides, at
-// once, so that no two holes ever touch. It needs no record, so it cannot fail.
-// It returns the hole that i is now part of.
+// release frees chunk i and coalesces it with neighbouring holes at once, so that no two
+// holes ever touch. It needs no record, so it cannot fail. It returns the hole that i is
+// now part of.
 //
 // With F for the chunk and _ for holes, the four cases:
 //
@@ -262,7 +260,7 @@ func (h *heap) release(i uint32) uint32 {
 	return i
 }
 
-// absorb joins chunk j, just behind chunk i, to it and gives up j's record.
+// absorb merges chunk j into chunk i, right in front of it, and frees j's record.
 func (h *heap) absorb(i uint32, c *chunk, j uint32, d *chunk) {
 	c.size += d.size
 	c.next = d.next
@@ -298,8 +296,8 @@ func (h *heap) extend(i uint32, c *chunk, size uint32) bool {
 	return true
 }
 
-// tighter tells whether chunk c, if it is to have no more than size granules,
-// would leave less of a hole elsewhere than where it is and beside it.
+// tighter tells whether chunk c, if it shrinks to size granules, fits a hole elsewhere more
+// tightly: one that is smaller than c and its neighbouring holes together.
 func (h *heap) tighter(c *chunk, size uint32) bool {
 	room := c.size
 	for _, i := range [...]uint32{c.prev, c.next} {
@@ -313,8 +311,8 @@ func (h *heap) tighter(c *chunk, size uint32) bool {
 	return i != 0 && i != c.prev && i != c.next && h.table.at(i).size < room
 }
 
-// topmost returns the first hole of the topmost bin, whose holes differ by less than a
-// part in 32; 0 if there is none.
+// topmost returns the first hole of the topmost bin, whose holes differ in size by less than
+// one part in 32; 0 if there is none.
 func (h *heap) topmost() uint32 {
 	if h.bins.levels == 0 {
 		return 0
@@ -323,7 +321,7 @@ func (h *heap) topmost() uint32 {
 	return h.bins.head[level][bits.Len32(h.bins.steps[level])-1]
 }
 
-// roomAt returns how many bytes hole i has at a multiple of align, 0 if i is 0.
+// roomAt returns how many bytes hole i has from a multiple of align on, 0 if i is 0.
 func (h *heap) roomAt(i uint32, align uintptr) int {
 	if i == 0 {
 		return 0

@@ -2,10 +2,10 @@
 
 package slab
 
-// invariants says that operations end with a Check, see invariants_on.go.
+// invariants says whether operations end with a Check; see invariants_on.go.
 const invariants = false
 
-// touch counts a visit of a record; see invariants_on.go.
+// touch counts a visit to a record; see invariants_on.go.
 func touch() {}
 
 // after is called at the end of every operation.

@@ -2,13 +2,13 @@
 
 package slab
 
-// invariants says that operations end with a full Check, all of them while the
-// allocator is small, and else so often that a long test ends: the cost is in
-// proportion to what there is to check.
+// invariants says whether operations end with a full Check: all do while the allocator is
+// small, and fewer as it grows. A Check takes time proportional to what there is to check,
+// and a long test has to end.
 const invariants = true
 
-// touches counts the records that were visited, the measure of an operation's
-// worst case that no clock disturbs.
+// touches counts visits to records. It measures an operation's worst case without the noise
+// of a clock.
 var touches int
 
 func touch() { touches++ }
@@ -26,7 +26,7 @@ func (a *Allocator) after() {
 	a.unchecked = (a.table.total + len(a.slabs)*8) / 512
 }
 
-// poison makes a read of memory that is no longer the reader's stand out.
+// poison makes a read of freed memory stand out.
 func poison(b []byte) {
 	for i := range b {
 		b[i] = 0xDF

@@ -5,44 +5,42 @@ import (
 	"unsafe"
 )
 
-// A class keeps some of its free slots at hand, in a stack (a magazine, in
-// Bonwick's later word). Freeing a slot clears its live bit and pushes it, and an
-// allocation pops one and sets its bit: nothing else of the slab is looked at, and
-// the slot that was freed last, whose bit is in the processor's cache, is the next
-// to be used. The books of slabs, which slot is free and which slab is full, empty
-// or next, are kept half a magazine at a time.
+// A class keeps some of its free slots at hand in a stack (a magazine, in Bonwick's later
+// word). A free clears the slot's live bit and pushes the slot; an allocation pops a slot and
+// sets its bit. Neither touches anything else of the slab, and the slot freed last, whose bit
+// is in the processor's cache, is the next to be used. The books of slabs (which slot is
+// free; which slab is full, empty or next) are brought up to date half a magazine at a time.
 //
-// Slots in a magazine count as used in their slab and are not live. They keep
-// their slab, and so its block, from going back; that is bounded by the
-// magazine, and they go back to the slabs when there is need of memory, and when the
-// class has nothing live, unless it has one slab and not much else is free; see full.
+// Slots in a magazine count as used in their slab but are not live. They keep their slab, and
+// so its block, from going back. The magazine's size bounds that. Its slots go back to the
+// slabs when memory is needed, and when the class has nothing live, unless the class has a
+// single slab and not much else is free; see full.
 
-// magazineSize is how many slots a class keeps at hand. The number of a class's
-// live slots wanders by that much between two visits to the slabs, on average the
-// square of half of it operations apart.
+// magazineSize is how many slots a class keeps at hand. The number of a class's live slots
+// may wander over that range between two visits to the slabs, which are on average the square
+// of half of it operations apart.
 const magazineSize = 32
 
 // class is the cache of a size class, with its magazine.
 type class struct {
-	_ [0]func() // no two are compared, and no code is needed for it
+	_ [0]func() // no two can be compared, which spares the code for it
 	cache
-	count    uint32 // of the magazine
-	limit    uint32 // up to which nothing else is to be done when a slot is added
+	count    uint32 // slots in the magazine
+	limit    uint32 // while count is below it, a free only has to put the slot
 	magazine [magazineSize]atHand
 }
 
-// atHand is a slot in a magazine: where it is, the word of the live bits that its
-// bit is in, and which slot of which slab that makes it. With this an allocation
-// looks at nothing of the slab's.
+// atHand is a slot in a magazine: its address, the word that has its live bit, and the numbers
+// of its slab and of the slot. With these an allocation needs nothing else of the slab.
 type atHand struct {
 	at   unsafe.Pointer
 	live *uint64
 	id   slotID
 }
 
-// slotID is a slab's number in the high half, and in the low half that of a slot,
-// with a bit on top that says that it was never handed out and is zero. The lowest
-// six bits are so the place of its live bit in its word.
+// slotID has a slab's number in its high half and a slot's in its low half, the top bit of
+// which says that the slot was never handed out and is zero. The lowest six bits are the
+// position of the live bit in its word.
 type slotID uint64
 
 const freshBit = 1 << 31
@@ -53,8 +51,8 @@ func (id slotID) slab() uint32 { return uint32(id >> 32) }
 func (id slotID) slot() uint32 { return uint32(id) &^ freshBit }
 func (id slotID) fresh() bool  { return id&freshBit != 0 }
 
-// noClass stands for a class that there is not. No request finds a slot at hand in
-// it, and with a quick of 0 no address is that of a slot.
+// noClass stands in where there is no class. Its magazine is empty, so no request finds a
+// slot in it, and its quick is 0, so no address is that of a slot.
 var noClass class
 
 // classMask is for indexing classes.
@@ -65,17 +63,17 @@ var _ [classMask + 1 - numClasses]struct{}
 // live is the number of slots that are live.
 func (c *class) live() int { return c.used - int(c.count) }
 
-// hasFree tells whether a slot can be had as things are.
+// hasFree tells whether a slot can be had without a new slab.
 func (c *class) hasFree() bool { return c.count != 0 || c.head != 0 }
 
-// take takes a slot from the magazine, which has one, for it to be live. It is there
-// until the next is put.
+// take pops a slot off the magazine, which must have one, for it to become live. The result is
+// good until the next put.
 func (c *class) take() *atHand {
 	c.count--
 	return &c.magazine[c.count%magazineSize]
 }
 
-// put adds the slot of b, which was live, to the magazine, which has n and room.
+// put pushes the slot of b, which was live, on the magazine, which has n slots and room.
 func (c *class) put(n uint32, b []byte, live *uint64, id slotID) {
 	h := &c.magazine[n%magazineSize]
 	h.at, h.live, h.id = unsafe.Pointer(unsafe.SliceData(b)), live, id
@@ -83,8 +81,8 @@ func (c *class) put(n uint32, b []byte, live *uint64, id slotID) {
 	c.frees++
 }
 
-// full is put where the magazine is at its limit: it has no more room, or what is
-// added was the last that is live.
+// full is put for a magazine that is at its limit: it has no more room, or the slot is the
+// last live one of the class.
 func (c *class) full(b []byte, live *uint64, id slotID) {
 	if c.count == magazineSize {
 		c.spill()
@@ -95,13 +93,12 @@ func (c *class) full(b []byte, live *uint64, id slotID) {
 	}
 }
 
-// forget drops what is left of slots that were at hand: they may be of a slab that
-// goes, and the collector must not meet pointers to where that was.
+// forget clears the stale entries of the magazine. They may point into a slab that goes, and
+// the collector must not find pointers to memory that is gone.
 func (c *class) forget() { clear(c.magazine[c.count:]) }
 
-// setLimit is called when the number of slots that are used has changed. A program
-// that makes and frees one object, and has little else, has no limit but the
-// magazine's size.
+// setLimit is called when the number of used slots has changed. For a program that makes and
+// frees one object, and has little else, the magazine's size is the only limit.
 func (c *class) setLimit() {
 	c.limit = magazineSize
 	if c.used <= magazineSize && (c.slabs > 1 || c.a.grown()) {
@@ -142,8 +139,8 @@ func (c *class) settle(id slotID) {
 	c.restore(id.slab(), s, slot)
 }
 
-// load takes up to half a magazine of free slots, the lowest of the first slab on
-// the list, which has one. The lowest is on top.
+// load adds up to half a magazine of free slots: the lowest of the first slab on the list,
+// which must have one, from one word of its bitmap. The lowest slot goes on top.
 func (c *class) load() {
 	s, id := c.first, c.head
 	w := uint32(bits.TrailingZeros64(s.summary)) & 63

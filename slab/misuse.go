@@ -12,17 +12,17 @@ const (
 	// DoubleFree: the memory is the allocator's and is free already.
 	DoubleFree Misuse = iota + 1
 	// Interior: the address lies inside an allocation, not at its start, or inside a
-	// slot that is free.
+	// free slot.
 	Interior
-	// Foreign: the allocator, or the pool, has no such memory. This is also what a
-	// second free gets after the slab has gone back to the allocator, or the block to
-	// the source, or where the allocator has records now.
+	// Foreign: the memory is not the allocator's, or not the pool's. A second free is
+	// Foreign too once a pool's slab has gone back to the allocator or a block to the
+	// source, or if the allocator has records there now.
 	Foreign
-	// WrongSize: the allocation starts there and has another capacity.
+	// WrongSize: the allocation that starts there has another capacity.
 	WrongSize
 	// UseAfterClose: the allocator, pool or region was closed before.
 	UseAfterClose
-	// BadMark: a region is to be rewound to a point that is not in its past.
+	// BadMark: a region was to be rewound to a point that is not in its past.
 	BadMark
 )
 
@@ -45,18 +45,18 @@ func (m Misuse) String() string {
 	return fmt.Sprintf("Misuse(%d)", uint8(m))
 }
 
-// MisuseError is what an allocator panics with when a program frees what it
-// must not. Nothing has changed when it does. Whether the memory was reused
-// meanwhile cannot be told from a pointer: a late free of memory that has a new
-// owner frees the new owner's, and the owner's own free is then the one that is
-// reported. Handles have a generation and do not have that gap.
+// MisuseError is what an allocator panics with when a program frees what it must not. The
+// panic leaves everything as it was. A pointer cannot tell whether its memory was reused
+// meanwhile: a late free of memory that has a new owner frees the new owner's object, and the
+// free that is reported is then the new owner's. Handles have a generation, which closes
+// that gap.
 type MisuseError struct {
 	Misuse Misuse
-	Op     string // what was called of package slab: "Pool.Free" for Arena.Free
+	Op     string // the method that found it: "Pool.Free", for Arena.Free too
 	Name   string // of the allocator, from Config
 	Addr   uintptr
-	Size   int // what the caller passed: the capacity of its slice, a pool's slot with its padding
-	Want   int // what is right, if that is known
+	Size   int // what the caller passed: its slice's capacity, or a pool's slot with its padding
+	Want   int // the right size, if that is known
 }
 
 // Error describes the misuse in one line.
@@ -78,11 +78,10 @@ func (e *MisuseError) Error() string {
 	return s
 }
 
-// anyClass stands for all caches of the allocator's own, beside one pool's id.
+// anyClass is the owner that stands for all size classes; any other is a pool's id.
 const anyClass = ^uint32(0)
 
-// misuse panics with the reason why [addr, addr+size) cannot be freed. It may
-// take its time.
+// misuse panics with the reason why [addr, addr+size) cannot be freed. It need not be fast.
 func (a *Allocator) misuse(op string, addr uintptr, size int, owner uint32) {
 	e := &MisuseError{Op: op, Name: a.cfg.Name, Addr: addr, Size: size, Misuse: Foreign}
 	if a.closed {

@@ -2,15 +2,14 @@ package slab
 
 import "unsafe"
 
-// Where the slabs of a pool are. A handle's index is a place and a slot in it; an
-// address leads to a place by what was set aside when it was looked up the last
-// time (aside.go).
+// Each slab of a pool has a place. A handle's index is a place and a slot in it. An address
+// leads to a place through a table that remembers earlier lookups (aside.go).
 
-// place is where a slab of the pool is: the high bits of a handle's index are
-// the place, the low bits the slot. A place outlives its slabs and remembers the
-// highest generation they reached, so that the next one goes on from there.
+// place says where a slab of the pool is. The high bits of a handle's index are the number of
+// the place, the low bits that of the slot. A place outlives its slabs and remembers the
+// highest generation that they reached, so that the next slab goes on from there.
 type place struct {
-	_ [placeSize - 6*unsafe.Sizeof(uintptr(0)) - 16]byte // of no size at the end it would have one
+	_ [placeSize - 6*unsafe.Sizeof(uintptr(0)) - 16]byte // at the end it would be padded if of size 0
 
 	base  unsafe.Pointer // of slot 0; nil if there is no slab
 	gens  []uint32       // generations, one for each slot
@@ -20,15 +19,15 @@ type place struct {
 	id    uint32         // the slab's number
 	floor uint32         // generation that slots start with
 
-	// sure is the generation of all slots if that is known: all were given a name
-	// and none was freed. It is even before, and always once one was freed, so it
-	// is no handle's. To compare it first spares Get a cache miss.
+	// sure is the generation of all slots, if it is known that all were given a name and
+	// none was freed. Otherwise it is even, and so no handle's. Comparing it first spares
+	// Get a cache miss.
 	sure uint32
 }
 
 const (
 	placeSize = 64      // a cache line, and indexing is a shift
-	touched   = deadGen // for sure, once a slot with a name was freed; floor is less
+	touched   = deadGen // sure's value once a slot was freed in a pool with names; floor is less
 )
 
 func (e *place) gen(slot uint32) *uint32 {
@@ -45,8 +44,8 @@ func (e *place) firstNames() bool {
 	return true
 }
 
-// slotAt returns the slot that starts at addr, any address at all. It is what
-// slabRef.slotAt is to a slab.
+// slotAt returns the slot that starts at addr, and false if none does. Addr may be any address
+// at all. Otherwise it is like slabRef.slotAt.
 func (e *place) slotAt(addr uintptr, quick uint32) (slot uint32, ok bool) {
 	off := addr - uintptr(e.base)
 	prod := uint64(off) * uint64(quick)
@@ -81,7 +80,7 @@ func (p *Pool) adopt(id uint32, s *slab) {
 	} else {
 		s.seq = uint32(len(p.dir))
 		if len(p.dir) == cap(p.dir) {
-			p.aside = nil // they are about to move
+			p.aside = nil // the places are about to move
 		}
 		p.dir = append(p.dir, place{})
 	}
@@ -100,10 +99,9 @@ func (p *Pool) adopt(id uint32, s *slab) {
 // full tells whether there is no place for another slab.
 func (p *Pool) full() bool { return len(p.vacantSeqs) == 0 && len(p.dir) >= maxSeq }
 
-// forget takes the slab s from its place. No slot of it is live, but for those
-// that are dropped with it. Later slabs there start above its generations, so
-// that old handles stay stale; a place near the end of its generations is not
-// used again.
+// forget takes slab s from its place; slots that are still live are dropped with it. Later
+// slabs there start above the generations of s, so that old handles stay stale. A place near
+// the end of its generations is not used again.
 func (p *Pool) forget(s *slab) {
 	e := &p.dir[s.seq]
 	top := e.floor
@@ -118,7 +116,7 @@ func (p *Pool) forget(s *slab) {
 	if p.group.Slots == 0 {
 		p.group = Group{} // it may point to where the slab was
 	}
-	if e.floor < deadGen { // it is not if a slot was retired
+	if e.floor < deadGen { // not so if a slot was retired
 		p.vacantSeqs = append(p.vacantSeqs, s.seq)
 	}
 }

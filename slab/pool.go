@@ -7,35 +7,34 @@ import (
 	"unsafe"
 )
 
-// A Pool hands out equal slots and tells them apart over time: every slot has a
-// generation that grows by one when the slot is given a name, which is when the first
-// handle of what lives there is made, and by one when that is freed. It is odd while
-// there is a name, so one compare says whether a handle still names what it named.
-// That a slot is live is in the bitmap of its slab: objects that are only used by
-// pointer have no name, and in a pool where none has one no generation is looked at.
-// They are four bytes an object, and a miss of the cache each where many are live.
+// A Pool hands out equal slots and tells them apart over time. Every slot has a generation. It
+// grows by one when the slot is given a name, which is when the first handle of its object is
+// made, and by one more when that object is freed. So it is odd while there is a name, and one
+// comparison tells whether a handle still names its object. Whether a slot is live is in the
+// bitmap of its slab: objects that are only used by pointer have no name, and a pool where
+// none has a name looks at no generation. Generations take four bytes an object, and where
+// many objects are live a cache miss each.
 //
-// Slots are handed out of a group (group.go), which is all the free slots of a
-// word of the bitmap, taken from it at once, or the one slot that was freed when
-// there was no group. That one spares the bitmap in a program that frees one and
-// takes one, which is most of what games and caches do, and gives it memory that
-// is in the processor's cache. Who frees many has them put into their bitmaps one
-// by one (put.go), and who takes many has them from there word by word.
+// Slots are handed out of a group (group.go): all the free slots of a word of the bitmap,
+// taken from it at once, or the one slot that was freed while there was no group. That one
+// spares the bitmap in a program that frees one and takes one, which is most of what games and
+// caches do, and its memory is in the processor's cache. A program that frees many has them
+// put into their bitmaps one by one (put.go); one that takes many gets them word by word.
 
-// Pool hands out slots of one size from an allocator. Arena is its typed shell,
-// and what most programs want.
+// Pool hands out slots of one size from an allocator. Arena of package arena is its typed
+// shell, and what most programs want.
 //
-// A Pool must not be copied, and shares the one goroutine of its allocator. Get and Len
-// change nothing: any number of goroutines may call these two while nothing else runs on
-// the allocator, be it of another pool.
+// A Pool must not be copied, and is not goroutine-safe: one goroutine at a time may use its
+// allocator and all that is on it. But Get and Len change nothing: any number of goroutines
+// may call these two while nothing else runs on the allocator or its other pools.
 //
 // Take, TakeNamed, TakeGroup, Names, Room and HandleAt are for typed shells such as package
-// arena. What they are given they do not check.
+// arena. They do not check what they require of the caller.
 type Pool struct {
 	_ noCopy
 
 	group Group   // slots to be handed out next
-	fresh uint64  // of those, which were never handed out and are zero
+	fresh uint64  // those of the group that were never handed out and are zero
 	names bool    // some slot may have a name, or may have had one
 	dir   []place // by seq
 
@@ -43,21 +42,20 @@ type Pool struct {
 	size       int
 	seed       uint32   // generation of a slot in a new place
 	vacantSeqs []uint32 // places without a slab
-	extra      uint64   // what frees counts for scans to notice and is no free: slabs that went, groups that were opened
-	births     uint32   // slabs that there have been
+	extra      uint64   // counted in frees for scans to notice, but no frees: slabs that went, groups that were opened
+	births     uint32   // slabs that the pool has ever had
 	retired    int      // slots retired so far
 	closed     bool
 
 	aside      unsafe.Pointer // places by page of the address, nil if there is no table; see aside.go
-	asideMask  uintptr        // how many there are, less one
-	collisions int            // in it since it was made
+	asideMask  uintptr        // size of the table, less one
+	collisions int            // in the table since it was made
 }
 
-// NewPool returns a pool on a of slots that have size bytes at a multiple of
-// align, a power of two; 0 means 1. It acquires nothing yet. Size 0 is served
-// too: such slots are told apart by their address like others. The error wraps ErrClosed
-// for an allocator that was closed, ErrTooLarge for a slot that no block can hold, or
-// ErrInvalid for other sizes, alignments and allocators that cannot be.
+// NewPool returns a pool on a, of slots that have size bytes at a multiple of align, a power
+// of two; an align of 0 means 1. It acquires nothing yet. Slots of size 0 have addresses of
+// their own, like others. The error wraps ErrClosed if a was closed, ErrTooLarge if no block
+// can hold such a slot, or ErrInvalid if size, align or a is invalid otherwise.
 func NewPool(a *Allocator, size, align int) (*Pool, error) {
 	p := &Pool{}
 	if err := p.Init(a, size, align); err != nil {
@@ -66,8 +64,8 @@ func NewPool(a *Allocator, size, align int) (*Pool, error) {
 	return p, nil
 }
 
-// Init makes a zero Pool what NewPool returns, for a Pool that is part of
-// another type. Until then it is empty, and every allocation is refused.
+// Init makes a zero Pool what NewPool returns, for a Pool that is part of another type. Until
+// then the pool is empty and refuses every allocation.
 func (p *Pool) Init(a *Allocator, size, align int) error {
 	if align == 0 {
 		align = 1
@@ -92,8 +90,8 @@ func (p *Pool) Init(a *Allocator, size, align int) error {
 	} else {
 		a.pools = append(a.pools, nil)
 	}
-	// Pools start at different generations, so that a handle of one means
-	// nothing to another: it takes a chance of one in 2^30.
+	// Pools start at different generations, so that a handle of one names nothing in
+	// another, except by a chance of one in 2^30.
 	p.size, p.seed = size, rand.Uint32N(1<<30-1)*2+2
 	p.init(a, numClasses+uint32(id), uintptr((max(size, 1)+align-1)&-align), uintptr(align), true)
 	a.pools[id] = p
@@ -140,7 +138,7 @@ func (p *Pool) AllocUninitialized() (unsafe.Pointer, error) {
 	return q, err
 }
 
-// Insert is AllocUninitialized that returns the slot's handle as well.
+// Insert is AllocUninitialized that also returns the slot's handle.
 func (p *Pool) Insert() (unsafe.Pointer, Handle, error) {
 	if p.group.Slots == 0 {
 		if err := p.refill(); err != nil {
@@ -153,7 +151,7 @@ func (p *Pool) Insert() (unsafe.Pointer, Handle, error) {
 	return q, h, nil
 }
 
-// bad panics with the reason why q is no live slot of p.
+// bad panics with the reason why q is not a live slot of p.
 func (p *Pool) bad(op string, q unsafe.Pointer) {
 	if p.a == nil || p.closed {
 		e := &MisuseError{Misuse: Foreign, Op: op, Addr: uintptr(q), Size: int(p.stride)}
@@ -168,9 +166,8 @@ func (p *Pool) bad(op string, q unsafe.Pointer) {
 	p.a.misuse(op, uintptr(q), int(p.stride), p.id)
 }
 
-// Get returns the slot that h names, and nil if it names none any more. It takes
-// constant time. (One result, so that an arena's Get is small enough to be put in
-// line.)
+// Get returns the slot that h names, or nil if h names none any more. It takes constant time.
+// (It has one result so that an arena's Get is small enough to be inlined.)
 func (p *Pool) Get(h Handle) unsafe.Pointer {
 	if i := h.index >> slotShift; int(i) < len(p.dir) {
 		e, slot := &p.dir[i], int(h.index%maxSlots)
@@ -192,8 +189,8 @@ func (p *Pool) Handle(q unsafe.Pointer) Handle {
 	return HandleAt(e.index+slot, unsafe.Pointer(e.gen(slot)))
 }
 
-// Names is to be called before handles are made by TakeNamed, or of what a Scan shows.
-// (Set there, it would be too much for TakeNamed to be put in line.)
+// Names must be called before TakeNamed makes handles, or HandleAt those of a Scan's slots.
+// (If TakeNamed set p.names itself, it would be too large to be inlined.)
 func (p *Pool) Names() { p.names = true }
 
 // Owns tells whether there is a live slot of p at q.
@@ -209,8 +206,8 @@ func (p *Pool) isLive(e *place, slot uint32) bool {
 // Allocator returns the allocator that p is on.
 func (p *Pool) Allocator() *Allocator { return p.a }
 
-// Len returns the number of live slots. (Counting bits is long on a processor that
-// has no instruction for it, too long to be put in line everywhere.)
+// Len returns the number of live slots. (On a processor without an instruction for it,
+// counting bits is too much code to be inlined everywhere.)
 //
 //go:noinline
 func (p *Pool) Len() int { return p.used - bits.OnesCount64(p.group.Slots) }

@@ -5,18 +5,18 @@ import (
 	"unsafe"
 )
 
-// How a slot goes back to its pool. If there is no group it is the group, next to
-// be handed out; if there is one, its bit is set in its slab's bitmap. Either is a
-// few instructions from the place that was looked up anyway. All that is rare is
-// apart: a slot whose generation cannot grow, a slab that was full or that may be
-// empty now.
+// A slot goes back to its pool in one of two ways. If the pool has no group, the slot becomes
+// the group, next to be handed out. If it has one, the slot's bit is set in its slab's bitmap.
+// Either takes a few instructions once the place is known, which had to be looked up anyway.
+// Rare cases are off the fast path: a slot whose generation cannot grow, a slab that was full
+// or that may be empty now.
 
 // Free gives the slot at q back. It takes constant time, cannot fail, and panics
 // with a *MisuseError if q is not a live slot of p.
 func (p *Pool) Free(q unsafe.Pointer) {
 	if p.aside != nil {
 		e := *p.asideOf(uintptr(q))
-		off := uintptr(q) - uintptr(e.base) // place.slotAt, in line
+		off := uintptr(q) - uintptr(e.base) // place.slotAt, inlined by hand
 		prod := uint64(off) * uint64(p.quick)
 		if slot := uint32(prod >> 32); off < e.bytes && uint32(prod) < p.quick {
 			s := e.rec
@@ -39,7 +39,8 @@ func (p *Pool) Free(q unsafe.Pointer) {
 	p.freeCold(q)
 }
 
-// freeCold is Free where the pool has nothing set aside for q, or all is not well.
+// freeCold is the slow path of Free: the pool has nothing set aside for q, or the fast path
+// cannot tell that all is well.
 func (p *Pool) freeCold(q unsafe.Pointer) {
 	e, slot, ok := p.find(q)
 	if !ok || !p.isLive(e, slot) {
@@ -48,8 +49,8 @@ func (p *Pool) freeCold(q unsafe.Pointer) {
 	p.putAny(e, slot)
 }
 
-// Remove gives the slot that h names back, and tells whether h named one. A
-// handle of an object that is gone, or was never there, changes nothing.
+// Remove gives back the slot that h names and tells whether h named one. With a handle of an
+// object that is gone, or was never there, it changes nothing.
 func (p *Pool) Remove(h Handle) bool {
 	seq, slot := h.index>>slotShift, h.index%maxSlots
 	if int(seq) >= len(p.dir) {
@@ -73,7 +74,7 @@ func (p *Pool) Remove(h Handle) bool {
 	return true
 }
 
-// open frees the slot at q and makes it the group, which is empty.
+// open frees the slot at q and makes it the group, which must be empty.
 func (p *Pool) open(e *place, slot uint32, q unsafe.Pointer) {
 	p.dead(e, slot)
 	o := &p.group
@@ -84,14 +85,14 @@ func (p *Pool) open(e *place, slot uint32, q unsafe.Pointer) {
 	}
 }
 
-// poison is poison of a slot that is freed.
+// poison poisons a slot that is being freed.
 func (p *Pool) poison(e *place, slot uint32) {
 	if invariants {
 		poison(unsafe.Slice((*byte)(p.at(e, slot)), p.size))
 	}
 }
 
-// dead counts a slot as freed.
+// dead counts a slot as freed and ends its name.
 func (p *Pool) dead(e *place, slot uint32) {
 	p.poison(e, slot)
 	if p.names {
@@ -102,8 +103,8 @@ func (p *Pool) dead(e *place, slot uint32) {
 	p.frees++
 }
 
-// common tells whether shelve will do for a slot of s: s was not full, and has
-// others in use besides what a group can have, which is 63 once it is open.
+// common tells whether shelve will do for a slot of s: s was not full, and has other slots in
+// use besides those that a group can have, at most 63 since opening it takes one.
 func (s *slab) common() bool { return !none(s.summary) && s.used > 64 }
 
 // shelve frees a slot and sets its bit in the bitmap of its slab.
@@ -118,18 +119,18 @@ func (p *Pool) shelve(e *place, s *slab, slot uint32) {
 	}
 }
 
-// putAny frees any live slot, also one whose slab was full, or has few others in
-// use. The last of its slab, or of the pool, is the group whatever was: its slab may
-// be wanted again at once, and those that only the old group keeps may not.
+// putAny frees any live slot, even if its slab was full or has few others in use. The last
+// slot of its slab or of the pool always becomes the group: its slab may be wanted again at
+// once, and a slab that only the old group keeps may not.
 func (p *Pool) putAny(e *place, slot uint32) {
 	if *e.gen(slot) == lastGen {
 		p.end(e, slot)
 		return
 	}
 	if n := bits.OnesCount64(p.group.Slots); n != 0 && e.rec.summary != 0 && int(e.rec.used) > n+1 {
-		// It has others in use, if all of the group is of it. What is below would do as
-		// well, but a pool of a few dozen comes here all the time, and it is a quarter
-		// faster to free some and make as many.
+		// The slab has others in use even if all of the group is of it. What is below would
+		// do as well, but a pool of a few dozen comes here all the time, and this makes it a
+		// quarter faster to free some and make as many.
 		p.shelve(e, e.rec, slot)
 		return
 	}
@@ -157,7 +158,7 @@ func (p *Pool) end(e *place, slot uint32) {
 	p.a.after()
 }
 
-// retire counts a slot of s as one that is used no more.
+// retire counts a slot of s as never to be used again.
 func (p *Pool) retire(s *slab) {
 	s.retired++
 	p.retired++

@@ -2,36 +2,34 @@ package slab
 
 import "unsafe"
 
-// Realloc changes the size of an allocation, in place when that can be done: a
-// slot has its class's room, a chunk can be cut or can grow into a hole behind
-// it, a block of its own has what the source rounded up to. Shrinking never
-// fails, and if there is no better place what is not needed is cut off, for who shrinks in
-// a full heap does so to make room.
+// Realloc changes the size of an allocation, in place where it can: a slot has the room of its
+// class, a chunk can be cut or can grow into a hole behind it, and a block of its own has what
+// the source rounded up to. Shrinking never fails. If there is no better place, what is not
+// needed is cut off, because a program that shrinks in a full heap does so to make room.
 //
-// What shrinks by a quarter or more moves if there is a hole that it fits better
-// than its own place: chunks that are cut down where they are leave a hole for
-// every one that was large once. A fixed heap that is full has 1.8 % more in use
-// for it (W15). Once the source has no more, a sixteenth will do, for another 0.1 %: in
-// general that is four times the copying, but less than being refused costs.
+// A chunk that shrinks by a quarter or more moves if it fits a hole better than its own place:
+// cut in place, every chunk that was once large would leave a hole. Moving puts 1.8 % more of
+// a full fixed heap in use (W15). Once the source has no more, a sixteenth will do, for
+// another 0.1 %: in general that is four times the copying, but it costs less than being
+// refused.
 
-// Realloc returns b with size bytes. The first min(len(b), size) of them are as
-// they were, the others are zero, whether b moved or not. The old slice must not be
-// used any more, unless there is an error: then b is untouched. A b of capacity 0 is
-// allocated anew, size 0 frees b and gives an empty slice.
+// Realloc returns b with size bytes. The first min(len(b), size) of them are unchanged and the
+// others are zero, whether b moved or not. The old slice must not be used any more, unless
+// there is an error: then b is untouched. If b has capacity 0, Realloc is Alloc(size, 1); if
+// size is 0, it frees b and returns an empty slice.
 //
-// The alignment that b was allocated with is kept. Of a b of up to 1 KiB that is not
-// known any more, and what it may have been is kept, the largest power of two in its
-// capacity: one of capacity 72 stays at multiples of 8, but one of 1024 stays at those
-// of 1024, and so never takes less. Where that is a waste, Alloc, copy and Free.
+// Realloc keeps the alignment that b was allocated with. For a b of up to 1 KiB that is no
+// longer known, so Realloc keeps the largest that it may have been, the largest power of two
+// in its capacity: a b of capacity 72 stays at multiples of 8, but one of 1024 stays at
+// multiples of 1024, and so never takes less. Where that is a waste, Alloc, copy and Free.
 //
-// It takes the time of an Alloc and a Free, and that of copying where b moves. Errors
-// are those of Alloc; like Free, it panics with a *MisuseError if b is not an
-// allocation of a.
+// Realloc takes the time of an Alloc and a Free, and of the copy if b moves. Errors are those
+// of Alloc. Like Free, it panics with a *MisuseError if b is not an allocation of a.
 func (a *Allocator) Realloc(b []byte, size int) ([]byte, error) {
 	const op = "Allocator.Realloc"
 	switch {
 	case cap(b) == 0:
-		a.free(b, op) // panics if b is not just nothing
+		a.free(b, op) // panics if b points into a's memory
 		return a.Alloc(size, 1)
 	case a.closed:
 		a.misuse(op, addrOf(b), cap(b), anyClass)
@@ -56,7 +54,7 @@ func (a *Allocator) Realloc(b []byte, size int) ([]byte, error) {
 		case err != nil: // it was to be smaller, and can stay
 			a.failures--
 			c = a.shorten(a.addrs.lookup(addr), b, size)
-		case size <= cap(b) && cap(to) >= cap(b): // likewise: the last resort is no smaller
+		case size <= cap(b) && cap(to) >= cap(b): // likewise: the last resort saves nothing
 			a.free(to, op)
 			c = b[:size]
 		default:
@@ -72,8 +70,8 @@ func (a *Allocator) Realloc(b []byte, size int) ([]byte, error) {
 	return c, nil
 }
 
-// shorten returns b with size bytes, which are fewer, where it is. What it does not need is a
-// hole then, also of a block that it had for itself; for want of a record it keeps that.
+// shorten returns b with size bytes, which are fewer, in place. What it does not need becomes
+// a hole, even in a block that b had for itself. For want of a record, b keeps all of it.
 func (a *Allocator) shorten(v entry, b []byte, size int) []byte {
 	if v.isSlab() {
 		return b[:size]
@@ -94,7 +92,7 @@ func (a *Allocator) shorten(v entry, b []byte, size int) []byte {
 	return unsafe.Slice(unsafe.SliceData(b), uint64(n)<<granuleShift)[:size]
 }
 
-// canCut tells whether chunk c can be cut although there is no record to be had.
+// canCut tells whether chunk c can be cut although the table cannot get more records.
 func (h *heap) canCut(c *chunk) bool {
 	return h.table.spare > chunkStep || c.next != 0 && h.table.at(c.next).kind == chunkHole
 }
@@ -109,20 +107,20 @@ func (a *Allocator) hasSlot(k int) bool {
 	return ok
 }
 
-// granules returns how many granules a chunk for size bytes has, which are no more than a
-// block's: a window at least, so that no two start in one.
+// granules returns how many granules a chunk for size bytes has: at least a window, so that no
+// two chunks start in the same one. Size is no more than a block can have.
 func granules(size int) uint32 {
 	return uint32((max(uint64(size), window) + granule - 1) >> granuleShift)
 }
 
-// resize returns b with size bytes at the same address, nil if that cannot be
-// done or would waste half of it.
+// resize returns b with size bytes at the same address, or nil if that cannot be done, would
+// waste half of it, or is worse than a move.
 func (a *Allocator) resize(v entry, b []byte, size int) []byte {
 	if v.isSlab() {
 		if size > cap(b) {
 			return nil
 		}
-		// Not to another slot of the same class.
+		// It does not move to another slot of the same class.
 		if k, _ := smallClass(size, cap(b)&-cap(b)); size > cap(b)/2 || int(classSize[k]) == cap(b) {
 			return b[:size]
 		}
@@ -154,7 +152,7 @@ func (a *Allocator) resize(v entry, b []byte, size int) []byte {
 		if a.tight() {
 			least = old / 16
 		}
-		// To a hole, not to a block that there is not yet.
+		// It moves to a hole that there is, not to one in a new block.
 		if n <= old-least && size < a.cfg.LargeSize && a.user.tighter(c, n) && (!slot || a.hasSlot(k)) {
 			return nil
 		}

@@ -5,23 +5,23 @@ import (
 	"unsafe"
 )
 
-// The regions of the address map that have a leaf, in a hash table by address. A radix
+// The address map keeps the regions that have a leaf in a hash table, by address. A radix tree
 // over the whole address would need as many levels again, and a root as large as all the
 // leaves of a small program.
 
 // region is a place in the hash table.
 type region struct {
 	key    uintptr                                             // of the region, noRegion if this place is empty
-	leaf   unsafe.Pointer                                      // leafRows entries, and behind them the splits
+	leaf   unsafe.Pointer                                      // leafRows entries, then the splits
 	at     uint32                                              // the chunk that the leaf lies in
 	used   uint16                                              // rows with an entry
 	splits uint16                                              // that the leaf has room for
-	unused uint16                                              // where in the leaf the first of those in no use is
-	spare  uint16                                              // how many those are
-	_      [regionSize - 2*unsafe.Sizeof(uintptr(0)) - 12]byte // indexing is a shift
+	unused uint16                                              // where in the leaf the first unused split is
+	spare  uint16                                              // number of unused splits
+	_      [regionSize - 2*unsafe.Sizeof(uintptr(0)) - 12]byte // makes indexing a shift
 }
 
-// keyOf returns what stands for the region of addr in the table.
+// keyOf returns the table's key for the region of addr.
 func keyOf(addr uintptr) uintptr { return addr >> regionShift }
 
 const (
@@ -35,7 +35,7 @@ type addrMap struct {
 	first  unsafe.Pointer // of table, for place
 	mask   uintptr        // len(table) - 1
 	leaves int
-	idle   int // of those, without an entry
+	idle   int // leaves without an entry
 }
 
 func (m *addrMap) init() {
@@ -52,18 +52,17 @@ func (m *addrMap) resize(n int) {
 	m.first, m.mask = unsafe.Pointer(unsafe.SliceData(m.table)), uintptr(n-1)
 }
 
-// place returns where in the table to look for a key first. What a program has is
-// mostly in regions one behind the other, and those do not collide.
+// place returns where in the table to look for a key first. A program's regions are mostly
+// consecutive, and those do not collide.
 func (m *addrMap) place(key uintptr) *region {
 	return (*region)(unsafe.Add(m.first, (key&m.mask)*unsafe.Sizeof(region{})))
 }
 
-// again returns where to look when the place found by x is another's, and what that is
-// found by: x is a key first, then what again made of it. Blocks that lie whole GiB
-// apart all have the same first place, and regions one behind the other fill one place
-// after the other: neither to look in the next place nor to go on by a step would do,
-// they walk along such a row. So x goes through a linear congruence, which comes by
-// every place sooner or later (Hull and Dobell, 1962: golden is one more than a
+// again returns where to look when another region has the place found by x, and the x of the
+// new place. The first x is the key. Blocks that lie whole GiB apart all have the same first
+// place, and consecutive regions fill consecutive places: linear probing, or any fixed step,
+// would walk along such a row. So x goes through a linear congruential generator, which
+// reaches every place sooner or later (Hull and Dobell, 1962: golden is one more than a
 // multiple of 4).
 func (m *addrMap) again(x uintptr) (*region, uintptr) {
 	x = x*golden + 1
@@ -87,10 +86,10 @@ func (m *addrMap) find(addr uintptr) *region {
 	return r
 }
 
-// insert adds a region with a key that is new. The table doubles when a quarter of it is
-// taken, and sooner where that parts regions that have one first place: who has most
-// objects in the one that is elsewhere waits half as long again for each Free, and of the
-// processes whose blocks are in two areas, one in 16 would be such a one.
+// insert adds a region whose key is new. The table doubles when a quarter of it is taken, and
+// sooner if the region's first place is taken. Otherwise a program with most of its objects in
+// the displaced region would wait half as long again for each Free; of the processes whose
+// blocks are in two areas, that would be one in 16.
 func (m *addrMap) insert(r region) {
 	for n := len(m.table); m.leaves*4 >= n || n < m.roomy() && m.place(r.key).key != noRegion; n *= 2 {
 		old := m.table
@@ -108,7 +107,7 @@ func (m *addrMap) insert(r region) {
 	m.add(r)
 }
 
-// roomy is the size of the table from which it does not double for that.
+// roomy is the size from which the table no longer doubles for a taken first place.
 func (m *addrMap) roomy() int { return max(256, 16*m.leaves) }
 
 func (m *addrMap) add(r region) {
@@ -119,16 +118,16 @@ func (m *addrMap) add(r region) {
 	*to = r
 }
 
-// mostlyIdle tells whether it pays to prune. Where blocks come at new addresses all
-// the time, regions would pile up otherwise.
+// mostlyIdle tells whether it pays to prune. Without pruning, regions would pile up where
+// blocks keep coming at new addresses.
 func (m *addrMap) mostlyIdle() bool { return m.idle > max(idleLeaves, m.leaves/2) }
 
 // idleLeaves is how many regions may be without an entry, however few others there
 // are: enough for blocks that come and go at the same addresses.
 const idleLeaves = 8
 
-// prune drops the regions that no entry is left in and calls drop with the
-// chunks that their leaves lie in.
+// prune drops the regions without an entry and calls drop with the chunks that their leaves
+// lie in.
 func (m *addrMap) prune(drop func(at uint32)) {
 	old := m.table
 	m.init()

@@ -5,31 +5,29 @@ import (
 	"unsafe"
 )
 
-// A Scan visits the live slots of a pool in slot order, 64 at a time. Order in
-// memory is the point: a walk over handles in the order of their making misses
-// the cache at every step once slots have been reused, and takes eight times as
-// long over 200 000 particles. Few instructions for each slot are the other: what
-// is left of the time is cache misses, and a processor overlaps as many of those
-// as there are slots in its window of a few hundred instructions.
+// A Scan visits the live slots of a pool in slot order, 64 at a time. Its first point is memory
+// order: once slots have been reused, a walk over handles in the order of their making misses
+// the cache at every step, and takes eight times as long over 200 000 particles. The second is
+// few instructions for each slot: the rest of the time is cache misses, and a processor
+// overlaps as many of those as there are slots in its window of a few hundred instructions.
 //
-// The pool may be used while a scan is under way, also to free the slot at hand
-// or any other. Slots that are freed before the scan gets to them are not
-// visited; slots that are taken meanwhile may be.
+// The pool may be used during a scan, even to free one of the current slots or any other. Slots
+// freed before the scan gets to them are not visited; slots taken meanwhile may be.
 //
-// What a loop needs of a Scan is in fields and not behind methods: within the
-// body of a range-over-func loop the compiler leaves calls of methods as calls,
-// and two of those for each slot take twice as long as everything else.
+// What a loop needs of a Scan is in fields and not behind methods: in the body of a
+// range-over-func loop the compiler does not inline method calls, and two calls for each slot
+// take twice as long as everything else.
 type Scan struct {
-	// Base is the first of the 64 slots at hand, and bit i of Live says whether
-	// slot i, i strides from it, was live when Next returned.
+	// Base is the first of the current 64 slots. Bit i of Live says whether slot i, which is
+	// i strides from Base, was live when Next returned.
 	Base unsafe.Pointer
 	Live uint64
-	// Gens points at the generations of the 64 slots, uint32 each, and Index is
-	// the index of the first, from which HandleAt makes their handles.
+	// Gens points at the generations of the 64 slots, a uint32 each, and Index is the index
+	// of the first slot. From these HandleAt makes handles.
 	Gens  unsafe.Pointer
 	Index uint32
-	// While *Frees == Seen, all of Live still are, and where they were; then
-	// Refresh knows.
+	// While *Frees == Seen, all slots of Live are still live and in place. After that,
+	// Refresh tells which are.
 	Frees *uint64
 	Seen  uint64
 
@@ -37,18 +35,18 @@ type Scan struct {
 	s     *slab  // nil before the first
 	place place  // of s
 	seq   uint32 // of s
-	born  uint32 // the pool's births, when it began
+	born  uint32 // the pool's births when the scan began
 	end   uint32 // behind the last place
-	group uint32 // the word of the bitmap that is about the slots at hand
+	group uint32 // the bitmap word of the current slots
 	w     uint32 // the next word
 	words uint32 // of the slab
-	plain uint32 // of those, words in which a bit that is not free is live
-	lead  uint32 // words that it asks for ahead, see lead.go
+	plain uint32 // in words before this one, a slot that is not free is live
+	lead  uint32 // words to prefetch ahead; see lead.go
 }
 
 // Scan returns a scan before the first slot.
 //
-// It ends with the slabs there are now, so a loop that makes objects ends too.
+// It covers the slabs there are now, so a loop that makes objects ends too.
 func (p *Pool) Scan() Scan {
 	return Scan{pool: p, end: uint32(len(p.dir)), born: p.births, Frees: &p.frees}
 }
@@ -73,8 +71,8 @@ func (p *Pool) liveWord(s *slab, w uint32) uint64 {
 	return m
 }
 
-// Next goes on to the next 64 slots of which one at least is live, and returns
-// false if there are none.
+// Next goes on to the next 64 slots of which at least one is live, and returns false if there
+// are none.
 func (c *Scan) Next() bool {
 	for {
 		for c.w < c.plain && !c.stale() {
@@ -103,7 +101,7 @@ func (c *Scan) Next() bool {
 	}
 }
 
-// show makes the 64 slots before word w those at hand.
+// show makes the 64 slots of the word before w the current ones.
 func (c *Scan) show(live uint64) {
 	c.group = c.w - 1
 	c.Live = live
@@ -112,22 +110,22 @@ func (c *Scan) show(live uint64) {
 	c.Index = c.place.index + c.group<<6
 }
 
-// enter goes to the next slab. With no group and no slot retired, its bitmap alone
-// says what is live, until something is freed.
+// enter goes on to the next slab and gives the group back. With no group and no retired slot,
+// the slab's bitmap alone says what is live, until something is freed.
 func (c *Scan) enter() bool {
 	p := c.pool
 	if c.s != nil {
 		c.leave()
 	}
 	for ; c.seq < c.end; c.seq++ {
-		// A place may have got a slab since. In that all is new, and a loop that makes
-		// objects would go on as long as there are places.
+		// A place may have got a slab since the scan began. Everything in it is new, and a
+		// loop that makes objects would go on as long as there are places.
 		if e := &p.dir[c.seq]; e.base == nil || int32(e.rec.born-c.born) > 0 {
 			continue
 		}
 		p.settle()
 		c.place = p.dir[c.seq]
-		if c.place.base == nil { // what was given back was the slab's last
+		if c.place.base == nil { // the group was all that kept the slab
 			continue
 		}
 		c.s, c.Seen = c.place.rec, p.frees
@@ -145,16 +143,16 @@ func (c *Scan) enter() bool {
 	return false
 }
 
-// Refresh returns which of the 64 slots at hand are live now: none if their slab
-// is gone. Next goes on behind them.
+// Refresh returns which of the current 64 slots are live now: none if their slab is gone. Next
+// goes on behind them.
 func (c *Scan) Refresh() uint64 {
 	if c.s == nil {
 		return 0
 	}
 	p := c.pool
 	c.Seen = *c.Frees
-	// Another slab may be at the place by now. If it has the record, the address and
-	// the size of the one before, what is known of that is true of it too.
+	// Another slab may be at the place by now. If it has the same record, address and size,
+	// what is known of the old slab is true of it too.
 	if e := &p.dir[c.seq]; e.rec != c.place.rec || e.base != c.place.base || e.bytes != c.place.bytes {
 		c.leave()
 		return 0
@@ -168,18 +166,18 @@ func (c *Scan) Refresh() uint64 {
 	return p.liveWord(c.s, c.group)
 }
 
-// leave goes behind the slab, and forgets where it was: the collector must not
-// find pointers to memory that is gone.
+// leave moves past the slab and forgets where it was: the collector must not find pointers to
+// memory that is gone.
 func (c *Scan) leave() {
 	c.s, c.place, c.Base, c.Gens = nil, place{}, nil, nil
 	c.Live, c.w, c.words, c.plain = 0, 0, 0, 0
 	c.seq++
 }
 
-// Extend goes on behind the 64 slots at hand, of which the last is live, as far as
-// all are, and returns how many those are. Then the last 64 that it has looked at are
-// at hand, and Live tells which of them are live behind the first that is not.
-// Nothing may have been freed since Next or Refresh.
+// Extend goes on behind the current 64 slots, of which the last must be live, for as long as
+// slots are live, and returns how many it has passed. The 64 slots that it stops in are then
+// the current ones, and Live has those behind the stop that are live; if it gets to the end of
+// the slab, Live is 0. Nothing may have been freed since Next or Refresh.
 func (c *Scan) Extend() (n int) {
 	c.Live = 0
 	for c.w < c.words {

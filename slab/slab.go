@@ -2,23 +2,22 @@ package slab
 
 import "unsafe"
 
-// A slab is a run of equal slots in one chunk. Which of them are free is in a
-// bitmap beside the slab, with a summary above it, so that finding the lowest
-// free slot is two bit scans. The classes of the allocator and every Pool keep
-// their slabs in a cache (Bonwick's word). What is free there is not all that is
-// dead: both have slots at hand that are neither free nor live. A second bitmap says
-// which slots of a class are live; a pool has few at hand, and knows which. A second
-// free of the same slot is seen there.
+// A slab is a run of equal slots in one chunk. A bitmap beside the slab says which slots are
+// free, with a summary above it, so that finding the lowest free slot is two bit scans. Each
+// size class and each Pool keeps its slabs in a cache (Bonwick's word). A slot that is not free
+// there need not be live: classes and pools have slots at hand that are neither. A second
+// bitmap says which slots of a class are live; a pool has few at hand, and knows which. That
+// is where a double free is seen.
 
 const (
-	slotShift = 12 // a slot's number in its slab
+	slotShift = 12 // bits of a slot's number in its slab
 	maxSlots  = 1 << slotShift
 
 	slabHeader = 64 // bytes of a record before the bitmap
 )
 
-// slab is the record of a slab, in the record heap. The bitmap of what is free
-// follows it, and what tells the live from the dead follows that:
+// slab is the record of a slab, in the record heap. The bitmap of free slots follows it, then
+// the bitmap of live slots or, in a pool, the generations:
 //
 //	record: slab | free: (slots+63)/64 uint64 | live: as many        (a class's)
 //	                                          | generations: slots uint32 (a pool's)
@@ -29,9 +28,9 @@ const (
 //	summary bit w set  <=>  free[w] != 0
 //	free & live == 0
 //
-// What is left of a class's chunk behind the last slot is less than one, and has
-// the next bit of live, which is 0: Free need not ask whether a slot that it comes
-// upon is one. The bit is in the last word, for whole words of slots leave nothing.
+// What is left of a class's chunk behind the last slot is less than a slot. Its bit is the next
+// one of live, which is 0, so Free need not check whether a slot's number is in range. That
+// bit is in the last word, because slots that fill whole words leave nothing of the chunk.
 type slab struct {
 	addr       uintptr // of slot 0, for arithmetic only
 	chunk      uint32  // that the slots lie in
@@ -43,7 +42,7 @@ type slab struct {
 	retired    uint32 // slots whose generation wrapped
 	clean      uint32 // slots from here on were never handed out and are zero
 	next, prev uint32 // in the cache's list of slabs with a free slot
-	born       uint32 // pools: how many slabs there had been, this one included
+	born       uint32 // pools: the pool's births when this slab came, itself included
 	summary    uint64
 }
 
@@ -56,14 +55,14 @@ func (s *slab) word(w uint32) *uint64 {
 // free points at the bitmap of free slots.
 func (s *slab) free() *uint64 { return s.word(0) }
 
-// usable is the number of slots but for those that are retired.
+// usable is the number of slots that are not retired.
 func (s *slab) usable() int { return int(s.slots - s.retired) }
 
 func (s *slab) words() uint32 { return (s.slots + 63) / 64 }
 
 func (s *slab) isFree(slot uint32) bool { return hasBit(s.free(), slot) }
 
-// markFree sets a slot's bit, and that of its word.
+// markFree sets a slot's bit in the bitmap and its word's bit in the summary.
 func (s *slab) markFree(slot uint32) {
 	setBit(&s.summary, slot>>6&63)
 	setBit(s.free(), slot)
@@ -72,8 +71,8 @@ func (s *slab) markFree(slot uint32) {
 // generations points at the generation of slot 0.
 func (s *slab) generations() unsafe.Pointer { return unsafe.Pointer(s.behindFree()) }
 
-// behindFree points behind the bitmap of free slots: at that of live ones or at
-// the generations.
+// behindFree points behind the bitmap of free slots: at the bitmap of live ones or at the
+// generations.
 func (s *slab) behindFree() *uint64 { return s.word(s.words()) }
 
 func recordBytes(slots uint32, generations bool) uint32 {
@@ -84,9 +83,9 @@ func recordBytes(slots uint32, generations bool) uint32 {
 	return slabHeader + 2*bitmap
 }
 
-// slabRef is what the collector may see of a slab: where it and its record are.
-// What it takes to free a slot is here too, so that the record's own line of the
-// cache need not be there for it.
+// slabRef is what the collector may see of a slab: pointers to it and to its record. What it
+// takes to free a slot is here too, so that a free does not wait for the record's own cache
+// line.
 type slabRef struct {
 	base  unsafe.Pointer // of slot 0
 	rec   *slab
@@ -94,13 +93,13 @@ type slabRef struct {
 	class *class  // noClass if it is a pool's
 }
 
-// noSlab is what there is for a number that no slab has.
+// noSlab is the slabRef of a number that no slab has.
 var noSlab = slabRef{class: &noClass}
 
-// slotAt returns the slot of a class that starts at addr, any address in the slab's
-// chunk; behind the last slot it is one that is not live. One product says which it
-// is and whether it starts there: quick is ceil(1<<32 / stride), and what is left
-// below 1<<32 is less than that for multiples of the stride only; see quickStride.
+// slotAt returns the slot of a class that addr lies in and whether it starts there. Addr is any
+// address in the slab's chunk; behind the last slot, the result is a slot that is not live. One
+// product gives both answers: quick is ceil(1<<32 / stride), the product's high half is the
+// slot, and its low half is less than quick only at multiples of the stride; see quickStride.
 func (r *slabRef) slotAt(addr uintptr) (slot uint32, ok bool) {
 	prod := uint64(addr-uintptr(r.base)) * uint64(r.class.quick)
 	return uint32(prod >> 32), uint32(prod) < r.class.quick

@@ -1,10 +1,10 @@
 package slab
 
-// The empty slab that a cache keeps for its next need, and when it goes after all: a
-// slab can keep a block of 2 MiB from going back to the source.
+// A cache keeps one empty slab for its next need. Where most of the memory is empty that slab
+// goes too, because a slab can keep a block of 2 MiB from going back to the source.
 
-// emptied keeps one empty slab for the next need and gives others back. The one
-// kept goes to the end of the list, so that slabs in part use fill up first.
+// emptied keeps one empty slab for the next need and gives others back. The one kept goes to
+// the end of the list, so that partly used slabs fill up first.
 func (c *cache) emptied(id uint32) {
 	s := c.a.slabs[id].rec
 	if c.keepEmpty {
@@ -19,7 +19,7 @@ func (c *cache) emptied(id uint32) {
 		return
 	}
 	if c.a.mostlyEmpty() {
-		// A slab can keep a block of 2 MiB from going back: this one will do.
+		// Each empty slab can keep a block of 2 MiB from going back: this one will do.
 		c.a.dropSpares()
 	}
 	if k := c.spare; k != 0 {
@@ -33,8 +33,8 @@ func (c *cache) emptied(id uint32) {
 	c.putLast(id, s)
 }
 
-// setSpare says which empty slab is kept for the next need; 0 is none. The allocator
-// lists the caches that keep one, for it may have thousands of pools.
+// setSpare sets which empty slab is kept for the next need; 0 is none. The allocator has a
+// list of the caches that keep one, because it may have thousands of pools.
 func (c *cache) setSpare(id uint32) {
 	list := &c.a.spares
 	switch {
@@ -51,8 +51,8 @@ func (c *cache) setSpare(id uint32) {
 	c.spare = id
 }
 
-// dropSpare gives the empty slab back that is kept for the next need, unless it was
-// reserved since: then it is kept for that.
+// dropSpare gives back the empty slab that is kept for the next need. If its slots were
+// reserved since, it stays for that reason alone.
 func (c *cache) dropSpare() {
 	if c.slots-c.a.slabs[c.spare].rec.usable() >= c.reserved {
 		c.discard(c.spare)
@@ -61,16 +61,16 @@ func (c *cache) dropSpare() {
 	}
 }
 
-// grown tells whether there are many blocks. Those that are kept although they are
-// empty, as after a Reset, do not count.
+// grown tells whether there are many blocks. Blocks that are kept although empty, as after a
+// Reset, do not count.
 func (a *Allocator) grown() bool { return (a.user.held-a.user.empty)/16 > a.cfg.BlockSize }
 
-// mostlyEmpty tells whether so little of many blocks is live that giving blocks
-// back counts for more than having slabs at hand.
+// mostlyEmpty tells whether there are many blocks and so little of them is live that giving
+// blocks back matters more than having slabs at hand.
 func (a *Allocator) mostlyEmpty() bool { return a.grown() && a.live < (a.user.held-a.user.empty)/8 }
 
-// dropSpares gives empty slabs back that classes and pools keep, some of them, for it
-// may be called again soon, and the slots that classes have at hand.
+// dropSpares gives back the slots that classes have at hand, and empty slabs that classes and
+// pools keep, but only some of those, since it may be called again soon.
 func (a *Allocator) dropSpares() {
 	if a.dropping {
 		return
@@ -81,9 +81,9 @@ func (a *Allocator) dropSpares() {
 		a.classes[i].empty()
 	}
 	for n := min(len(a.spares), spareDrops); n > 0; n-- {
-		a.spares[len(a.spares)-1].dropSpare() // which is then not there any more
+		a.spares[len(a.spares)-1].dropSpare() // which takes it off the list
 	}
 }
 
-// spareDrops is how many empty slabs go at once.
+// spareDrops is how many empty slabs go at once, at most.
 const spareDrops = 8

@@ -12,18 +12,18 @@ import (
 type Stats struct {
 	Name string
 
-	Live     int // handed out, with what requests were rounded up by
+	Live     int // handed out, rounding included
 	PeakLive int
 	Held     int // blocks taken from the sources, records included
 	PeakHeld int
 
-	Meta      int // of Held: blocks of the allocator's own records, and those that lie in the user's blocks
-	SlabFree  int // of Held: free slots, retired ones, and what slabs lose at their end
+	Meta      int // of Held: blocks of the allocator's own records, and records that lie in the user's blocks
+	SlabFree  int // of Held: free slots, retired ones, and what is left over at the ends of slabs
 	HoleBytes int // of Held: holes
 	Lost      int // of Held: ends of blocks, less than 16 bytes each, and bad blocks that a source did not take back
 
 	Blocks      int // of the user's memory
-	EmptyBytes  int // of the blocks in which nothing is live, kept back
+	EmptyBytes  int // of blocks in which nothing is live, but which are kept
 	MetaBlocks  int
 	Slabs       int
 	Holes       int
@@ -31,16 +31,15 @@ type Stats struct {
 
 	Allocs   uint64 // since New; pools count their slots
 	Frees    uint64
-	Failures uint64 // allocations that returned ErrExhausted or ErrTooLarge; a Region may have tried again with less
-	Refused  uint64 // calls of a source that failed, also where a smaller block did: more than 0 need not mean trouble
+	Failures uint64 // requests refused, other than with ErrInvalid or ErrClosed; a Region may have made room and tried again
+	Refused  uint64 // calls of a source that failed, even if a smaller block was then had: more than 0 need not mean trouble
 	Retired  int    // slots of pools never to be used again
 	Pools    int
 }
 
-// Stats returns the figures of this moment. It takes time in proportion to the
-// number of pools, blocks, and holes about as large as the largest. Slots
-// that a pool has at hand, to hand out next, count as free; but in PeakLive they
-// count from when the pool took them, up to 64 of each pool.
+// Stats returns the current figures. It takes time proportional to the number of pools, blocks,
+// and holes about as large as the largest. Slots that a pool has at hand, to hand out next,
+// count as free; but PeakLive counts them from when the pool took them, up to 64 of each pool.
 func (a *Allocator) Stats() Stats {
 	s := Stats{
 		Name: a.cfg.Name, Live: a.live, PeakLive: a.peakLive,
@@ -95,8 +94,8 @@ func (s Stats) Overhead() float64 {
 	return float64(s.Held)/float64(s.Live) - 1
 }
 
-// Fragmentation is the share of all holes that is not in the largest: 0 if one
-// request could have it all, near 1 if it is dust.
+// Fragmentation is the share of the bytes of all holes that is not in the largest: 0 if one
+// request could have them all, near 1 if they are dust.
 func (s Stats) Fragmentation() float64 {
 	if s.HoleBytes == 0 {
 		return 0
@@ -104,8 +103,8 @@ func (s Stats) Fragmentation() float64 {
 	return 1 - float64(s.LargestHole)/float64(s.HoleBytes)
 }
 
-// Sub returns what happened since before: counts are differences, everything
-// else is as in s.
+// Sub returns what happened between before and s: Allocs, Frees, Failures and Refused are
+// differences, everything else is as in s.
 func (s Stats) Sub(before Stats) Stats {
 	s.Allocs -= before.Allocs
 	s.Frees -= before.Frees
@@ -150,7 +149,7 @@ func bytesString(n int) string {
 // PoolStats is what a pool holds and what it did. Sizes are in bytes.
 type PoolStats struct {
 	Live    int // slots
-	Free    int // slots to be had without asking the allocator
+	Free    int // slots that can be had without asking the allocator
 	Retired int // slots never to be used again
 	Slabs   int
 	Stride  int // bytes from slot to slot
@@ -159,7 +158,7 @@ type PoolStats struct {
 	Frees   uint64
 }
 
-// Stats returns the figures of this moment.
+// Stats returns the current figures.
 func (p *Pool) Stats() PoolStats {
 	live := p.Len()
 	return PoolStats{
