@@ -2,29 +2,29 @@ package slab
 
 import "unsafe"
 
-// The address map answers, for any address at all, what of ours starts or lies
-// there. It is what makes every bad free certain to be seen: it never looks at
-// the memory that the address points to.
+// The address map leads from any address at all to the slab or allocation that may lie there.
+// Every bad free is sure to be detected, because the map never looks at the memory that the
+// address points to.
 //
-// The address space is cut into windows of 1 KiB. A slab lies in a window, or else one
-// allocation starts there: no allocation outside a slab is smaller than a window, so two
-// cannot start in the same, and slabs begin and end on window edges. Where an address lies
-// in its window is for the record behind the entry to check.
+// The address space is divided into windows of 1 KiB. A window is part of a slab, or at most
+// one allocation starts in it: slabs begin and end on window edges, and no allocation outside
+// a slab is smaller than a window, so two cannot start in the same one. Where in its window
+// an address lies is for the record behind the entry to check.
 //
-// Most windows say what those beside them say, or nothing. So eight of them, a row, have
-// one entry: the slab that all of them are of, or the one allocation that starts in the
-// row. A row that has more than that is split, and has an entry for each window:
+// Most windows are like their neighbours, or empty. So a row of eight windows shares
+// one entry: the slab that all of them are part of, or the one allocation that starts in the
+// row. A row with more than that is split, and has an entry for each window:
 //
 //	rows     │ slab 7 │ slab 7 │ split           │ split           │ 0 │ chunk 6 │ …
 //	windows                      7 7 7 8 8 8 8 8   8 8 chunk 5 0 …
 //
-// With an entry for each window the map of a million small objects does not fit into the
-// second level of a processor's cache, and replacing one takes a tenth to a third more time
-// where that has half a MiB. A full heap of 16 MiB has 0.3 % less in use (W15).
+// With an entry for each window, the map of a million small objects does not fit in a
+// processor's second-level cache. Where that has half a MiB, replacing an object takes a tenth
+// to a third more time. A full heap of 16 MiB has 0.3 % less in use (W15).
 //
-// A leaf has the rows of a region of 8 MiB, and room for splits behind them; regions are
-// found by hashing (region.go). Leaves lie in the record heap. The Vita and a fixed buffer
-// give no alignment to find a record by masking.
+// A leaf has the rows of a region of 8 MiB, and room for splits behind them. Regions are
+// found by hashing (region.go), and leaves lie in the record heap. Masking an address would
+// not find a record: the Vita and a fixed buffer do not align enough for that.
 
 const (
 	windowShift = 10
@@ -40,9 +40,9 @@ const (
 	splitBytes = rowWindows * 4
 )
 
-// An entry is the number of a slab, or that of a chunk with chunkBit, so that it is beyond
-// the slabs; 0 is no entry. That of a row may be splitBit and how many bytes from the start
-// of its leaf the split lies, which 16 bits have room for.
+// An entry is the number of a slab, or that of a chunk with chunkBit, which puts it above all
+// slabs; 0 is no entry. A row's entry may also be splitBit with the split's offset in bytes
+// from the start of the leaf, which fits in 16 bits.
 type entry uint32
 
 const (
@@ -62,7 +62,7 @@ func (r *region) row(addr uintptr) *entry {
 	return (*entry)(unsafe.Add(r.leaf, addr>>(rowShift-2)&(rowsBytes-4)))
 }
 
-// window points at the entry of the window that addr lies in, where e is that of the row.
+// window points at the entry of addr's window; e is the entry of its row, which is split.
 func (r *region) window(e entry, addr uintptr) *entry {
 	return (*entry)(unsafe.Add(r.leaf, uintptr(uint16(e))+addr>>(windowShift-2)&(splitBytes-4)))
 }
@@ -83,8 +83,8 @@ func (m *addrMap) lookup(addr uintptr) entry {
 	return e
 }
 
-// set writes e for the windows that [addr, addr+size) touches. They have had none, or e is
-// 0. Their regions are ready.
+// set writes e for the windows that [addr, addr+size) touches. They have no entry yet, or e is
+// 0. Their regions must be ready.
 func (m *addrMap) set(addr, size uintptr, e entry) {
 	for w, last, more := addr>>windowShift, (addr+size-1)>>windowShift, true; more; {
 		r := m.find(w << windowShift)
@@ -106,7 +106,7 @@ func (m *addrMap) set(addr, size uintptr, e entry) {
 	}
 }
 
-// setRow writes e for n windows of a row of r, from that of addr.
+// setRow writes e for n windows of a row of r, starting with addr's.
 func (m *addrMap) setRow(r *region, addr, n uintptr, e entry) {
 	row := r.row(addr)
 	if *row != 0 {
@@ -131,7 +131,7 @@ func (m *addrMap) setRow(r *region, addr, n uintptr, e entry) {
 	}
 }
 
-// fill writes e for n windows of a split row, from that of addr.
+// fill writes e for n windows of a split row, starting with addr's.
 func (r *region) fill(row entry, addr, n uintptr, e entry) {
 	for ; n > 0; n-- {
 		*r.window(row, addr) = e
@@ -139,17 +139,17 @@ func (r *region) fill(row entry, addr, n uintptr, e entry) {
 	}
 }
 
-// The splits in no use are a list: each says by how much it misses the one behind it
-// that the next is from there. So memory that is zero is a list as it is, in the order of
-// addresses up to the end of the leaf, and goes on in that of a larger leaf: a new leaf's
-// pages are not touched before they are needed. The list ends where the leaf does.
+// Unused splits are a list: each has the distance from the split right behind it to the next
+// unused one. So zero memory is already a list, in address order up to the end of the leaf,
+// and goes on in a larger leaf: a new leaf's pages are not touched before they are needed.
+// The list ends where the leaf does.
 
-// afterSplit returns where the next unused split is.
+// afterSplit returns the offset of the unused split after the one at offset at.
 func (r *region) afterSplit(at uint16) uint16 {
 	return at + splitBytes + uint16(*r.window(splitBit|entry(at), 0))
 }
 
-// split returns the entry of a row for a split without entries. There is an unused one.
+// split empties an unused split, which there must be, and returns a row's entry for it.
 func (r *region) split() entry {
 	e := splitBit | entry(r.unused)
 	r.unused = r.afterSplit(r.unused)
@@ -158,8 +158,7 @@ func (r *region) split() entry {
 	return e
 }
 
-// join gives up a split if there is no need of it any more, and returns what the entry
-// of the row is then.
+// join frees a row's split if it is not needed any more, and returns the row's new entry.
 func (r *region) join(row entry) entry {
 	alone := entry(0)
 	for w := range uintptr(rowWindows) {
@@ -175,15 +174,15 @@ func (r *region) join(row entry) entry {
 	return alone
 }
 
-// giveSplit puts a split, all of it 0, on the list of unused ones.
+// giveSplit puts a split, which is all zero, on the list of unused ones.
 func (r *region) giveSplit(at uint16) {
 	*r.window(splitBit|entry(at), 0) = entry(r.unused - at - splitBytes)
 	r.unused = at
 	r.spare++
 }
 
-// isReady tells whether there can be an entry for [addr, addr+size), which lies in one
-// region: for a slab, or for the start of an allocation if size is 1.
+// isReady tells whether there is room for an entry for [addr, addr+size), which lies in one
+// region: for a slab or, if size is 1, for the start of an allocation.
 func (m *addrMap) isReady(addr, size uintptr) bool {
 	r := m.find(addr)
 	if r == nil {
@@ -211,17 +210,17 @@ func (m *addrMap) isReady(addr, size uintptr) bool {
 	return r.spare >= need
 }
 
-// leafSize returns the bytes of a leaf for so many splits.
+// leafSize returns the bytes of a leaf with room for that many splits.
 func leafSize(splits uint16) uint32 { return rowsBytes + uint32(splits)*splitBytes }
 
-// moreSplits returns how many splits the next leaf of r is to have. With one for each row
-// there is always one to be had.
+// moreSplits returns how many splits the next leaf of r has room for. One for each row is
+// always enough.
 func (r *region) moreSplits() uint16 { return min(r.splits+r.splits/2, leafRows) }
 
-// splitsMin is how many the first leaf of a region has room for.
+// splitsMin is how many splits the first leaf of a region has room for.
 const splitsMin = 16
 
-// move has r use a leaf for so many splits, which is zero.
+// move moves r to leaf, which is zero and has room for that many splits.
 func (r *region) move(leaf unsafe.Pointer, at uint32, splits uint16) {
 	if r.leaf == nil {
 		r.unused = rowsBytes

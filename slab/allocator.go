@@ -7,9 +7,9 @@ import (
 	"unsafe"
 )
 
-// Allocator hands out pieces of blocks that it takes from a source. See the
-// package comment for how. [New] makes one; the zero value is of no use: its methods
-// panic, or return an error.
+// Allocator hands out pieces of blocks that it takes from a source; the package comment
+// says how. [New] makes one. The zero value is not usable: its methods panic, or return an
+// error.
 //
 // An Allocator must not be copied, and is not goroutine-safe: one goroutine at a
 // time may call its methods and those of the pools, arenas and regions on it.
@@ -22,22 +22,22 @@ type Allocator struct {
 	classes     [classMask + 1]*class // noClass until they are needed
 	pools       []*Pool               // by id - numClasses; nil if closed
 	vacantPools []uint32              // numbers of closed ones
-	spares      []*cache              // that keep an empty slab
+	spares      []*cache              // the caches that keep an empty slab
 
 	live, peakLive, peakHeld int
-	allocs, frees            uint64 // of chunks, blocks of their own, and pools that were closed
+	allocs, frees            uint64 // of chunks, large blocks, and pools that were closed
 	retired                  int    // slots of pools that were closed
 	failures                 uint64 // requests that were refused
 	epoch                    uint64 // counts Reset
 	dependents               []*dependent
-	dropping                 bool // spares, see dropSpares
+	dropping                 bool // dropSpares is under way
 	lodging                  bool // see lodger.go
 	lodged                   int  // bytes of records in the user's blocks
 	closed                   bool
 	unchecked                int // see invariants_on.go
 
-	// What is large is last: who calls a method pays for a look whether there is an
-	// allocator at all where a field is not in its first page.
+	// Large fields are last: the compiler adds a nil check to each access of a field that is
+	// not in the first page of the Allocator.
 	cfg   Config
 	table chunkTable
 	user  heap
@@ -77,20 +77,21 @@ func (a *Allocator) gain(n uintptr) {
 	}
 }
 
-// Alloc returns size bytes, all zero, at a multiple of align, which is a power
-// of two; 0 means 1, and not the source's granularity as in a Config. Bytes that are to be
-// seen as a struct need the alignment of that: 8 does for all of Go's. The capacity of the slice is the room that the allocation
-// really has, and all of it is the caller's. Size 0 gives an empty slice that is
-// not nil and needs no Free.
+// Alloc returns size bytes, all zero, at a multiple of align, a power of two. An align of 0
+// means 1, not the source's granularity as in a Config. Bytes that will hold a struct need
+// its alignment; 8 is enough for every Go type. The capacity of the slice is the room that
+// the allocation really has, and all of it is the caller's. Size 0 gives an empty slice that
+// is not nil and needs no Free.
 //
-// It takes constant time, besides the clearing, unless the source must be asked.
+// Apart from the clearing, Alloc takes constant time unless the source must be asked.
 // The error wraps ErrInvalid, ErrTooLarge, ErrClosed, or what the source said,
-// such as blocksrc.ErrExhausted; nothing that is live has changed then. A refusal for want
-// of memory takes ten microseconds and more, for every way out is tried before. If it is
-// blocksrc.ErrInvalid too, the source can never serve it: to free something will not help.
+// such as blocksrc.ErrExhausted; nothing that is live has changed then. Refusing for want
+// of memory takes ten microseconds and more, because every way out is tried first. If the
+// error is blocksrc.ErrInvalid too, the source can never serve the request, and freeing
+// something will not help.
 //
-// Append to the slice beyond its capacity makes another on Go's heap, which is not for
-// Free, and leaves this one allocated: Realloc is what makes it longer.
+// Appending beyond the capacity makes a slice on Go's heap, which must not be passed to
+// Free, and leaves this one allocated. Use Realloc to make it longer.
 func (a *Allocator) Alloc(size, align int) ([]byte, error) {
 	if n := classBits(size, align); n < smallMax && align&(align-1) == 0 {
 		if c := a.classes[classOf[n+1]&classMask]; c.count != 0 {
@@ -125,9 +126,9 @@ func (a *Allocator) AllocUninitialized(size, align int) ([]byte, error) {
 	return b, err
 }
 
-// AllocUpTo is Alloc of most bytes or, where there is no room for so many, of half as
-// many, and so on, but not of less than least (not even if most is). The capacity tells
-// how many they are. It is one request: if it is refused, least was.
+// AllocUpTo is Alloc of most bytes or, where there is no room for that many, of half as
+// many, and so on down to least, but never of less (not even if most is). The capacity says
+// how many there are. It counts as one request, refused for want of memory only if least is.
 func (a *Allocator) AllocUpTo(most, least, align int) ([]byte, error) {
 	for n := max(most, least); ; n = max(n/2, least) {
 		b, err := a.Alloc(n, align)
@@ -138,19 +139,19 @@ func (a *Allocator) AllocUpTo(most, least, align int) ([]byte, error) {
 	}
 }
 
-// classBits returns a request's size, rounded up to a multiple of align, less one;
-// much for a size that is 0 or less. It is what smallClass does, small enough to be
-// put in line: the two Allocs that use it are alike, and not one function that
-// both call, to have no call on the way that most programs go.
+// classBits returns a request's size, rounded up to a multiple of align, less one; for a
+// size of 0 or less, a huge number. It does what smallClass does, and is small enough to be
+// inlined. Two Allocs have the same code around it, instead of sharing a function, so that
+// the fast path has no call.
 func classBits(size, align int) uint {
 	n := uint(align - 1)
-	n += n >> (bits.UintSize - 1) // an align of 0 is as good as 1
+	n += n >> (bits.UintSize - 1) // an align of 0 counts as 1
 	return uint(size-1) | n
 }
 
-// sliceOf returns the slice of the n bytes at p that has room for size. It is what
-// unsafe.Slice(p, size)[:n] is without the checks, a sixth of the instructions of an
-// allocation; both numbers are known to be good there.
+// sliceOf returns the n bytes at p as a slice with the capacity size. It is
+// unsafe.Slice(p, size)[:n] without the checks, which are a sixth of the instructions of an
+// allocation. The callers know that both numbers are good.
 func sliceOf(p unsafe.Pointer, n int, size uintptr) []byte {
 	s := struct {
 		at        unsafe.Pointer
@@ -159,7 +160,7 @@ func sliceOf(p unsafe.Pointer, n int, size uintptr) []byte {
 	return *(*[]byte)(unsafe.Pointer(&s))
 }
 
-// revive makes a slot live that was at hand.
+// revive makes a slot that was at hand live.
 func (a *Allocator) revive(c *class, h *atHand) unsafe.Pointer {
 	setBit(h.live, uint32(h.id)&63)
 	a.gain(c.stride)
@@ -180,7 +181,7 @@ func (a *Allocator) state() error {
 	return nil
 }
 
-// alloc returns how many bytes from the start may not be zero as well.
+// alloc serves any request. It also returns how many bytes, from the start, may not be zero.
 func (a *Allocator) alloc(size, align int) (b []byte, dirty uintptr, err error) {
 	if align == 0 {
 		align = 1
@@ -210,8 +211,8 @@ func (a *Allocator) alloc(size, align int) (b []byte, dirty uintptr, err error) 
 	return b, dirty, nil
 }
 
-// begin is called where a try to serve a request begins. (In line it would be more code than
-// a call, for it writes pointers, and is on no way that is short.)
+// begin is called at the start of each attempt to serve a request. (Inlined it would be more
+// code than a call, because it writes pointers, and it is on no fast path.)
 //
 //go:noinline
 func (a *Allocator) begin() { a.user.odd, a.meta.odd = nil, nil }
@@ -232,7 +233,7 @@ func (a *Allocator) allocAny(size, align int) (b []byte, dirty uintptr, err erro
 	return b, dirty, nil
 }
 
-// class returns class k, which is made when it is needed.
+// class returns class k, and makes it when it is first needed.
 func (a *Allocator) class(k int) *class {
 	c := a.classes[k]
 	if c == &noClass {
@@ -255,8 +256,8 @@ func (a *Allocator) allocSlot(c *class, size int) (b []byte, dirty uintptr) {
 	return unsafe.Slice((*byte)(a.revive(c, h)), c.stride)[:size], dirty
 }
 
-// allocRange serves what no slab does: from the holes if it is not large or if
-// there is no block to be had for it alone.
+// allocRange serves requests that no slab serves. A large one takes a hole only if it can get
+// no block of its own; all others do.
 func (a *Allocator) allocRange(size, align int) (b []byte, dirty uintptr, err error) {
 	if uint64(size) > maxBlockBytes || uint64(align) > maxBlockBytes {
 		return nil, 0, because(ErrTooLarge, "%d bytes aligned to %d", size, align)
@@ -272,8 +273,8 @@ func (a *Allocator) allocRange(size, align int) (b []byte, dirty uintptr, err er
 		if i, err = a.allocBlock(int(n)<<granuleShift, at); err == nil {
 			break
 		}
-		// A hole will do as well, before what is kept for the next need goes, for
-		// it may be the hole; and so will a block that is aligned like any other.
+		// A hole will do as well. It is tried before what is kept for the next need
+		// goes, because that may be the hole. So will a block aligned like any other.
 		if a.user.anyHole(n, uintptr(align)) != 0 {
 			large = false
 		} else if !a.reclaim(err) {

@@ -5,23 +5,22 @@ import (
 	"unsafe"
 )
 
-// From an address to the place it lies at. The address map knows, but by way of a
-// region, an entry, a slab and its record. So a pool sets each place aside that it
-// has looked up, in a table by page of the address. An entry does not say which
-// address it is for: whether that lies at the place, the place itself tells.
+// A pool has to find the place that an address lies at. The address map knows, but by way
+// of a region, an entry, a slab and its record. So a pool sets aside each place that it has
+// looked up, in a table by page of the address. An entry does not say which address it is
+// for: the place itself tells whether an address lies there.
 //
 // The table has at least two entries for each page of the pool's slabs, so that
-// those of pages one behind the other do not collide, and few of others do: what a
-// lookup costs is the same in a million objects, but for misses of the cache. (With
-// one for each page, a fifth of the pages of ten thousand small objects collided.)
-// It is made when the first slot is looked up by its address, anew when the pool has
-// doubled since, and goes with a Trim. It takes two to four pointers for 4 KiB, and
-// 512 at least, on Go's heap.
+// consecutive pages do not collide, and few others do: among a million objects a lookup
+// costs the same, apart from cache misses. (With one for each page, a fifth of the pages
+// of ten thousand small objects collided.) The table is made when the first slot is looked
+// up by its address, made anew when the pool has doubled since, and dropped by a Trim. It
+// takes two to four pointers for 4 KiB, and 512 at least, on Go's heap.
 //
 // The slabs of a small pool may lie in several areas, where the system had room for a
-// block of 64 KiB. How far apart is a matter of chance, and in one process of six pages
-// of two areas had one entry: a pair took up to half as long again. A table that this
-// happens in often doubles, up to 8192 entries; in a larger pool few pages lie apart.
+// block of 64 KiB. How far apart is chance: in one process of six, pages of two areas
+// shared an entry, and a pair of operations took up to half as long again. A table with
+// many such collisions doubles, up to 8192 entries; in a larger pool few pages lie apart.
 
 const (
 	asideShift = 12
@@ -30,11 +29,11 @@ const (
 	asideMax   = 1 << 20 // for 2 GiB of slabs
 )
 
-// noPlace is a place that no address lies at. The entries of pages that were not looked up
-// have it, so that to ask the place is all there is to ask, and not first whether there is one.
+// noPlace is a place that no address lies at. Entries of pages that were not looked up point
+// at it, so that a lookup need not check for nil.
 var noPlace place
 
-// asideOf points at the entry for addr, if there is a table.
+// asideOf points at the entry for addr. There must be a table.
 func (p *Pool) asideOf(addr uintptr) **place {
 	return (**place)(unsafe.Add(p.aside, (addr>>asideShift&p.asideMask)*unsafe.Sizeof(uintptr(0))))
 }

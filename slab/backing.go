@@ -5,11 +5,11 @@ import (
 	"unsafe"
 )
 
-// What backs an allocation is three things, from two heaps: a chunk of the user's
-// memory, the records that describe it, and the leaf of the address map that its
-// addresses are found by. Where one is refused, those that were had before it go back.
+// An allocation needs three things from two heaps: a chunk of the user's memory, the
+// records that describe it, and the leaf of the address map that has its addresses. If
+// one is refused, those that were had before it go back.
 
-// ready makes sure that there are unused chunk records for the next step.
+// ready makes sure that there are enough unused chunk records for the next step.
 func (a *Allocator) ready() error {
 	if a.table.spare >= chunkReserve {
 		return nil
@@ -19,7 +19,7 @@ func (a *Allocator) ready() error {
 	}
 	i, err := a.allocMeta(uint32(chunkPageBytes), chunkPageLeast)
 	if err != nil {
-		if a.table.spare >= chunkReserve { // what was given back has left them
+		if a.table.spare >= chunkReserve { // what was given back has left enough
 			return nil
 		}
 		return err
@@ -41,10 +41,10 @@ func (a *Allocator) allocChunk(size uint32, align uintptr, kind chunkKind) (uint
 	return i, err
 }
 
-// allocMapped returns a chunk of the user's memory, whose first mapped bytes can have
-// entries in the address map. A block that there is no leaf for is of no use: it goes
-// back, for a smaller one that leaves room for the leaf, or lies where there is one; and if
-// there is none, a hole serves that lies where there is a leaf.
+// allocMapped returns a chunk of the user's memory whose first mapped bytes can have
+// entries in the address map. A block that can get no leaf is useless: it goes back, and a
+// smaller one is tried, which leaves room for the leaf or lies where there is one. If there
+// is no such block, a hole serves that lies where there is a leaf.
 func (a *Allocator) allocMapped(size uint32, align, mapped uintptr, kind chunkKind) (uint32, error) {
 	for most := maxInt; ; {
 		i, err := a.allocChunk(size, align, kind)
@@ -83,8 +83,8 @@ func (a *Allocator) allocBlock(size, align int) (uint32, error) {
 	return a.user.allocBlock(size, align)
 }
 
-// allocRecord returns a chunk for records of the allocator's own, where it lies, and how many
-// of its bytes may not be zero.
+// allocRecord returns a chunk for records of the allocator's own, its address, and how many
+// of its bytes, from its start, may not be zero.
 func (a *Allocator) allocRecord(size uint32) (i uint32, p unsafe.Pointer, dirty uintptr, err error) {
 	if err = a.ready(); err != nil {
 		return 0, nil, 0, err
@@ -96,8 +96,8 @@ func (a *Allocator) allocRecord(size uint32) (i uint32, p unsafe.Pointer, dirty 
 	return i, p, dirty, nil
 }
 
-// allocMeta returns a chunk for size bytes of records if the record heap has it or can grow,
-// else for the least that will do, where there is room.
+// allocMeta returns a chunk for size bytes of records if the record heap has room or can grow,
+// and else a lodger of least bytes.
 func (a *Allocator) allocMeta(size, least uint32) (uint32, error) {
 	n := (size + granule - 1) >> granuleShift
 	i, err := a.meta.alloc(n, granule, chunkRecord)
@@ -124,7 +124,7 @@ func (a *Allocator) mapRegions(addr, size uintptr) error {
 			return nil
 		}
 		addr, size = addr+ready, size-ready
-		// What was given back for the leaf may have left it splits enough.
+		// What was given back to make room for the leaf may have freed enough splits.
 		if err := a.growLeaf(addr); err != nil && a.addrs.mapped(addr, size) == 0 {
 			return err
 		}
@@ -144,7 +144,7 @@ func (m *addrMap) mapped(addr, size uintptr) (n uintptr) {
 	return n
 }
 
-// growLeaf makes a leaf for the region of addr, a larger one if it has one.
+// growLeaf makes a leaf for the region of addr, a larger one if it has one already.
 func (a *Allocator) growLeaf(addr uintptr) error {
 	splits := uint16(splitsMin)
 	if r := a.addrs.find(addr); r != nil {
@@ -155,7 +155,7 @@ func (a *Allocator) growLeaf(addr uintptr) error {
 		return err
 	}
 	clear(unsafe.Slice((*byte)(leaf), leafSize(splits))[:dirty])
-	// Only now, for where there is need of memory slabs go, and their entries.
+	// Only now, because a need of memory makes slabs go, and their entries with them.
 	r := a.addrs.find(addr)
 	if r == nil {
 		a.addrs.insert(region{key: keyOf(addr)})
@@ -169,7 +169,7 @@ func (a *Allocator) growLeaf(addr uintptr) error {
 	return nil
 }
 
-// freeChunk gives chunk i, which has no address entry any more, back.
+// freeChunk gives back chunk i, which has no address entry any more.
 func (a *Allocator) freeChunk(i uint32, c *chunk) {
 	if c.kind == chunkLarge {
 		a.user.freeBlock(i, c)

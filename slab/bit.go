@@ -5,17 +5,17 @@ import (
 	"unsafe"
 )
 
-// One bit in words of 64. Where registers have 32 bits, to shift such a word by a
-// variable takes a dozen instructions, and to ask whether it is zero takes nine. There
-// a bit is looked for in its half of the word, so that what goes on for each object
-// costs what it does elsewhere. What goes on for each word does without.
+// Single bits in 64-bit words. With 32-bit registers, shifting such a word by a variable
+// takes a dozen instructions, and comparing it with zero takes nine. There, a bit is looked
+// for in its half of the word, so that work done for each object costs what it does
+// elsewhere. Work done for each word does without.
 
 const (
 	narrow    = unsafe.Sizeof(uintptr(0)) == 4
-	highFirst = runtime.GOARCH == "mips" // of Go's ports to 32 bits, the one with big-endian words
+	highFirst = runtime.GOARCH == "mips" // Go's only 32-bit port with big-endian words
 )
 
-// half returns the half that bit i of the words is in, as bit i%32 of it.
+// half returns the half word that has bit i of the words, as its bit i%32.
 func half(words *uint64, i uint32) *uint32 {
 	n := i >> 5
 	if highFirst {
@@ -24,7 +24,7 @@ func half(words *uint64, i uint32) *uint32 {
 	return (*uint32)(unsafe.Add(unsafe.Pointer(words), n<<2))
 }
 
-// word returns the word that bit i of the words is in, as bit i%64 of it.
+// word returns the word that has bit i of the words, as its bit i%64.
 func word(words *uint64, i uint32) *uint64 {
 	return (*uint64)(unsafe.Add(unsafe.Pointer(words), uintptr(i>>6)*8))
 }

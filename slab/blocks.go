@@ -10,8 +10,8 @@ type BlockInfo struct {
 	chunks func(yield func(ChunkInfo) bool)
 }
 
-// Chunks visits the block's chunks by address. It may be used as long as the
-// allocator was not changed.
+// Chunks visits the block's chunks in address order. It is valid until the
+// allocator changes.
 func (b BlockInfo) Chunks() iter.Seq[ChunkInfo] { return b.chunks }
 
 // ChunkKind says what a chunk is used for.
@@ -23,7 +23,7 @@ const (
 	ChunkHole ChunkKind = "hole"
 	ChunkSlab ChunkKind = "slab"
 
-	// ChunkRecord: records of the allocator's own, which the source had no other block for.
+	// ChunkRecord: the allocator's own records, for which the source had no other block.
 	ChunkRecord ChunkKind = "record"
 )
 
@@ -36,13 +36,13 @@ type ChunkInfo struct {
 	// Of slabs:
 	Stride int    // bytes from slot to slot
 	Slots  int    // in all
-	Used   int    // taken
+	Used   int    // live
 	Pool   bool   // the slots are a pool's, else a size class's
-	Bitmap []byte // a bit a slot, lowest first, set if it is live
+	Bitmap []byte // one bit for each slot, lowest first, set if the slot is live
 }
 
-// Blocks visits the blocks of the user's memory by address. The allocator must
-// not be changed meanwhile.
+// Blocks visits the blocks of the user's memory in address order. The allocator
+// must not be changed meanwhile.
 func (a *Allocator) Blocks() iter.Seq[BlockInfo] {
 	return func(yield func(BlockInfo) bool) {
 		for _, i := range a.user.order {

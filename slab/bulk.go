@@ -4,8 +4,8 @@ import "math/bits"
 
 // What a pool does with many slots at once.
 
-// Reserve makes sure that n more slots can be taken without asking the source,
-// and that the pool keeps room for as many as are live then, whatever is freed
+// Reserve makes sure that n more slots can be taken without asking the source.
+// The pool keeps room for these and the slots live now, whatever is freed
 // meanwhile, until the allocator's Trim or Reset. (A slot that is retired, after a
 // billion objects in it or more, takes its room along.) On an error it reserves nothing.
 func (p *Pool) Reserve(n int) error {
@@ -18,8 +18,8 @@ func (p *Pool) Reserve(n int) error {
 
 // Room makes sure that n more slots can be taken now without asking the source.
 // It promises nothing beyond the pool's next allocations in a row: a free, a Trim, or
-// another request that is short of memory may take it. Reserve keeps it. On an error it
-// has made none.
+// another request that is short of memory may take the room away. Reserve keeps it. On
+// an error it has made none.
 func (p *Pool) Room(n int) error {
 	if err := p.state(); err != nil {
 		return err
@@ -34,10 +34,10 @@ func (p *Pool) Room(n int) error {
 	if n <= p.slots-p.Len() {
 		return nil
 	}
-	p.settle() // now, for it may give a slab back
+	p.settle() // now, because it may give a slab back
 	n += p.Len()
-	// What is free stays while this grows, or a refusal would give it back for
-	// slabs that are given back then.
+	// What is free stays while this grows. Otherwise a refusal would give it back to
+	// make room for slabs that are given back in the end.
 	reserved := p.reserved
 	p.reserved = maxInt
 	defer func() { p.reserved = reserved }()
@@ -61,15 +61,15 @@ func (p *Pool) Room(n int) error {
 	return nil
 }
 
-// Reset frees every slot and keeps the slabs, until there is need of their memory
-// for something else. It takes time in proportion to the
-// number of live slots, and a little for each slab if they are in several.
+// Reset frees every slot and keeps the slabs until their memory is needed for something
+// else. It takes time in proportion to the number of live slots, and a little for each
+// slab if they are in several.
 func (p *Pool) Reset() {
 	if p.state() != nil {
 		return
 	}
-	last := int(p.group.Index >> slotShift) // where few objects all are
-	p.keepEmpty = true                      // also a slab that only the group keeps
+	last := int(p.group.Index >> slotShift) // if there are few objects, all are here
+	p.keepEmpty = true                      // even a slab that only the group keeps
 	p.settle()
 	p.keepEmpty = false
 	if last < len(p.dir) {
@@ -87,11 +87,11 @@ func (p *Pool) resetPlace(e *place) {
 	}
 }
 
-// resetSlab frees every slot of a slab that is in use.
+// resetSlab frees every used slot of a slab.
 func (p *Pool) resetSlab(e *place, s *slab) {
 	full := s.summary == 0
 	if e.sure == e.floor+1 {
-		e.floor += 2 // for all of them, as if the slab was new
+		e.floor += 2 // for all slots, as if the slab were new
 		e.sure = e.floor
 	} else if p.names {
 		e.sure = touched
@@ -129,9 +129,8 @@ func (p *Pool) resetSlab(e *place, s *slab) {
 	}
 }
 
-// Close frees every slot and gives the slabs back to the allocator, in time that is
-// proportional to their number and size. Handles name nothing from then on. A second
-// call does nothing.
+// Close frees every slot and gives the slabs back to the allocator, in time proportional
+// to their number and size. Handles name nothing from then on. A second call does nothing.
 func (p *Pool) Close() error {
 	if p.state() == nil {
 		p.evict()

@@ -9,9 +9,9 @@ import (
 // knows which of its slabs have a free slot, adds slabs as it grows, and gives
 // empty ones back, except for one that is kept for the next need.
 
-// cache is a set of slabs with slots of one size. What nearly every operation needs is
-// last, and so beside what a class and a Pool have more of that, in one line of the
-// processor's cache: there are 59 classes, and programs that use them all.
+// cache is a set of slabs with slots of one size. The fields that nearly every operation
+// needs are last, to share a cache line with those that a class or a Pool adds: there are
+// 59 classes, and programs that use them all.
 type cache struct {
 	a           *Allocator
 	id          uint32
@@ -22,11 +22,11 @@ type cache struct {
 	head, tail uint32 // slabs with a free slot; empty ones last
 	first      *slab  // head's record
 	spare      uint32 // the empty slab that is kept, 0 = none
-	spareAt    int    // where c is among those that keep one, see setSpare
-	reserved   int    // slots that there must be
+	spareAt    int    // index among the caches that keep one, see setSpare
+	reserved   int    // slots that the cache must keep
 	slabs      int
 	bytes      int // of the slabs' chunks
-	slots      int // but for those that are retired
+	slots      int // without those that are retired
 	used       int // slots taken
 
 	frees  uint64  // slots given back
@@ -38,8 +38,8 @@ func (c *cache) init(a *Allocator, id uint32, stride, align uintptr, generations
 	*c = cache{a: a, id: id, stride: stride, quick: quickOf(stride), align: max(align, window), generations: generations}
 }
 
-// quickOf returns ceil(1<<32 / stride); 0, for all to go by way of a division, if that is
-// not exact enough, and for a stride of 1, for which it has 33 bits.
+// quickOf returns ceil(1<<32 / stride). It returns 0, which makes callers divide, if that is
+// not exact enough, and for a stride of 1, which would take 33 bits.
 func quickOf(stride uintptr) uint32 {
 	if stride > quickStride || stride == 1 {
 		return 0
@@ -47,13 +47,13 @@ func quickOf(stride uintptr) uint32 {
 	return uint32((1<<32 + uint64(stride) - 1) / uint64(stride))
 }
 
-// quickStride is the largest stride for which 32 bits of the reciprocal tell the
-// multiples of it in a slab from all else: log2(stride) + log2(slab) <= 32
+// quickStride is the largest stride for which 32 bits of the reciprocal tell multiples of
+// the stride in a slab from all other offsets: log2(stride) + log2(slab) <= 32
 // (Lemire, Kaser, Kurz: Faster remainder by direct computation, 2019).
 const quickStride = 1 << (32 - 19)
 
-// takeWord takes all free slots of a word of the bitmap, and tells which of them
-// were never handed out and are zero. There is a slab with a free slot.
+// takeWord takes all free slots of a word of the bitmap, and tells which of them were
+// never handed out and are zero. There must be a slab with a free slot.
 func (c *cache) takeWord() (s *slab, w uint32, free, fresh uint64) {
 	s = c.first
 	w = uint32(bits.TrailingZeros64(s.summary)) & 63
@@ -80,7 +80,7 @@ func (c *cache) takeWord() (s *slab, w uint32, free, fresh uint64) {
 	return s, w, free, fresh & free
 }
 
-// giveWord gives back what is left of a word.
+// giveWord gives back the slots that are left of a word.
 func (c *cache) giveWord(id uint32, w uint32, free uint64) {
 	s := c.a.slabs[id].rec
 	if s.summary == 0 {
@@ -117,8 +117,8 @@ func (c *cache) restore(id uint32, s *slab, slot uint32) {
 	}
 }
 
-// relist puts a slab that was full on the list: at its end, but before the empty
-// one that is kept.
+// relist puts a slab that was full on the list, at its tail but before the empty slab
+// that is kept.
 func (c *cache) relist(id uint32, s *slab) {
 	c.append(id, s)
 	if k := c.spare; k != 0 {
@@ -126,7 +126,7 @@ func (c *cache) relist(id uint32, s *slab) {
 	}
 }
 
-// drop counts one slot less in use, whether it is free now or retired.
+// drop counts one slot fewer in use: it is retired, not free.
 func (c *cache) drop(id uint32, s *slab) {
 	c.used--
 	c.a.live -= int(c.stride)
@@ -155,9 +155,8 @@ func (c *cache) push(id uint32, s *slab) {
 
 func (c *cache) setHead(id uint32) { c.head, c.first = id, c.a.slabs[id].rec }
 
-// append puts a slab at the end of the list, where one goes that was full: by the
-// time its turn comes it has several free slots, and they are taken in the order
-// of their addresses.
+// append puts a slab at the tail of the list, where slabs that were full go. By the time
+// its turn comes such a slab has several free slots, which are taken in address order.
 func (c *cache) append(id uint32, s *slab) {
 	s.prev, s.next = c.tail, 0
 	if c.tail != 0 {
@@ -182,10 +181,10 @@ func (c *cache) unlink(id uint32, s *slab) {
 	s.prev, s.next = 0, 0
 }
 
-// Slabs start small and add a quarter of what there is while that is little, and
-// then an eighth, so that what a cache holds beyond its need stays in proportion.
-// Those of a pool start at a page and double: it is one of few, not of 59, and
-// sets one slab aside for a page.
+// Slabs start small and grow a cache by a quarter while it is small, and then by an
+// eighth, so that what it holds beyond its need stays in proportion. Those of a pool
+// start at a page and double it: there are few pools, not 59, and a pool sets aside
+// one slab for each page.
 const (
 	slabMin  = 1 << 10
 	slabPage = 1 << asideShift
@@ -193,9 +192,9 @@ const (
 	slabMax  = 256 << 10
 )
 
-// shape returns the number of slots and the bytes of a slab of about target
-// bytes, and of no more than most, a number of windows, unless one slot has. (It would be
-// in line twice in next, which is no short way.)
+// shape returns the number of slots and the bytes of a slab of about target bytes, and
+// of no more than most, a multiple of window, unless one slot needs more. (Inlined, it
+// would be in next twice, which is no fast path.)
 //
 //go:noinline
 func (c *cache) shape(target, most int) (slots uint32, size int) {
@@ -208,8 +207,8 @@ func (c *cache) shape(target, most int) (slots uint32, size int) {
 	return uint32(min(uintptr(size)/c.stride, maxSlots)), size
 }
 
-// next returns the shape of the next slab, for a caller that needs n slots and will come
-// again, and whether there is a hole for it.
+// next returns the shape of the next slab, for a caller that needs n slots and will ask
+// again for the rest, and whether there is a hole for it.
 func (c *cache) next(n int) (slots uint32, size int, ok bool) {
 	target := max(slabMin, min(c.bytes/4, slabSoft), min(c.bytes/8, slabMax))
 	if c.generations {
@@ -220,12 +219,12 @@ func (c *cache) next(n int) (slots uint32, size int, ok bool) {
 	}
 	most := c.a.cfg.MaxBlockSize
 	if c.align > uintptr(c.a.user.align) {
-		most -= int(c.align) // a block of its own has that much in front
+		most -= int(c.align) // a new block must have that much more
 	}
 	slots, size = c.shape(target, max(most, 0)&^(window-1))
 	// Slabs of one size do not tile a block: five of 4096 times 48 bytes leave 64 of its
-	// 1024 KiB. That is a slab too, before there is another block: a million objects of
-	// that size hold an eighth less (TestSlabsTileBlocks).
+	// 1024 KiB. The rest becomes a slab before another block is acquired: a million
+	// objects of that size then hold an eighth less (TestSlabsTileBlocks).
 	h := &c.a.user
 	if h.findHole(uint32(size>>granuleShift), c.align) != 0 {
 		return slots, size, true
@@ -241,7 +240,7 @@ func (c *cache) next(n int) (slots uint32, size int, ok bool) {
 }
 
 // grow adds a slab, a smaller one if there is no room for one of full size, for a caller
-// that needs n slots and will come again.
+// that needs n slots and will ask again for the rest.
 func (c *cache) grow(n int) (uint32, error) {
 	c.a.begin()
 	slots, size, _ := c.next(n)
@@ -258,7 +257,7 @@ func (c *cache) grow(n int) (uint32, error) {
 	}
 }
 
-// bytesFor returns the size of a slab of so many slots: whole windows.
+// bytesFor returns the bytes of a slab with that many slots, in whole windows.
 func (c *cache) bytesFor(slots uint32) int {
 	return int((uintptr(slots)*c.stride + window - 1) &^ (window - 1))
 }
@@ -356,7 +355,7 @@ func (c *cache) evict(id uint32, s *slab) {
 	c.discard(id)
 }
 
-// trim gives all empty slabs back, but those that are reserved.
+// trim gives all empty slabs back, except those that are reserved.
 func (c *cache) trim() {
 	for id := c.head; id != 0; {
 		s := c.a.slabs[id].rec

@@ -6,19 +6,19 @@ import (
 	"unsafe"
 )
 
-// Check verifies everything the allocator knows about itself and returns what
-// does not hold, nil if all does. It is for tests and bug reports: it takes time
-// in proportion to all records. With the build tag slabcheck it runs by itself.
+// Check verifies everything the allocator knows about itself. It returns what does not
+// hold, or nil. It is for tests and bug reports: it takes time proportional to all
+// records. With the build tag slabcheck it runs by itself.
 //
 //	I1  chunks tile their block exactly        I5  neighbours name each other
 //	I2  no two holes touch                     I6  chunks, holes and slots add up to the totals
-//	I3  a hole is in the bin of its size, once I8  unused records and records in use are all
+//	I3  a hole is in the bin of its size, once I8  every record is in use or unused, not both
 //	I4  a bin's bit is set iff it has a hole   I7  what was allocated and not freed is there
-//	I9  each address entry is of a chunk or slab, and each has its
+//	I9  each address entry is of a chunk or slab, and each of those has its own
 //	I10 slabs: bitmap, summary, list, generations and counts agree
 //	I12 empty blocks are within what Retain allows
 //
-// The numbers are those of the literature the checks were collected from; I11 is
+// The numbers are those of the literature that the checks were collected from; I11 is
 // about threads.
 func (a *Allocator) Check() error {
 	k := &checker{a: a, seen: make(map[uint32]bool), kept: make(map[uint32]bool), idle: make(map[uint32]int), ready: make(map[uint32]int)}
@@ -37,7 +37,7 @@ type checker struct {
 	a       *Allocator
 	errs    []error
 	seen    map[uint32]bool // chunks in use
-	kept    map[uint32]bool // of those, chunks that have a record of somebody's
+	kept    map[uint32]bool // of those, chunks with a record that is in use
 	live    int             // bytes
 	chunks  uint64          // that are live
 	spares  int             // caches that keep a slab back
@@ -46,7 +46,7 @@ type checker struct {
 	inRecords int            // chunks of records
 	lodged    int            // bytes of those that lodge
 	idle      map[uint32]int // by owner: slots in the group of a pool
-	ready     map[uint32]int // by slab of a class: slots that its magazine is to have
+	ready     map[uint32]int // by slab of a class: slots that must be in its magazine
 }
 
 func (k *checker) fail(format string, args ...any) {
@@ -55,8 +55,8 @@ func (k *checker) fail(format string, args ...any) {
 	}
 }
 
-// unused checks that a list has the numbers below n that free says are in no use, each
-// of them once.
+// unused checks that a list has exactly the numbers below n that free reports as unused,
+// each of them once.
 func (k *checker) unused(what string, list []uint32, n int, free func(i uint32) bool) {
 	listed := make(map[uint32]bool)
 	for _, i := range list {
@@ -230,7 +230,7 @@ func (k *checker) bins(name string, h *heap, holes map[uint32]uint32) {
 	}
 }
 
-// records checks that every chunk record is in use or unused, not both.
+// records checks that every chunk record is either in use or unused.
 func (k *checker) records() {
 	t := &k.a.table
 	n := 0
@@ -260,7 +260,7 @@ func (k *checker) records() {
 	}
 }
 
-// record checks that the n-th of what is kept lies at p, in chunk i, which has room for it.
+// record checks that the n-th record of a kind lies at p, in chunk i, which has room for it.
 func (k *checker) record(what string, n int, i uint32, p unsafe.Pointer, bytes uint32) {
 	ok := k.seen[i]
 	if ok {
@@ -273,8 +273,8 @@ func (k *checker) record(what string, n int, i uint32, p unsafe.Pointer, bytes u
 	k.kept[i] = true
 }
 
-// addresses checks that the map has no entries besides those that were found, and, since
-// leaves are the last of the records, that no chunk of records is nobody's.
+// addresses checks that the map has no entries besides those that were found. Leaves are the
+// last records to be checked, so it also checks that no chunk of records is lost.
 func (k *checker) addresses() {
 	m := &k.a.addrs
 	n, leaves, idle := 0, 0, 0
@@ -299,7 +299,7 @@ func (k *checker) addresses() {
 	}
 }
 
-// leaf returns for how many windows of region r there is an entry.
+// leaf checks region r and returns how many of its windows have an entry.
 func (k *checker) leaf(r *region) (n int) {
 	ok, met := true, make(map[entry]bool)
 	meet := func(e entry) bool {
@@ -337,7 +337,7 @@ func (k *checker) leaf(r *region) (n int) {
 	return n
 }
 
-// entries returns how many entries a split has, and whether that takes one.
+// entries returns how many entries a split has, and whether they need a split.
 func (r *region) entries(row entry) (n int, needed bool) {
 	slab, alike := false, true
 	first := *r.window(row, 0)

@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// The part of Check that is about slabs, their caches, and pools.
+// The part of Check for slabs, their caches, and pools.
 
 func (k *checker) slabs() {
 	a := k.a
@@ -211,7 +211,7 @@ func (k *checker) generations(id uint32, s *slab) {
 	}
 }
 
-// sum is what the slabs of a cache come to.
+// sum has the totals of a cache's slabs.
 type sum struct{ slabs, slots, used, bytes, listed int }
 
 func (k *checker) cache(c *cache, m sum) {

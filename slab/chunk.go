@@ -49,34 +49,34 @@ const (
 	chunkPage      = 1 << chunkPageShift // records on one page of the table
 	chunkPageBytes = chunkPage * int(unsafe.Sizeof(chunk{}))
 
-	// chunkPageLeast is the bytes of a page that lodges, and so has fewer records. No hole
-	// that would serve a request is less.
+	// chunkPageLeast is the bytes of a page that lodges, and so has fewer records. A hole
+	// that can serve a request is at least that long.
 	chunkPageLeast = window
 
 	// chunkStep is how many records one step may take: a new block, padding in front,
 	// the rest behind.
 	chunkStep = 3
 
-	// chunkReserve is how many unused records there are to be before a step. The
-	// greediest request makes a slab: its memory, its record, two leaves of the address
-	// map, and a page for the table, a step each.
+	// chunkReserve is how many unused records there must be before a step. The greediest
+	// request makes a slab, with a step each for its memory, its record, two leaves of the
+	// address map, and a page for the table.
 	chunkReserve = 5*chunkStep + 1
 
-	// chunkPages is how many pages there may be: an entry of the address map has room for
-	// the number of a record beside what tells it from others.
+	// chunkPages is how many pages there may be. It bounds the number of a record, which
+	// shares an entry of the address map with the bits that say what the entry is.
 	chunkPages = chunkBit >> chunkPageShift
 )
 
-// chunkTable numbers the chunk records: number i stays at one place as long as
-// it is in use. Page 0 is part of the allocator itself, for the first chunks
-// must be described before any memory was acquired; further pages are records, and may
-// have fewer than there are numbers. Number 0 is no chunk.
+// chunkTable numbers the chunk records. Record i does not move while it is in use. Page 0
+// is part of the Allocator, because the first chunks must be described before any memory
+// is acquired. Further pages are records themselves, and may have fewer chunk records than
+// they have numbers. Number 0 is no chunk.
 type chunkTable struct {
 	pages  []unsafe.Pointer // each points at up to chunkPage records
 	owner  []uint32         // the chunk that page i lies in; 0 for page 0
 	unused uint32           // list through link
 	spare  int              // its length
-	total  int              // records, in use or not, but for number 0
+	total  int              // records, in use or not, without number 0
 	boot   [chunkPage]chunk
 }
 
@@ -89,7 +89,7 @@ func (t *chunkTable) init() {
 	t.thread(0, 1, chunkPage)
 }
 
-// thread puts the records of a page from one to another on the free list, lowest number first.
+// thread puts records [from, to) of a page on the free list, lowest number first.
 func (t *chunkTable) thread(page, from, to uint32) {
 	t.total += int(to - from)
 	for i := to; i > from; {
@@ -105,7 +105,7 @@ func (t *chunkTable) at(i uint32) *chunk {
 	return (*chunk)(unsafe.Add(t.pages[i>>chunkPageShift], uintptr(i&(chunkPage-1))*unsafe.Sizeof(chunk{})))
 }
 
-// get takes an unused record. The caller has made sure that there is one.
+// get takes an unused record. There must be one; see ready.
 func (t *chunkTable) get() (uint32, *chunk) {
 	i := t.unused
 	c := t.at(i)
@@ -121,7 +121,7 @@ func (t *chunkTable) put(i uint32) {
 	t.spare++
 }
 
-// addPage adds the records in the page at p, of so many bytes, which lies in chunk owner.
+// addPage adds the records of the page at p, which has that many bytes and lies in chunk owner.
 func (t *chunkTable) addPage(p unsafe.Pointer, bytes, owner uint32) {
 	n := uint32(len(t.pages))
 	t.pages = append(t.pages, p)

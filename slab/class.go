@@ -3,8 +3,8 @@ package slab
 import "math/bits"
 
 // Size classes for requests that are served from slabs. There are eight to a
-// doubling, so a request is rounded up by an eighth at most and by 4 % on
-// average from 8 bytes on; they start at 4 bytes and below 64 step by less than 8,
+// doubling, so from 8 bytes on a request is rounded up by an eighth at most and by
+// 4 % on average. They start at 4 bytes, and below 64 they step by less than 8,
 // because alignment is asked for here, not assumed.
 //
 //	4 6 8 | 9 10 … 16 | 18 20 … 32 | 36 40 … 64 | 72 … 128 | … | 576 … 1024
@@ -25,7 +25,7 @@ const (
 
 var (
 	classSize [numClasses]uint16
-	classOf   [smallMax + 1]uint8 // of a request of so many bytes
+	classOf   [smallMax + 1]uint8 // by request size
 )
 
 func init() {
@@ -46,7 +46,7 @@ func init() {
 }
 
 // smallClass returns the class for size bytes at a multiple of align, and false
-// if no slab serves that. Size is not 0, align is a power of two.
+// if no class serves that. Size is not 0, align is a power of two.
 func smallClass(size, align int) (int, bool) {
 	if size > smallMax || align > smallMax {
 		return 0, false

@@ -7,18 +7,18 @@ import (
 	"github.com/vita-go/deblockator/blocksrc"
 )
 
-// Errors for what the world may do. What a program does wrong is a panic with a
+// Errors for what a program may run into. What it does wrong with memory is a panic with a
 // *MisuseError instead.
 var (
 	// ErrExhausted is blocksrc.ErrExhausted: there is no memory for the request. If the
 	// error is blocksrc.ErrInvalid as well (not ErrInvalid below), there never will be, and
-	// to free something and ask again is of no use.
+	// freeing something does not help.
 	ErrExhausted = blocksrc.ErrExhausted
 	// ErrClosed is returned by everything that allocates, after Close.
 	ErrClosed = errors.New("slab: closed")
 	// ErrTooLarge is returned for a size that no block can hold: 64 GiB and
-	// more, or on 32-bit systems 2 GiB and more; and by a pool that has, or would need,
-	// more slabs than handles can tell apart, a million.
+	// more, or on 32-bit systems 2 GiB and more. It is also returned by a pool that would
+	// need more slabs than handles can tell apart, a million.
 	ErrTooLarge = errors.New("slab: request is too large")
 	// ErrInvalid is returned for a negative size, an alignment that is not a
 	// power of two, and a Config that contradicts itself. What a source says it can never
@@ -31,29 +31,29 @@ var (
 
 // because returns err with the numbers that led to it.
 func because(err error, format string, n ...int) error {
-	args := []any{err} // made in one place: it would be 30 bytes of code for each number
+	args := []any{err} // in one place: at the callers, each number would be 30 bytes of code
 	for _, n := range n {
 		args = append(args, n)
 	}
 	return fmt.Errorf("%w: "+format, args...)
 }
 
-// maxBlockBytes is the most that a block can have: what 32 bits of granules
-// reach, and what fits an int.
+// maxBlockBytes is the largest size of a block: 32 bits of granules, and no more than
+// fits in an int.
 const maxBlockBytes = min(1<<32-1, uint64(maxInt)>>granuleShift) << granuleShift
 
 const maxInt = int(^uint(0) >> 1)
 
 // Config says where an Allocator gets memory and in what portions. The zero
-// value is ready: the default source and defaults that suit a server and a game
-// alike. Sizes are in bytes.
+// value is ready to use: the default source, and defaults that suit a server and a
+// game alike. Sizes are in bytes.
 type Config struct {
 	// Source is where blocks come from; nil means blocksrc.Default(). It must not
-	// call the allocator, or what is on it: that is in the middle of something when it
-	// calls the source.
+	// call the allocator or anything on it: the allocator is in the middle of an operation
+	// when it calls the source.
 	Source blocksrc.Source
-	// MetaSource is where the allocator's own records live; nil means Source, and when that
-	// has no more, holes of the memory that came from it, see lodger.go. Set it when
+	// MetaSource is where the allocator's own records live; nil means Source and, when that
+	// has no more, holes in the memory that came from it, see lodger.go. Set it when
 	// Source is memory that a CPU should not work in, such as uncached or device memory.
 	// Records take half a percent of the memory that they describe where chunks are large,
 	// and 4 bytes and a bit for each slot of a pool: 7 % of 64 bytes.
@@ -61,9 +61,9 @@ type Config struct {
 
 	// BlockSize is the size of the first blocks, 4 KiB or more; 0 means 64 KiB.
 	// Later ones have the largest power of two that is no more than a tenth of what
-	// is held, if that is more, up to MaxBlockSize, and are smaller where the source has no
-	// room for that. Records start with a block of up to 32 KiB: a fixed buffer should have
-	// 256 KiB at least, for of 64 KiB they take half.
+	// is held, if that is more, up to MaxBlockSize. They are smaller where the source has no
+	// room for that. Records start with a block of up to 32 KiB, so a fixed buffer should
+	// have 256 KiB at least: of 64 KiB they take half.
 	BlockSize int
 	// MaxBlockSize bounds that growth and is no less than BlockSize; 0 means 2 MiB,
 	// or BlockSize or 4*LargeSize if one of those is larger.
@@ -72,15 +72,16 @@ type Config struct {
 	// source's own granularity.
 	BlockAlign int
 
-	// LargeSize is the size from which a request gets a block for itself, so
-	// that it can be given back to the source when it is freed, but see Retain, and so
-	// that it pins nothing else: more than 1 KiB and up to MaxBlockSize. 0 means a quarter
-	// of MaxBlockSize. A smaller one that its alignment makes too large for
-	// MaxBlockSize gets one too.
+	// LargeSize is the size from which a request gets a block of its own: more than
+	// 1 KiB and up to MaxBlockSize. Such a block pins nothing else, and can go back to the
+	// source when it is freed, but see Retain. 0 means a quarter of MaxBlockSize (and not
+	// of BlockSize, or every 16 KiB would cost two system calls and page faults). A
+	// smaller request gets a block of its own too if its alignment makes it too large for
+	// MaxBlockSize.
 	LargeSize int
 	// LargeAlign is the least alignment of such a block, a power of two; 0
-	// means the source's own granularity. Where the source cannot align so far, a hole
-	// of another block has to do.
+	// means the source's own granularity. If the source cannot align that far, the request
+	// takes a hole of another block.
 	LargeAlign int
 
 	// Retain says what becomes of blocks in which nothing is live any more.
@@ -90,8 +91,8 @@ type Config struct {
 	//	n > 0       up to n bytes stay, but none of a large request
 	//	negative    none stays, but one of records
 	//
-	// All others go back to the source at once, and those by Trim. Where several allocators
-	// share what their sources may give, none can have what another keeps.
+	// All others go back to the source at once; those that stay go with Trim. Where several
+	// allocators share a budget, none can have what another keeps.
 	Retain int
 
 	// Name appears in Stats and in a MisuseError.
@@ -165,8 +166,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// blockAlign returns the alignment to ask of src for align, of which 0 means the
-// source's granularity.
+// blockAlign returns the alignment to ask of src; an align of 0 means the source's
+// granularity.
 func blockAlign(src blocksrc.Source, align int) int {
 	if align == 0 {
 		align = floorPow2(blocksrc.Granularity(src))

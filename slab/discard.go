@@ -6,18 +6,18 @@ import (
 	"github.com/vita-go/deblockator/blocksrc"
 )
 
-// A block goes back when all of it is free, and after a peak one small object may
-// keep 2 MiB. What is free between such objects stays the allocator's, but the
-// system can have its pages: those of a hole, and those of slots in a row.
+// A block goes back only when all of it is free, so after a peak one small object may
+// keep 2 MiB. Free memory between such objects stays the allocator's, but the system
+// can have its pages: those of holes, and those of consecutive free slots.
 
-// discardSize is the least that is worth a system call: it has a whole page of 4
-// KiB wherever it begins. After the sizes of W11, of which nine in ten were freed
-// at random, 26 % of the memory went back with it, 22 % with 16 KiB, and 4 % with 64.
+// discardSize is the shortest run that is worth a system call: it has a whole page of 4
+// KiB wherever it begins. With objects of the sizes of W11, nine in ten freed at random,
+// 26 % of the memory went back with it, 22 % with 16 KiB, and 4 % with 64.
 const discardSize = 8 << 10
 
-// discardFree gives pages of what is free back, if the source can do that. What
-// was never handed out is left alone: it may have no pages yet, and it would not be
-// known to be zero any more.
+// discardFree gives pages of free memory back, if the source can take them. What was
+// never handed out is left alone: it may have no pages yet, and it would no longer be
+// known to be zero.
 func (a *Allocator) discardFree() {
 	h := &a.user
 	if _, ok := h.src.(blocksrc.Discarder); !ok {
@@ -48,8 +48,8 @@ func (a *Allocator) discardFree() {
 	}
 }
 
-// freeRun returns the first run of free slots from a slot on that were handed out
-// before, and the end of it; end is not beyond first if there is none.
+// freeRun returns the start and end of the first run of free slots, from slot on, that
+// were handed out before; end <= first if there is none.
 func (s *slab) freeRun(slot uint32) (first, end uint32) {
 	for slot < s.clean {
 		m := *s.word(slot >> 6) >> (slot & 63)

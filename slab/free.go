@@ -1,24 +1,24 @@
 package slab
 
-// From an address to what was allocated there: the address map names the slab or
-// the chunk, whose record must agree with what the caller says, to the byte.
+// Free has an address and has to find what was allocated there. The address map names
+// the slab or the chunk, whose record must agree with the caller, to the byte.
 
-// Free gives b back. It goes by the start and the capacity of b, so a shorter
-// b[:n] is as good; a slice of capacity 0 that points at none of a's memory,
-// such as nil, is nothing to free. It takes constant time, cannot fail, and
-// panics with a *MisuseError if b is not an allocation of a.
+// Free gives b back. It goes by the start and the capacity of b, so a shorter b[:n]
+// will do as well. A slice of capacity 0 that points at none of a's memory, such as
+// nil, is ignored. Free takes constant time, cannot fail, and panics with a
+// *MisuseError if b is not an allocation of a.
 func (a *Allocator) Free(b []byte) {
-	// What most programs do most, in one piece and without a call that anything has
-	// to be kept for: with a million allocations live, time is misses of the cache,
-	// and a processor overlaps as many of those as there are operations in its
-	// window of a few hundred instructions. All else is done by free.
+	// The fast path is in one piece, without a call that values would be spilled for:
+	// with a million allocations live, time is cache misses, and a processor overlaps
+	// as many of those as there are operations in its window of a few hundred
+	// instructions. The slow path is free.
 	addr := addrOf(b)
 	if r := a.addrs.place(keyOf(addr)); r.key == keyOf(addr) {
 		e := *r.row(addr)
 		if e.isSplit() {
 			e = *r.window(e, addr)
 		}
-		if id := uint(e); id < uint(len(a.slabs)) { // a chunk's is not
+		if id := uint(e); id < uint(len(a.slabs)) { // never a chunk's
 			ref := &a.slabs[id]
 			c := ref.class
 			n := c.count
@@ -42,8 +42,8 @@ func (a *Allocator) Free(b []byte) {
 	}
 }
 
-// free is Free for op, which is for the message. It tells whether there was
-// anything to free.
+// free is Free, with the name of the method for the panic. It tells whether there
+// was anything to free.
 func (a *Allocator) free(b []byte, op string) bool {
 	addr := addrOf(b)
 	v := a.addrs.lookup(addr)
@@ -61,8 +61,8 @@ func (a *Allocator) free(b []byte, op string) bool {
 	return a.freeRange(v, b, op)
 }
 
-// freeRange is free for what is in no slab. What it cannot take is a mistake or,
-// for a slice without capacity, nothing.
+// freeRange is free for what is no live slot of a class. If b is no other allocation
+// either, that is a misuse, unless b has capacity 0 and is outside a's memory.
 func (a *Allocator) freeRange(v entry, b []byte, op string) bool {
 	addr := addrOf(b)
 	if v != 0 && !v.isSlab() {

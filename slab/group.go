@@ -5,23 +5,22 @@ import (
 	"unsafe"
 )
 
-// A group is what a pool hands slots out of in a row: the free slots of a word of
-// the bitmap, taken from it at once, or one slot that was freed. They count as
-// taken in all books from then on, so that none is opened when one is handed out.
-// What asks for live slots leaves them out.
+// A pool hands slots out of a group: the free slots of one word of the bitmap, taken
+// from it at once, or one slot that was freed. All books count them as taken from then
+// on, so none of the books is touched when one is handed out. Code that asks for live
+// slots leaves them out.
 
-// Group is slots that are among 64 neighbours of a slab: bit i of Slots is for
-// the slot that is i strides from Base, with its generation, an uint32, at Gens+4i
-// and with the index Index+i in handles. They are of one word of the bitmap, whose
-// bit 0 need not be Base.
+// Group is a set of slots among 64 neighbours of a slab. Bit i of Slots is for the slot
+// that is i strides from Base. Its generation, a uint32, is at Gens+4i, and its index in
+// handles is Index+i. All are of one word of the bitmap, whose bit 0 need not be Base.
 type Group struct {
 	Base, Gens unsafe.Pointer
 	Slots      uint64
 	Index      uint32
 }
 
-// word returns the word of the bitmaps that the slots are of, counted from the
-// first place's, and which of its bits they are.
+// word returns which word of the bitmaps the slots are of, counted from the first
+// place's, and which of its bits they are.
 func (o *Group) word() (w uint32, slots uint64) { return o.Index >> 6, o.Slots << (o.Index & 63) }
 
 // among returns which of the slots of word w of slab s are in the group.
@@ -38,10 +37,9 @@ func (o *Group) has(index uint32) bool {
 	return i < 64 && hasBit(&o.Slots, i&63)
 }
 
-// Take takes a slot of the group and leaves in it what was there before. That is
-// a matter of a few instructions, for the compiler to put them where they are
-// needed. It returns nil if the group is used up; then AllocUninitialized opens
-// another.
+// Take takes a slot of the group and leaves in it what was there before. It is a few
+// instructions, so that it can be inlined. It returns nil if the group is used up; then
+// AllocUninitialized opens another.
 func (p *Pool) Take() unsafe.Pointer {
 	o := &p.group
 	m := o.Slots
@@ -52,10 +50,10 @@ func (p *Pool) Take() unsafe.Pointer {
 	return unsafe.Add(o.Base, uintptr(bits.TrailingZeros64(m))*p.stride)
 }
 
-// TakeNamed is Take that returns the slot's handle as well, after Names.
+// TakeNamed is Take that also returns the slot's handle. Names must have been called.
 func (p *Pool) TakeNamed() (q unsafe.Pointer, h Handle) {
 	o := &p.group
-	if m := o.Slots; m != 0 { // to ask none would be too much to be put in line
+	if m := o.Slots; m != 0 { // none would make it too large to be inlined
 		o.Slots = m & (m - 1)
 		i := bits.TrailingZeros64(m)
 		g := (*uint32)(unsafe.Add(o.Gens, i*4))
@@ -80,8 +78,8 @@ func (p *Pool) take() (q unsafe.Pointer, fresh bool, err error) {
 	return q, fresh, nil
 }
 
-// TakeGroup takes up to n slots that are among 64 neighbours; at least one if n
-// is more than 0. They are not cleared, and have no names until HandleAt gives them some.
+// TakeGroup takes up to n slots that are among 64 neighbours, and at least one if n is
+// more than 0. They are not cleared, and have no names until HandleAt gives them some.
 // Room beforehand makes it infallible.
 func (p *Pool) TakeGroup(n int) (Group, error) {
 	if n <= 0 {
@@ -106,7 +104,7 @@ func (p *Pool) TakeGroup(n int) (Group, error) {
 	return g, nil
 }
 
-// refill opens a group; the one before is used up.
+// refill opens a group; the one before must be used up.
 func (p *Pool) refill() error {
 	p.assure()
 	if p.head == 0 { // always so if p is closed
@@ -134,9 +132,8 @@ func (p *Pool) refill() error {
 	return nil
 }
 
-// assure is called when no slot is in a group. It makes sure of the generations of
-// the slab that the last one was from, if now all of its slots are live, each with its
-// first name.
+// assure is called when the group is used up. If all slots of the slab that it was from
+// are live now, each with its first name, their generation becomes the sure one.
 func (p *Pool) assure() {
 	if seq := p.group.Index >> slotShift; p.names && int(seq) < len(p.dir) {
 		if e := &p.dir[seq]; e.rec != nil && e.rec.summary == 0 && e.sure == e.floor && e.firstNames() {

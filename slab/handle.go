@@ -13,8 +13,8 @@ type Handle struct{ index, gen uint32 }
 func (h Handle) Bits() uint64 { return uint64(h.gen)<<32 | uint64(h.index) }
 
 // HandleFromBits is the inverse of Bits. A number that no Bits returned gives a
-// handle that names nothing or, by chance, a live slot: never a dead one, for
-// there is no handle with an even generation but the zero Handle.
+// handle that names nothing or, by chance, a live slot. It never names a dead one,
+// because no handle but the zero Handle has an even generation.
 func HandleFromBits(b uint64) Handle {
 	h := Handle{index: uint32(b), gen: uint32(b >> 32)}
 	if h.gen&1 == 0 {
@@ -23,9 +23,9 @@ func HandleFromBits(b uint64) Handle {
 	return h
 }
 
-// HandleAt returns the handle of the live slot with this index, whose generation, an
-// uint32, is at gen; it gives the slot a name if it has none. It is for the loop over
-// a Group or, after Names, a Scan.
+// HandleAt returns the handle of the live slot with this index, whose generation, a
+// uint32, is at gen. It gives the slot a name if it has none. It is for a loop over a
+// Group or, after Names, a Scan.
 func HandleAt(index uint32, gen unsafe.Pointer) Handle {
 	g := (*uint32)(gen)
 	if *g&1 == 0 {
