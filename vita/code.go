@@ -1,4 +1,4 @@
-// What the kernel answers, and the errors made of it.
+// The kernel's status codes, and the errors made of them.
 
 package vita
 
@@ -9,16 +9,16 @@ import (
 	"github.com/vita-go/deblockator/blocksrc"
 )
 
-// Code is a status as a system call returns it: negative for an error, anything
-// else for success. It is itself an error, to be found in every [*Error] with
-// errors.As or, a certain one, with errors.Is.
+// Code is the status that a system call returns: negative for an error, anything else for
+// success. It is itself an error: errors.As finds it in every [*Error] that has one, and
+// errors.Is finds a certain one.
 type Code int32
 
-// wrap makes the constants below read as they do in the SDK: as numbers above
-// 2^31, which an int32 holds as negative ones.
+// wrap lets the constants below be written as in the SDK: as numbers above 2^31, which an
+// int32 holds as negative ones.
 const wrap = 1 << 32
 
-// Codes of the calls in [Kernel], with the names of the SDK.
+// Codes of the calls in [Kernel], with the SDK's names.
 const (
 	OK                      Code = 0
 	InvalidArgument         Code = 0x80020005 - wrap // INVALID_ARGUMENT
@@ -43,7 +43,7 @@ const (
 	MemBlockOverflow        Code = 0x80024B0B - wrap // MEMBLOCK_OVERFLOW: more than the VM domain has
 	NoSuchName              Code = 0x80024E01 - wrap // NO_SUCH_NAME
 	DuplicateName           Code = 0x80024E02 - wrap // DUPLICATE_NAME
-	NoMemory                Code = 0x8002710B - wrap // NO_MEMORY: whatever is exhausted, in Vita3K
+	NoMemory                Code = 0x8002710B - wrap // NO_MEMORY: any exhaustion in Vita3K
 	UnknownUID              Code = 0x80028001 - wrap // UNKNOWN_UID
 )
 
@@ -78,7 +78,7 @@ var codeNames = [...]struct {
 	{UnknownUID, "UNKNOWN_UID"},
 }
 
-// Name returns the SDK's name without its prefix, "" for a code not listed above.
+// Name returns the SDK's name without its prefix, or "" for a code not listed above.
 func (c Code) Name() string {
 	for i := range codeNames {
 		if codeNames[i].code == c {
@@ -96,8 +96,8 @@ func (c Code) Error() string {
 	return fmt.Sprintf("0x%08X", uint32(c))
 }
 
-// Exhausted tells whether c means that there is no room: another pool may have
-// some, or this one when something has been freed.
+// Exhausted tells whether c means that there is no room: another pool may have some, or
+// this one once something has been freed.
 func (c Code) Exhausted() bool {
 	switch c {
 	case NoFreePhysicalPage, NoFreePhysicalPageUnit, NoFreePhysicalPageCDRAM,
@@ -112,19 +112,18 @@ func (c Code) unknown() bool {
 	return c == InvalidUID || c == IllegalBlockID || c == UnknownUID
 }
 
-// Error is a request that failed. errors.Is and errors.As see through it to the
-// Code and to Err.
+// Error is a request that failed. errors.Is and errors.As see through it to Code and Err.
 type Error struct {
-	Call Call    // the call that failed or would have
+	Call Call    // the call that failed, or would have failed
 	Type MemType // of the block
-	Size int     // in bytes: of the request, or of the block that was to go back
+	Size int     // in bytes: of the request, or of the block to be freed
 
-	// Code is what the kernel said, or for a request that makes no sense and
-	// was not passed on, what says best why not. OK if no code says it.
+	// Code is the kernel's status. For a request that makes no sense and was not passed
+	// on, it is the code that best says why. It is OK if no code fits.
 	Code Code
 
-	// Err is what package blocksrc calls it, such as [blocksrc.ErrExhausted], or
-	// what else there is to say; it may be nil.
+	// Err is package blocksrc's error for the failure, such as [blocksrc.ErrExhausted],
+	// or another explanation. It may be nil.
 	Err error
 }
 
@@ -152,7 +151,7 @@ func (e *Error) Unwrap() []error {
 	return errs
 }
 
-// What Err may be beside the errors of package blocksrc.
+// What Err may be besides the errors of package blocksrc.
 var (
 	errBeyond   = fmt.Errorf("%w: %w", blocksrc.ErrInvalid, blocksrc.ErrExhausted)
 	errReadOnly = fmt.Errorf("%w: the type is read only", blocksrc.ErrInvalid)

@@ -71,7 +71,7 @@ func TestMemType(t *testing.T) {
 	assert.Equal(t, "pool 6", vita.Pool(6).String())
 }
 
-// The types, as the SDK has them.
+// The types have the SDK's numbers and names.
 func TestMemTypeValues(t *testing.T) {
 	const name, pages, large, huge = "USER_", 4 * kib, 256 * kib, mib
 	for _, want := range []struct {
@@ -105,7 +105,7 @@ func TestMemTypeValues(t *testing.T) {
 	}
 }
 
-// Which pool a type is taken from.
+// Each type is taken from its own pool.
 func TestMemTypePools(t *testing.T) {
 	for mt, want := range map[vita.MemType]vita.Pool{
 		0x0C20D060: vita.UserPool, 0x0C208060: vita.UserPool, 0x0C20D040: vita.UserPool, 0x0C200860: vita.UserPool,
@@ -126,7 +126,7 @@ func TestMemTypePools(t *testing.T) {
 	}
 }
 
-// The names of all codes, as the SDK has them.
+// The codes have the SDK's names.
 func TestCodeNames(t *testing.T) {
 	for n, want := range map[uint32]string{
 		0x80020005: "INVALID_ARGUMENT", 0x80020006: "ILLEGAL_ADDR", 0x80020007: "ILLEGAL_ALIGNMENT",

@@ -10,15 +10,15 @@ import (
 	"github.com/vita-go/deblockator/vita"
 )
 
-// The table of calls and what they return, of every kernel. Numbers are written out
-// and not taken from the package: they are what it is checked against.
+// The table of calls and what every kernel returns for them. Numbers are written out and
+// not taken from the package, because the package is checked against them.
 
 const (
 	kib = 1 << 10
 	mib = 1 << 20
 )
 
-// A row is some calls and the status of the last.
+// A row is one or more calls and the status of the last.
 type row struct {
 	what     string
 	do       func(c *calls) vita.Code
@@ -26,13 +26,13 @@ type row struct {
 	vita3k   uint32
 }
 
-// same is a row in which all kernels agree.
+// same is a row on which all kernels agree.
 func same(what string, code uint32, do func(c *calls) vita.Code) row {
 	return row{what, do, code, code}
 }
 
 var conformance = []row{
-	// Sizes: the granule is 4 KiB, of CDRAM 256 KiB, of PHYCONT 1 MiB.
+	// Sizes: the granule is 4 KiB, for CDRAM 256 KiB, for PHYCONT 1 MiB.
 	same("a page of main memory", 0, alloc(0x0C20D060, 4*kib, 0)),
 	{"half a page", alloc(0x0C20D060, 2*kib, 0), 0x80024B05, 0},
 	{"a page and a byte", alloc(0x0C20D060, 4*kib+1, 0), 0x80024B05, 0},
@@ -165,7 +165,8 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// Every type gives blocks of its granule, writable here and known by address.
+// Every type gives blocks that are aligned to its granule, writable here, and found by
+// their address.
 func TestConformanceOfTypes(t *testing.T) {
 	granules := map[vita.MemType]uint32{
 		0x0C80D060: mib, 0x0D808060: mib, 0x09408060: 256 * kib, 0x09408040: 256 * kib, 0x09404060: 256 * kib,
@@ -222,7 +223,7 @@ func TestConformanceOfTypes(t *testing.T) {
 	}
 }
 
-// An alignment asked for is kept, and only then.
+// A block has the alignment that was asked for, and no better one.
 func TestConformanceOfAlignment(t *testing.T) {
 	for _, align := range []uint32{4 * kib, 8 * kib, 64 * kib, 256 * kib, mib, 4 * mib} {
 		eachKernel(t, func(t *testing.T, k testKernel) {
@@ -240,7 +241,7 @@ func TestConformanceOfAlignment(t *testing.T) {
 	}
 }
 
-// What is free falls with what is taken, each pool for itself.
+// Free sizes fall with what is taken, for each pool separately.
 func TestConformanceOfFreeSizes(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k testKernel) {
 		if k.profile == vita.Vita3K {
@@ -261,7 +262,7 @@ func TestConformanceOfFreeSizes(t *testing.T) {
 	})
 }
 
-// calls are what a row needs.
+// calls is the kernel that a row calls, and the blocks that it has made there.
 type calls struct {
 	t   *testing.T
 	k   testKernel
@@ -293,7 +294,7 @@ func (c *calls) deadAt() (vita.UID, uintptr) {
 	return uid, addr
 }
 
-// drop frees what the row has left; it may have freed it itself.
+// drop frees the row's blocks. The row may have freed some itself.
 func (c *calls) drop() {
 	for _, uid := range c.out {
 		_ = c.k.Free(uid)

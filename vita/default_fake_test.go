@@ -11,8 +11,8 @@ import (
 	"github.com/vita-go/deblockator/vita"
 )
 
-// Where main memory is used up, what is physically contiguous is next, and then
-// there is no more.
+// Once main memory is used up, Default takes physically contiguous memory, and then it is
+// exhausted.
 func TestDefaultFallsBack(t *testing.T) {
 	vita.FakeLimits(8*kib, testCDRAM, 2*mib)
 	defer vita.FakeLimits(testUser, testCDRAM, testPhycont)

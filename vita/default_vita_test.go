@@ -12,7 +12,7 @@ import (
 	"github.com/vita-go/deblockator/vita"
 )
 
-// A program makes the console's memory everybody's default.
+// A program makes the console's memory the default of every package.
 func TestSetDefault(t *testing.T) {
 	_, err := blocksrc.Default().Acquire(1, 0)
 	require.ErrorIs(t, err, errors.ErrUnsupported, "nobody has set one")

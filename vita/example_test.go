@@ -8,7 +8,7 @@ import (
 	"github.com/vita-go/deblockator/vita"
 )
 
-// Main memory first, and PHYCONT when there is none left.
+// Takes main memory first, and PHYCONT once none is left.
 func Example() {
 	sim := vita.NewSim(vita.Console{User: vita.Base256, Heap: 252 << 20}) // on a console: vita.Native()
 	user := &vita.Source{Kernel: sim, Type: vita.UserRW, Name: "world"}
@@ -37,7 +37,7 @@ func Example() {
 	// true
 }
 
-// What a program does when the second block is refused.
+// Refuses a program its second block.
 func ExampleSim_Fail() {
 	sim := vita.NewSim(vita.Console{})
 	src := &vita.Source{Kernel: sim, Type: vita.CDRAMRW}

@@ -2,7 +2,7 @@
 
 package vita
 
-// FakeLimits sets the budgets of the fake kernel, FakeLive counts its blocks.
+// FakeLimits sets the budgets of the fake kernel, and FakeLive counts its live blocks.
 var (
 	FakeLimits = fakeLimits
 	FakeLive   = fakeLive

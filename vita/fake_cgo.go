@@ -1,6 +1,6 @@
 //go:build vita && vitafake && cgo
 
-// The way from tests to the fake kernel: they cannot use cgo themselves.
+// Access to the fake kernel for tests, which cannot use cgo themselves.
 
 package vita
 
@@ -12,5 +12,5 @@ func fakeLimits(user, cdram, phycont int) {
 	C.fake_limits(C.int64_t(user), C.int64_t(cdram), C.int64_t(phycont))
 }
 
-// fakeLive is how many blocks the fake kernel has out.
+// fakeLive returns how many blocks of the fake kernel are live.
 func fakeLive() int { return int(C.fake_live()) }

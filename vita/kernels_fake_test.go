@@ -4,7 +4,7 @@ package vita_test
 
 import "github.com/vita-go/deblockator/vita"
 
-// nativeKernels is the binding over the fake.
+// nativeKernels returns the binding over the fake.
 func nativeKernels() []testKernel {
 	k, err := vita.Native()
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/vita-go/deblockator/vita"
 )
 
-// A testKernel is one of all kernels that there are in this build, small and new.
+// A testKernel is one of the kernels of this build, new and with small budgets.
 type testKernel struct {
 	name    string
 	profile vita.Profile
@@ -27,7 +27,7 @@ func testConsole(p vita.Profile) vita.Console {
 	return vita.Console{Profile: p, User: testUser, CDRAM: testCDRAM, Phycont: testPhycont, Tool: 1 << 20, Heap: -1}
 }
 
-// eachKernel runs test for every kernel and checks that nothing is left of it.
+// eachKernel runs test on every kernel and checks that no block is left.
 func eachKernel(t *testing.T, test func(t *testing.T, k testKernel)) {
 	sims := map[string]vita.Console{"sim": testConsole(vita.Hardware), "sim as Vita3K": testConsole(vita.Vita3K)}
 	reuse := testConsole(vita.Hardware)
@@ -46,7 +46,7 @@ func eachKernel(t *testing.T, test func(t *testing.T, k testKernel)) {
 	}
 }
 
-// types are all that a program can allocate.
+// types are all types that a program can allocate.
 var types = []vita.MemType{
 	vita.UserRW, vita.UserNCRW, vita.UserR, vita.UserDeviceRW, vita.GameRW, vita.PhycontRW, vita.PhycontNCRW,
 	vita.CDRAMRW, vita.CDRAMR, vita.CDRAML1RW, vita.MainCDialogRW, vita.MainCDialogNCRW, vita.CDialogRW,

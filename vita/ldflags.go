@@ -1,7 +1,6 @@
 //go:build vita && cgo && !vitafake
 
-// Where the kernel's calls are to be found when a program for the console is
-// linked.
+// The library that a program for the console is linked with for the kernel's calls.
 
 package vita
 

@@ -1,16 +1,16 @@
-// The kinds of memory that a program can ask the kernel for, and what each of
-// them costs at least.
+// The kinds of memory that a program can ask the kernel for, and the unit in which each
+// comes.
 
 package vita
 
 import "fmt"
 
-// MemType is the type of a memory block, SceKernelMemBlockType: which memory it
-// is, how it is cached and what may be done with it, in one number of the SDK.
+// MemType is the type of a memory block, SceKernelMemBlockType. One number of the SDK says
+// which memory it is, how it is cached and how it may be accessed.
 type MemType uint32
 
-// The types that user programs can allocate, with the names of the SDK less
-// SCE_KERNEL_MEMBLOCK_TYPE_. NC is not cached, R is read only.
+// The types that user programs can allocate, with the SDK's names without the prefix
+// SCE_KERNEL_MEMBLOCK_TYPE_. NC means not cached, R means read-only.
 const (
 	UserRW       MemType = 0x0C20D060 // USER_RW, what a program usually wants
 	UserNCRW     MemType = 0x0C208060 // USER_RW_UNCACHE
@@ -34,12 +34,12 @@ const (
 	ToolNCRW MemType = 0x0CF08060 // USER_MAIN_TOOL_NC_RW
 )
 
-// vmCode is the type that a block of the VM domain is reported with. A program
-// cannot allocate it, only AllocVM can.
+// vmCode is the type that Info reports for a block of the VM domain. A program cannot ask
+// for it: only AllocVM makes such blocks.
 const vmCode MemType = 0x0C20D050
 
-// memTypes says of each type what its number does not. So few are found soonest by
-// looking, and a map would be code that fills it.
+// memTypes holds what a type's number does not tell. For so few entries a linear search is
+// fastest, and a map would need code that fills it.
 var memTypes = [...]struct {
 	t    MemType
 	name string
@@ -65,7 +65,7 @@ var memTypes = [...]struct {
 	{ToolNCRW, "USER_MAIN_TOOL_NC_RW", ToolPool},
 }
 
-// row returns the place of t in memTypes, less than 0 if it is not known.
+// row returns the index of t in memTypes, or -1 if t is not known.
 func (t MemType) row() int {
 	for i := range memTypes {
 		if memTypes[i].t == t {
@@ -75,7 +75,7 @@ func (t MemType) row() int {
 	return -1
 }
 
-// The fields of the number.
+// The fields of a type's number.
 const (
 	cacheMask   MemType = 0xFF00
 	cacheWBWA   MemType = 0xD000 // write-back, write-allocate
@@ -101,16 +101,15 @@ func (p Pool) granule() int {
 	return 4 << 10
 }
 
-// Cached tells whether the CPU works in blocks of type t at the speed of its
-// caches. Where it does not, nor should it: keep an allocator's records (its
-// MetaSource), locks and atomics elsewhere. CDRAML1RW, cached in part, is not.
+// Cached tells whether the CPU accesses blocks of type t at the speed of its caches. If
+// not, keep an allocator's records (its MetaSource), locks and atomics elsewhere.
+// CDRAML1RW is cached in part and does not count as cached.
 func (t MemType) Cached() bool { return t&cacheMask == cacheWBWA }
 
 // Writable tells whether a program may write to blocks of type t.
 func (t MemType) Writable() bool { return t&accessMask == accessWrite }
 
-// Pool is the pool that blocks of type t are taken from; UserPool for a type that is
-// not known.
+// Pool is the pool that blocks of type t are taken from, or UserPool if t is not known.
 func (t MemType) Pool() Pool {
 	if i := t.row(); i >= 0 {
 		return memTypes[i].pool
@@ -132,8 +131,8 @@ func (t MemType) String() string {
 // Pool is a part of the console's memory with a budget of its own.
 type Pool uint8
 
-// The pools. VMPool is the domain for code made at run time, which no type but
-// AllocVM takes from.
+// The pools. VMPool is the domain for code made at run time: no type takes from it, only
+// AllocVM does.
 const (
 	UserPool    Pool = iota // main memory
 	CDRAMPool               // video memory

@@ -1,7 +1,8 @@
 //go:build vita && cgo
 
-// The console's kernel. One C function a call: only numbers cross, names, and where
-// to put results. No struct is returned: TinyGo and C differ in how that is done.
+// The console's kernel, with one C function for each call. Only numbers, names and
+// pointers to results cross between Go and C. No function returns a struct, because TinyGo
+// and C differ in how that is done.
 
 package vita
 
@@ -118,7 +119,7 @@ func (native) SyncVM(uid UID, addr uintptr, size uint32) Code {
 	return Code(C.vita_sync(C.int32_t(uid), C.uintptr_t(addr), C.uint32_t(size)))
 }
 
-// result takes apart what is a UID or a status.
+// result splits a number that is either a UID or a status.
 func result(r C.int32_t) (UID, Code) {
 	if r < 0 {
 		return 0, Code(r)

@@ -1,6 +1,6 @@
 //go:build !(vita && cgo)
 
-// No console.
+// Builds without a console's kernel.
 
 package vita
 
@@ -9,9 +9,9 @@ import (
 	"fmt"
 )
 
-// Native returns the kernel of the console that the program runs on. It is there
-// with the build tag vita and cgo; elsewhere the error wraps
-// errors.ErrUnsupported, and a [Sim] takes its place.
+// Native returns the kernel of the console that the program runs on. It needs the build
+// tag vita and cgo; without them the error wraps errors.ErrUnsupported, and a [Sim] can
+// take its place.
 func Native() (Kernel, error) { return nil, errNoKernel }
 
 var errNoKernel = fmt.Errorf("vita: no kernel without the build tag vita and cgo: %w", errors.ErrUnsupported)

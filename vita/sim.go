@@ -1,5 +1,5 @@
-// The kernel in Go: what a console has, what it remembers of blocks, and the calls
-// that look something up.
+// The simulated kernel: what a console has, what the kernel records of blocks, and the
+// calls that free a block or look something up.
 
 package vita
 
@@ -10,14 +10,14 @@ import (
 	"unsafe"
 )
 
-// Console says what a [Sim] simulates. The zero value is a console as a program
-// finds it that was packed with today's vitasdk: 365 MiB of main memory of which
-// newlib's heap takes 128, 112 MiB of CDRAM, 26 MiB of PHYCONT, 16 MiB for the VM
-// domain. The program itself, its image and stacks, is not in it: about 7 MiB of
-// main memory in one report. Take that off User.
+// Console describes what a [Sim] simulates. The zero value is the console that a program
+// packed with today's vitasdk finds: 365 MiB of main memory, of which newlib's heap takes
+// 128, 112 MiB of CDRAM, 26 MiB of PHYCONT, and 16 MiB for the VM domain. It does not count
+// the program's own image and stacks, about 7 MiB of main memory in one report: subtract
+// those from User.
 //
-// Sizes are in bytes. 0 is the default, less than 0 is none: a pool without a
-// budget is one that the process does not have.
+// Sizes are in bytes. 0 means the default, and a negative number means none: a process does
+// not have a pool without a budget.
 type Console struct {
 	Profile Profile
 
@@ -25,36 +25,36 @@ type Console struct {
 	CDRAM   int // 112 MiB by default
 	Phycont int // 26 MiB by default
 	CDialog int // 8.8 MiB by default
-	Tool    int // none by default: there is some on development kits only
+	Tool    int // none by default: only development kits have some
 	VM      int // 16 MiB by default
 
-	// Heap is what newlib takes of User before main, for malloc. 128 MiB by
-	// default, which a program changes with _newlib_heap_size_user.
+	// Heap is how much of User newlib takes before main, for malloc: 128 MiB by default.
+	// A program changes it with _newlib_heap_size_user.
 	Heap int
 
-	// Addresses is the length of the range that cached blocks of main memory
-	// lie in, 512 MiB by default. A short one fragments early.
+	// Addresses is the length of the address range for cached blocks of main memory, 512
+	// MiB by default. A short range fragments early.
 	Addresses int
 
-	// Skew is taken from what FreeSizes says of main memory, which may make it
-	// negative as it has been on consoles, but not in Vita3K.
+	// Skew is subtracted from what FreeSizes reports for main memory. That may make it
+	// negative, as it has been on consoles, but not in Vita3K.
 	Skew int
 
-	// MaxBlocks is how many blocks there can be, 4096 by default. The true
-	// number is not known.
+	// MaxBlocks is the maximum number of live blocks, 4096 by default. A console's limit
+	// is not known.
 	MaxBlocks int
 
-	// ReuseUID hands out the number of the block freed last, and so shows a
-	// program that frees a block twice. By default no number comes back.
+	// ReuseUID gives a new block the UID of the block freed last, which exposes a program
+	// that frees a block twice. By default no UID is reused.
 	ReuseUID bool
 
-	// Lenient rounds sizes up to the granule instead of refusing them. What a
+	// Lenient makes Alloc round sizes up to the granule instead of refusing them. What a
 	// console does is not known.
 	Lenient bool
 }
 
-// Main memory by what a program's package asks for, in the field ATTRIBUTE2 of
-// its param.sfo.
+// Sizes of main memory that a program's package can ask for, in the field ATTRIBUTE2 of its
+// param.sfo.
 const (
 	Base256 = 256 << 20
 	Plus29  = 285 << 20
@@ -62,41 +62,41 @@ const (
 	Plus109 = 365 << 20 // what vitasdk's vita-mksfoex asks for by default
 )
 
-// Profile is whose behaviour a [Sim] shows where they differ.
+// Profile says whose behaviour a [Sim] shows where the console and Vita3K differ.
 type Profile uint8
 
 const (
-	// Hardware is the console, as far as programs on it have reported. It keeps
-	// to budgets and says which pool is exhausted.
+	// Hardware is the console, as far as programs on it have reported. It enforces
+	// budgets, and its code for exhaustion depends on the pool.
 	Hardware Profile = iota
 
-	// Vita3K is the emulator: no budgets but that of a Sim, no limit on blocks, any
-	// type and any size, names cut short, fresh blocks zeroed, twice the address space
-	// for a block, one code for all exhaustion, counters of free memory that rise by 24
-	// bytes when a block is freed. A program that fits there need not fit on a
-	// console.
+	// Vita3K is the emulator. It has no budgets but the limit of a Sim, no limit on the
+	// number of blocks, and one code for all exhaustion. It accepts any type and any size,
+	// truncates names, and zeroes fresh blocks. A block takes up to twice the address
+	// space, more with a large alignment. Counters of free memory rise by only 24 bytes
+	// when a block is freed. A program that fits in Vita3K need not fit on a console.
 	Vita3K
 )
 
-// What the bytes of blocks hold before they are handed out, but in Vita3K zero,
-// and after they were freed.
+// What each byte of a block holds when the block is fresh (zero in Vita3K), and after it was
+// freed.
 const (
 	FreshByte = 0xA5
 	FreedByte = 0xDD
 )
 
-// Limits of the simulation itself, which it reports as exhaustion: it hands out
-// Go memory, and Go ends the program if there is none.
+// Limits of the simulation itself, which it reports as exhaustion: its blocks are Go memory,
+// and Go ends a program that runs out of that.
 const (
 	maxSimBytes = 640 << 20
 	maxSimAlign = 16 << 20
 )
 
-// A Sim is a [Kernel] in Go, for development and tests on any system. It has 640 MiB at
-// most for all blocks, and aligns to 16 MiB at most, whatever its console has; a block takes
-// twice its alignment more, which is its granule at least. Its blocks are Go byte slices, so
-// the race detector watches them; they never lie better aligned than was asked for. It is
-// goroutine-safe; NewSim makes one.
+// A Sim is a [Kernel] in Go, for development and tests on any system. Whatever its console
+// has, a Sim has at most 640 MiB for all blocks and aligns to at most 16 MiB. Of the 640 MiB
+// each block takes its size and twice its alignment, which is at least its granule. Blocks
+// are Go byte slices, so the race detector watches them, and are never better aligned than
+// was asked for. A Sim is goroutine-safe; NewSim makes one.
 //
 // A block's place in the console's address space is simulated too: see space.go.
 type Sim struct {
@@ -120,16 +120,16 @@ type simBlock struct {
 	pool Pool
 	at   span   // in the console's address space
 	mem  []byte // exactly the block
-	cost int64  // bytes of Go's memory, with what an alignment takes
+	cost int64  // bytes of Go memory, including what the alignment takes
 }
 
 type poolCount struct {
 	held, peak    int64
 	blocks, total int
-	lost          int64 // Vita3K: of what was freed, what its counter takes for held
+	lost          int64 // Vita3K: freed bytes that its counter still takes for held
 }
 
-// NewSim returns the kernel of a console in which no program has run yet.
+// NewSim returns the kernel of a console on which no program has run yet.
 func NewSim(c Console) *Sim {
 	orElse := func(n *int, def int) {
 		switch {
@@ -162,8 +162,8 @@ func NewSim(c Console) *Sim {
 	return s
 }
 
-// v3kStruct is what Vita3K counts as free when a block is: the size of its record of
-// the block.
+// v3kStruct is how many bytes Vita3K counts as free again when a block is freed: the size of
+// its record of the block.
 const v3kStruct = 24
 
 // Free implements [Kernel].
@@ -241,8 +241,8 @@ func (s *Sim) Info(addr uintptr) (Info, Code) {
 	return info, OK
 }
 
-// around finds the block that an address is in. There are tens of them, and a
-// program that looks them up by address does something wrong anyway.
+// around finds the block that contains an address. A linear search will do: there are tens
+// of blocks, and a program that looks them up by address does something wrong anyway.
 func (s *Sim) around(addr uintptr) *simBlock {
 	for _, b := range s.blocks {
 		if at := address(b.mem); addr >= at && addr-at < uintptr(len(b.mem)) {
@@ -274,7 +274,7 @@ func (s *Sim) FreeSizes() (FreeSizes, Code) {
 	}, OK
 }
 
-// memoryType and access are what Info says of a type.
+// memoryType and access are what Info reports for a type.
 func (t MemType) memoryType() int32 { return int32(t & cacheMask >> 8) }
 
 func (t MemType) access() uint32 {
@@ -287,8 +287,8 @@ func (t MemType) access() uint32 {
 	return 5
 }
 
-// uids hands out numbers as the kernel might: odd and with gaps, or those of
-// blocks just freed.
+// uids hands out UIDs as the kernel might: odd numbers with gaps, or the UIDs of blocks
+// freed before.
 type uids struct {
 	reuse bool
 	free  []UID
@@ -305,7 +305,7 @@ func (u *uids) get(profile Profile) UID {
 	if profile == Vita3K {
 		return UID(u.count)
 	}
-	// Multiplying by an odd number makes each count another number below 2^29.
+	// Multiplying by an odd number maps each count to a different number below 2^29.
 	return UID(u.count*0x0F3A7B25&(1<<29-1)<<1 | 0x40000001)
 }
 
@@ -315,7 +315,7 @@ func (u *uids) put(uid UID) {
 	}
 }
 
-// fill writes b everywhere, at the speed of copying.
+// fill sets every byte to b, at the speed of copying.
 func fill(mem []byte, b byte) {
 	if len(mem) == 0 {
 		return
@@ -326,7 +326,7 @@ func fill(mem []byte, b byte) {
 	}
 }
 
-// cString returns name as the kernel sees it.
+// cString returns name as the kernel sees it: up to the first zero byte.
 func cString(name string) string {
 	name, _, _ = strings.Cut(name, "\x00")
 	return name

@@ -1,5 +1,5 @@
-// How a simulated block comes to be: what is asked is checked in the order in
-// which the kernel seems to, and nothing is taken before everything is found.
+// How the simulation makes a block. It checks a request in the order in which the kernel
+// seems to, and takes nothing before it has found room for everything.
 
 package vita
 
@@ -52,8 +52,8 @@ func (s *Sim) AllocVM(name string, size uint32) (UID, Code) {
 	return s.place(r)
 }
 
-// poolOf returns the pool that blocks of type t are taken from. Of CDRAM Vita3K knows one
-// type, and of what it does not know it makes main memory.
+// poolOf returns the pool that blocks of type t are taken from. Vita3K knows one type of
+// CDRAM, and takes main memory for every type that it does not know.
 func (s *Sim) poolOf(t MemType) Pool {
 	if s.con.Profile == Hardware {
 		return t.Pool()
@@ -75,8 +75,8 @@ type request struct {
 	size, align, unit uint64
 }
 
-// allocVita3K takes whatever it is given. Blocks are aligned to the lowest bit of
-// their size, and what that takes is never returned.
+// allocVita3K accepts any type and any size but 0. A block is aligned to the lowest bit of
+// its size, and keeps the addresses that this takes until it is freed.
 func (s *Sim) allocVita3K(r request) (UID, Code) {
 	r.name = r.name[:min(len(r.name), maxName)]
 	if r.size == 0 || r.align&(r.align-1) != 0 {
@@ -92,7 +92,7 @@ func (s *Sim) place(r request) (UID, Code) {
 	align := max(r.align, r.unit)
 	room, spaceAlign := size, align
 	if s.con.Profile == Vita3K {
-		size = r.size // as it is, with whatever its pages have behind it
+		size = r.size // not rounded, whatever is behind it on its last page
 		spaceAlign = max(align, size&-size)
 		room = size + spaceAlign
 	} else {
@@ -131,7 +131,7 @@ func (s *Sim) place(r request) (UID, Code) {
 	return b.uid, OK
 }
 
-// exhausted is the code for a pool that has nothing left.
+// exhausted is the code for a pool that has not enough left.
 func (s *Sim) exhausted(p Pool) Code {
 	switch {
 	case s.con.Profile == Vita3K:
@@ -144,9 +144,9 @@ func (s *Sim) exhausted(p Pool) Code {
 	return NoFreePhysicalPage
 }
 
-// noAddresses is the code for a pool that has enough left, but not in one piece.
-// Pools of contiguous memory are exhausted then; of the others no console has
-// told, and the code is the one whose name fits.
+// noAddresses is the code for a pool that has enough left, but not in one piece. A pool of
+// contiguous memory is then exhausted. For the others no console has reported a code; this
+// one's name fits.
 func (s *Sim) noAddresses(p Pool) Code {
 	if s.con.Profile == Vita3K || contiguous(p) {
 		return s.exhausted(p)
@@ -154,8 +154,8 @@ func (s *Sim) noAddresses(p Pool) Code {
 	return SysmemAddressSpaceError
 }
 
-// memory returns size bytes of Go memory at a multiple of align and not of twice
-// that, so that a program which relies on more than it asked for is found out.
+// memory returns size bytes of Go memory at a multiple of align but not of twice align,
+// which exposes a program that relies on more than it asked for.
 func memory(size, align int) []byte {
 	mem := make([]byte, size+2*align)
 	skip := int((uintptr(align) - address(mem)) & uintptr(2*align-1))

@@ -1,4 +1,4 @@
-// Failures on order: the way into every error path of a program.
+// Failures on order, to reach every error path of a program.
 
 package vita
 
@@ -7,10 +7,10 @@ import "slices"
 // AnyCall makes Fail and Calls count the calls of all kinds together.
 const AnyCall Call = ""
 
-// Fail makes the n-th call of a kind from now, counting from 1, fail with code and
-// change nothing. Several orders may stand at once, and of those for the same call the
-// first says the code; n below 1 withdraws those for the kind. It panics if code is no
-// failure.
+// Fail makes the n-th call of a kind from now, counting from 1, fail with code and change
+// nothing. Several orders may be pending at once; of those for the same call, the one given
+// first determines the code. An n below 1 withdraws the orders for the kind. Fail panics if
+// code is no failure.
 func (s *Sim) Fail(call Call, n int, code Code) {
 	if code >= 0 {
 		panic("vita: Sim.Fail with " + code.Error() + ", which is no failure")

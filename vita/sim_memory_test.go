@@ -1,6 +1,6 @@
 //go:build !tinygo && !wasm
 
-// These take hundreds of MiB, which TinyGo and wasm have not.
+// These tests take hundreds of MiB, which TinyGo and wasm do not have.
 
 package vita_test
 
@@ -13,16 +13,16 @@ import (
 	"github.com/vita-go/deblockator/vita"
 )
 
-// What the simulation takes of Go's memory has an end, for all blocks together.
+// The Go memory that the simulation takes is limited, for all blocks together.
 func TestSimMemoryHasAnEnd(t *testing.T) {
 	s := vita.NewSim(vita.Console{Profile: vita.Vita3K})
-	mustAlloc(t, s, vita.UserRW, 321*mib) // zeroed, so the system has not given it yet
+	mustAlloc(t, s, vita.UserRW, 321*mib) // zeroed, so the system has not committed it yet
 	_, code := s.Alloc("more", vita.UserRW, 320*mib, 0)
 	assert.Equal(t, vita.NoMemory, code)
 	assert.Len(t, s.Blocks(), 1)
 }
 
-// So do granules, of which each block takes two more: of 256 KiB as well as of 4.
+// The limit counts granules, of which each block takes two more: of 256 KiB as well as of 4.
 func TestSimGranulesCount(t *testing.T) {
 	if testing.Short() {
 		t.Skip("fills more than half a GiB")
@@ -40,7 +40,7 @@ func TestSimGranulesCount(t *testing.T) {
 	}
 }
 
-// Vita3K aligns a block to the lowest bit of its size, and takes that once more.
+// Vita3K aligns a block to the lowest bit of its size, and takes as many addresses more.
 func TestSimVita3KAddresses(t *testing.T) {
 	s := vita.NewSim(vita.Console{Profile: vita.Vita3K, Heap: -1})
 	for _, size := range []uint32{2 * mib, 4 * kib, 12 * kib, 4 * kib} {
@@ -57,7 +57,7 @@ func TestSimVita3KAddresses(t *testing.T) {
 		0x80000000, 0x80000000 + 4*mib, 0x80000000 + 4*mib + 8*kib, 0x80000000 + 4*mib + 24*kib,
 	}, at)
 
-	// One code for all exhaustion, also of addresses.
+	// There is one code for all exhaustion, also of addresses.
 	const heap = 2040 * mib
 	s = vita.NewSim(vita.Console{Profile: vita.Vita3K, User: heap, Heap: heap, Addresses: heap})
 	_, code := s.Alloc("large", vita.UserRW, 8*mib, 0)
@@ -69,7 +69,7 @@ func TestSimVita3KAddresses(t *testing.T) {
 	assert.Equal(t, int64((640-257)*mib-4*4*kib), budget(s, vita.UserPool).Largest, "what a Sim has")
 }
 
-// What was freed does not count as taken of Go's memory.
+// A freed block no longer counts towards the Go memory taken.
 func TestSimMemoryComesBack(t *testing.T) {
 	if testing.Short() {
 		t.Skip("fills more than half a GiB")

@@ -1,4 +1,4 @@
-// What is held, by whom, and what was forgotten.
+// What is held, by whom, and what was not freed.
 
 package vita
 
@@ -10,18 +10,18 @@ import (
 // A Budget is the state of one pool. Sizes are in bytes.
 type Budget struct {
 	Pool    Pool
-	Limit   int64 // 0 if the process has no such pool; Vita3K does not keep to it
-	Held    int64 // main memory: newlib's heap included
+	Limit   int64 // 0 if the process has no such pool; Vita3K does not enforce it
+	Held    int64 // in main memory with newlib's heap
 	Peak    int64 // the most that was ever held
-	Largest int64 // block to be had now, alignment aside; main memory: a cached one
+	Largest int64 // largest block available now, without an alignment; in main memory, cached
 	Blocks  int
 	Total   int // blocks ever made
 }
 
-// typical is a type of block of each pool.
+// typical has one type of each pool.
 var typical = [numPools]MemType{UserRW, CDRAMRW, PhycontRW, CDialogRW, ToolRW, vmCode}
 
-// Budgets returns the state of every pool. It costs a look at every block.
+// Budgets returns the state of every pool. It looks at every block.
 func (s *Sim) Budgets() []Budget {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -40,7 +40,8 @@ func (s *Sim) Budgets() []Budget {
 				most = 0
 			}
 		} else {
-			n := most/unit - 1 // a block takes its size and the lowest bit of that: best is one that is odd
+			// A block takes its size and the lowest bit of that: an odd size is best.
+			n := most/unit - 1
 			most = (n - 1 + n&1) * unit
 		}
 		most = min(most, maxSimBytes-s.bytes-2*unit)
@@ -53,7 +54,7 @@ func (s *Sim) Budgets() []Budget {
 	return all
 }
 
-// Block is a block that was not freed.
+// Block is a live block.
 type Block struct {
 	UID  UID
 	Name string
@@ -67,7 +68,7 @@ func (b Block) String() string {
 	return fmt.Sprintf("%q, %d bytes of %v at %#x, UID %#x", b.Name, b.Size, b.Type, b.Addr, uint32(b.UID))
 }
 
-// Blocks returns the blocks that there are, by their simulated address.
+// Blocks returns the live blocks in the order of their simulated addresses.
 func (s *Sim) Blocks() []Block {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -80,8 +81,7 @@ func (s *Sim) Blocks() []Block {
 	return all
 }
 
-// Leaks returns nil if every block was freed, and otherwise an error that lists
-// those that were not.
+// Leaks returns nil if every block was freed, and otherwise an error that lists the others.
 func (s *Sim) Leaks() error {
 	blocks := s.Blocks()
 	if len(blocks) == 0 {

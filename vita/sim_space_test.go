@@ -11,7 +11,7 @@ import (
 
 // The addresses and the memory that a simulated console has for blocks.
 
-// newlib's heap is as large as it can be and lies where the program's blocks do not.
+// newlib's heap is cut to the addresses that there are, and blocks cannot have those.
 func TestSimHeapAndAddresses(t *testing.T) {
 	s := vita.NewSim(vita.Console{Addresses: 64 * mib})
 	assert.Equal(t, vita.Budget{Pool: vita.UserPool, Limit: 365 * mib, Held: 64 * mib, Peak: 64 * mib}, budget(s, vita.UserPool))
@@ -20,7 +20,7 @@ func TestSimHeapAndAddresses(t *testing.T) {
 	mustAlloc(t, s, vita.UserNCRW, 4*kib)
 }
 
-// An alignment below the granule does not move a block off it.
+// A block with an alignment below the granule is aligned to the granule.
 func TestSimSmallAlignments(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k testKernel) {
 		c := &calls{t: t, k: k}
@@ -37,7 +37,7 @@ func TestSimSmallAlignments(t *testing.T) {
 	})
 }
 
-// The largest block to be had is a whole number of granules: one for code of MiB.
+// The largest available block is a whole number of granules; for code, of MiB.
 func TestSimLargest(t *testing.T) {
 	s := vita.NewSim(vita.Console{VM: 3*mib + 5*kib, CDRAM: 512*kib + 4*kib, Phycont: 2*mib - 1, Tool: 512 * mib})
 	for p, want := range map[vita.Pool]int64{
@@ -50,10 +50,9 @@ func TestSimLargest(t *testing.T) {
 	assert.Equal(t, vita.OK, code)
 }
 
-// The largest block is one that is to be had, and a larger one is not, whatever it is
-// that bounds it.
+// A block of size Largest can be allocated and a larger one cannot, whatever the limit is.
 func TestSimLargestIsTrue(t *testing.T) {
-	nearly := func(n int) vita.Console { // all addresses taken by newlib, but for a few MiB
+	nearly := func(n int) vita.Console { // newlib takes all addresses but a few MiB
 		return vita.Console{Profile: vita.Vita3K, User: n, Heap: n, Addresses: n}
 	}
 	for name, c := range map[string]vita.Console{
@@ -84,7 +83,7 @@ func TestSimLargestIsTrue(t *testing.T) {
 			}
 		})
 	}
-	// The simulation's own bound.
+	// The simulation's own limit.
 	s := vita.NewSim(vita.Console{User: 1 << 30, Heap: -1, Addresses: 1 << 30})
 	most := budget(s, vita.UserPool).Largest
 	assert.Equal(t, int64(640*mib-2*4*kib), most)
@@ -92,7 +91,7 @@ func TestSimLargestIsTrue(t *testing.T) {
 	assert.Equal(t, vita.NoFreePhysicalPage, code)
 }
 
-// What an alignment takes of Go's memory counts too, until the block is freed.
+// The Go memory that an alignment takes counts too, until the block is freed.
 func TestSimAlignmentsCount(t *testing.T) {
 	const heap = 1 << 30
 	for _, profile := range []vita.Profile{vita.Hardware, vita.Vita3K} {
@@ -110,7 +109,7 @@ func TestSimAlignmentsCount(t *testing.T) {
 	}
 }
 
-// Video memory has more addresses than there is of it: pieces are no loss.
+// CDRAM has more addresses than memory, so free pieces need not be adjacent.
 func TestSimCDRAMPiecesAreNoLoss(t *testing.T) {
 	s := vita.NewSim(vita.Console{CDRAM: 4 * mib})
 	var uids []vita.UID

@@ -27,7 +27,7 @@ func memory(t *testing.T, s *vita.Sim, uid vita.UID, size int) []byte {
 	return unsafe.Slice((*byte)(p), size)
 }
 
-// What a program finds on a console, by how it was packed.
+// The memory that a program finds on a console depends on how it was packed.
 func TestConsolePresets(t *testing.T) {
 	for _, c := range []struct {
 		con  vita.Console
@@ -56,7 +56,7 @@ func TestConsolePresets(t *testing.T) {
 	assert.Equal(t, vita.SysmemAddressSpaceError, code)
 }
 
-// Fresh memory is not zero and freed memory is not what it was.
+// Fresh memory is not zero, and freed memory does not keep its contents.
 func TestSimPoison(t *testing.T) {
 	s := vita.NewSim(vita.Console{})
 	uid := mustAlloc(t, s, vita.UserRW, 8*kib)
@@ -71,7 +71,7 @@ func TestSimPoison(t *testing.T) {
 	}
 }
 
-// Free bytes are not enough if they are not next to each other.
+// Free bytes are not enough if they are not contiguous.
 func TestSimFragmentation(t *testing.T) {
 	for _, c := range []struct {
 		mt   vita.MemType
@@ -111,7 +111,7 @@ func TestSimFragmentation(t *testing.T) {
 	}
 }
 
-// Code blocks want to be next to each other, too.
+// A block for code needs contiguous free bytes, too.
 func TestSimVMFragmentation(t *testing.T) {
 	s := vita.NewSim(vita.Console{})
 	var uids []vita.UID
@@ -129,7 +129,7 @@ func TestSimVMFragmentation(t *testing.T) {
 	assert.Equal(t, vita.OK, code)
 }
 
-// 200 MiB can be mapped without the cache, whatever the budget is.
+// At most 200 MiB can be mapped uncached, whatever the budget is.
 func TestSimUncachedWindow(t *testing.T) {
 	s := vita.NewSim(vita.Console{Heap: -1})
 	uid := mustAlloc(t, s, vita.UserNCRW, 0xC800000)
@@ -141,7 +141,7 @@ func TestSimUncachedWindow(t *testing.T) {
 	assert.Equal(t, vita.SysmemAddressSpaceError, code)
 }
 
-// The counters are hints: below zero, with a page still to be had.
+// The counters are hints: they can be below zero while a page is still available.
 func TestSimSkew(t *testing.T) {
 	con := testConsole(vita.Hardware)
 	con.Skew = testUser + 2*mib
@@ -199,7 +199,7 @@ func TestSimLenient(t *testing.T) {
 	assert.Equal(t, uint32(256*kib), info.Size)
 }
 
-// Where the emulator is not to be trusted.
+// What the emulator does differently from a console.
 func TestSimVita3K(t *testing.T) {
 	s := vita.NewSim(vita.Console{Profile: vita.Vita3K, User: 4 * mib, CDRAM: 2 * mib, Phycont: mib, Heap: -1})
 	free := func(user, cdram int32) {
@@ -213,7 +213,7 @@ func TestSimVita3K(t *testing.T) {
 	require.Equal(t, vita.OK, s.Free(uid))
 	free(3*mib+24, 2*mib) // and no more
 	uid = mustAlloc(t, s, vita.CDRAMRW, mib+1)
-	free(3*mib+24, mib-1) // sizes as they are
+	free(3*mib+24, mib-1) // sizes are not rounded
 	info, _ := s.Info(address(memory(t, s, uid, mib+1)))
 	assert.Equal(t, uint32(mib+1), info.Size)
 	uid = mustAlloc(t, s, vita.UserRW, 8*mib) // no budgets
@@ -229,7 +229,7 @@ func TestSimVita3K(t *testing.T) {
 	blocks := s.Blocks()
 	assert.Equal(t, long[:31], blocks[len(blocks)-1].Name)
 
-	// Of CDRAM it knows one type, and of what it does not know it makes main memory.
+	// It knows one type of CDRAM, and takes main memory for every type it does not know.
 	s = vita.NewSim(vita.Console{Profile: vita.Vita3K, User: 4 * mib, CDRAM: 2 * mib, Phycont: mib, Heap: -1})
 	for _, mt := range []vita.MemType{vita.CDialogRW, vita.CDRAMR, vita.UserDeviceRW, 0} {
 		mustAlloc(t, s, mt, 256*kib)
@@ -248,8 +248,8 @@ func TestSimVita3K(t *testing.T) {
 	sizes, _ = s.FreeSizes()
 	assert.Zero(t, sizes.User)
 
-	// A block takes its own size of address space again: of 2 GiB three blocks of
-	// 512 MiB would not fit even if there were Go memory for them.
+	// A block of 1 MiB takes 2 MiB of address space. So three blocks of 512 MiB would not
+	// fit in 2 GiB even if there were Go memory for them.
 	s = vita.NewSim(vita.Console{Profile: vita.Vita3K, Heap: -1})
 	mustAlloc(t, s, vita.UserRW, mib)
 	mustAlloc(t, s, vita.UserRW, mib)
@@ -336,7 +336,7 @@ func TestSimVMDomain(t *testing.T) {
 	assert.Equal(t, int64(2*mib), budget(s, vita.VMPool).Held)
 }
 
-// Counters stay numbers of 32 bits, at either end.
+// Counters are clamped to 32 bits at both ends.
 func TestSimClampsFreeSizes(t *testing.T) {
 	s := vita.NewSim(vita.Console{User: math.MaxInt, CDRAM: math.MaxInt, Heap: -1})
 	sizes, _ := s.FreeSizes()
@@ -347,7 +347,7 @@ func TestSimClampsFreeSizes(t *testing.T) {
 	assert.Equal(t, lowest, sizes.User)
 }
 
-// Of several numbers that are free the one freed last comes first.
+// Of several free UIDs the one freed last is reused first.
 func TestSimReusesTheLastUID(t *testing.T) {
 	s := vita.NewSim(vita.Console{ReuseUID: true})
 	a, b, c := mustAlloc(t, s, vita.UserRW, 4*kib), mustAlloc(t, s, vita.UserRW, 4*kib), mustAlloc(t, s, vita.UserRW, 4*kib)
@@ -373,7 +373,7 @@ func TestSimNamesEndAtZero(t *testing.T) {
 	}
 }
 
-// Orders are withdrawn for the kind that is named and for no other.
+// Withdrawing orders affects the named kind and no other.
 func TestSimFailWithdrawn(t *testing.T) {
 	s := vita.NewSim(vita.Console{})
 	s.Fail(vita.CallOpenVM, 1, -7)

@@ -1,6 +1,5 @@
-// The domain for code that a program makes at run time. Its memory here is memory
-// like any other: whether it may be written to or run cannot be simulated, only the
-// statuses can.
+// The VM domain, for code that a program makes at run time. Its memory here is like any
+// other: the statuses can be simulated, but not whether memory is writable or executable.
 
 package vita
 
@@ -20,8 +19,8 @@ func (s *Sim) setVM(call Call, open bool) Code {
 	return OK
 }
 
-// VMOpen tells whether the VM domain is writable, as it is after OpenVM and at
-// first is not. A program that leaves it so cannot run the code that it made.
+// VMOpen tells whether the VM domain is writable. It is after OpenVM, and is not at first
+// or after CloseVM. A program that leaves it open cannot run the code that it made.
 func (s *Sim) VMOpen() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

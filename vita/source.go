@@ -1,5 +1,5 @@
-// Blocks of the kernel as a blocksrc.Source: what the kernel leaves to its
-// callers is rounded, checked, named and remembered here.
+// The kernel's blocks as a blocksrc.Source, which does the rounding, checking, naming and
+// remembering that the kernel leaves to its callers.
 
 package vita
 
@@ -19,47 +19,46 @@ import (
 // blocks from the console; set the fields before use. It is goroutine-safe and
 // must not be copied.
 //
-// A block is committed memory from the start, goes back as a whole, and costs two
-// system calls and a kernel object: ask for 1 MiB and more, and hold tens of
-// blocks, not thousands. For several pools in order of preference put
-// [blocksrc.Fallback] over a Source each.
+// A block is committed memory from the start and goes back whole. Acquiring one costs two
+// system calls and a kernel object: ask for 1 MiB and more, and hold tens of blocks, not
+// thousands. To use several pools in order of preference, put [blocksrc.Fallback] over a
+// Source for each.
 //
-// Errors are [*Error], to be found with errors.As: where a block could not be used, nor be
-// given back, two of them joined. The one that says that there is no console is none.
+// Errors are [*Error], which errors.As finds. If a block could neither be used nor be given
+// back, the error joins two of them. The exception is the error that there is no console.
 type Source struct {
-	// Kernel is where blocks come from; nil means the console's, see Native.
+	// Kernel is where blocks come from; nil means the console's own, see Native.
 	Kernel Kernel
 
-	// Type is what memory they are; 0 means UserRW. A type that is read only is
-	// refused.
+	// Type is the type of the blocks; 0 means UserRW. Read-only types are refused.
 	Type MemType
 
-	// Name is what the names of blocks begin with: at most 22 bytes, and 9 are
-	// added that make each unique in the program. "" means "deblockator".
+	// Name is what the names of blocks begin with: at most 22 bytes, none of them zero. 9
+	// bytes are added that make each name unique in the program. "" means "deblockator".
 	Name string
 
 	mu      sync.Mutex
-	out     map[uintptr]lease // by address of what the caller has
-	orphans []UID             // not handed out, but not taken back by the kernel
+	out     map[uintptr]lease // by the address of the caller's slice
+	orphans []UID             // not handed out, and not yet taken back by the kernel
 	stats   SourceStats
 }
 
 // A lease is a block that the caller has.
 type lease struct {
 	uid   UID
-	len   int // of what the caller has
+	len   int // of the caller's slice
 	whole int // of the kernel's block
 }
 
-// SourceStats is what a Source holds and what it did. Sizes are in bytes.
+// SourceStats is what a Source holds and what it has done. Sizes are in bytes.
 type SourceStats struct {
 	Blocks   int // that the caller has
-	Held     int // what they take of the kernel's memory
+	Held     int // memory of the kernel that they take
 	PeakHeld int
-	Acquired int // blocks since the beginning
-	Refused  int // requests that the kernel failed
+	Acquired int // blocks since the start
+	Refused  int // requests that the kernel failed to serve
 	Orphans  int // blocks that nobody has and the kernel has not taken back yet
-	Lost     int // blocks that the kernel did not know any more when they were to go back
+	Lost     int // blocks that the kernel no longer knew when they were to be freed
 }
 
 const (
@@ -67,15 +66,15 @@ const (
 	suffix      = 9 // bytes: a dash and a number
 )
 
-// number makes names of blocks unique, between several sources, too.
+// number makes the names of blocks unique across all sources.
 var number atomic.Uint32
 
-// Acquire implements [blocksrc.Source]. It costs two system calls. What blocks
-// hold is unspecified. If the kernel does not say where a block is, the block goes
-// back; if that fails as well, the error is both.
+// Acquire implements [blocksrc.Source]. It costs two system calls. The contents of a new
+// block are unspecified. If the kernel does not tell the block's address, or tells one that
+// cannot be right, the block is freed; if that fails as well, the error joins both.
 //
-// An alignment above the granule is asked of the kernel, except of PHYCONT, where
-// consoles have refused that: there up to align bytes more are taken.
+// Acquire asks the kernel for an alignment above the granule, except for PHYCONT, where
+// consoles have refused one: there it takes align bytes more, less a granule.
 func (s *Source) Acquire(size, align int) ([]byte, error) {
 	t := s.memType()
 	fail := func(call Call, code Code, err error) ([]byte, error) {
@@ -126,12 +125,12 @@ func (s *Source) Acquire(size, align int) ([]byte, error) {
 	return block, nil
 }
 
-// Release implements [blocksrc.Source]. It costs a system call: the block is
-// freed by the UID that it was made with.
+// Release implements [blocksrc.Source]. It costs one system call, which frees the block by
+// the UID that it was made with.
 //
-// If the kernel does not know that UID any more, somebody else has freed the
-// block. It is forgotten then, and the error wraps [blocksrc.ErrNotHeld], for to
-// free it again might hit whoever has got the number.
+// If the kernel no longer knows that UID, somebody else has freed the block. The Source
+// then forgets it, and the error wraps [blocksrc.ErrNotHeld]: another attempt might free a
+// later block that has the same UID.
 func (s *Source) Release(block []byte) error {
 	fail := func(code Code, err error) error {
 		return &Error{Call: CallFree, Type: s.memType(), Size: len(block), Code: code, Err: err}
@@ -145,7 +144,7 @@ func (s *Source) Release(block []byte) error {
 	if !ok {
 		return fail(IllegalBlockID, blocksrc.ErrNotHeld)
 	}
-	// Taken first: once it is free, another goroutine may get its address.
+	// take comes first: once the block is free, another goroutine may get its address.
 	switch code := k.Free(l.uid); {
 	case code >= 0:
 		return nil
@@ -163,7 +162,7 @@ func (s *Source) Release(block []byte) error {
 // Granularity implements [blocksrc.Granular]: the type's granule.
 func (s *Source) Granularity() int { return s.memType().Granule() }
 
-// Stats returns the figures of this moment.
+// Stats returns the current figures.
 func (s *Source) Stats() SourceStats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -186,8 +185,8 @@ func (s *Source) kernel() (Kernel, error) {
 	return Native()
 }
 
-// blockName returns a name that no other block has, false if it would be too long
-// or, being a C string, cut short.
+// blockName returns a name that no other block has, or false if the name would be too long
+// or, as a C string, be cut short by a zero byte.
 func (s *Source) blockName() (string, bool) {
 	name := s.Name
 	if name == "" {
@@ -199,7 +198,7 @@ func (s *Source) blockName() (string, bool) {
 	return fmt.Sprintf("%s-%08x", name, number.Add(1)), true
 }
 
-// A shape is what to ask of the kernel for a request.
+// A shape is what to ask the kernel for to serve a request.
 //
 //	whole  ├───────────────────────────────┤   the kernel's block
 //	len         ├──────────────────────┤       the caller's, at a multiple of align
@@ -210,7 +209,7 @@ type shape struct {
 	option int // alignment to ask for, 0 for none
 }
 
-// maxSize is what a block may have so that no kernel takes its size for negative.
+// maxSize is the largest size of a block that no kernel can take for negative.
 const maxSize = math.MaxInt32
 
 func shapeOf(t MemType, size, align int) (shape, Code) {
@@ -235,8 +234,8 @@ func shapeOf(t MemType, size, align int) (shape, Code) {
 	return sh, OK
 }
 
-// abandon frees a block of size bytes that will not be handed out because of err, and
-// returns that with what the kernel says of it.
+// abandon frees a block of size bytes that cannot be handed out because of err. It returns
+// err, joined with the error of the free if that fails too.
 func (s *Source) abandon(k Kernel, uid UID, size int, err error) error {
 	s.refuse()
 	if code := s.drop(k, uid); code < 0 {
@@ -245,8 +244,8 @@ func (s *Source) abandon(k Kernel, uid UID, size int, err error) error {
 	return err
 }
 
-// drop frees a block that nobody has. If the kernel does not take it, it is an orphan, and
-// lost if the kernel does not know it.
+// drop frees a block that nobody has. If the kernel refuses, the block is an orphan; if the
+// kernel does not know the block, it is lost.
 func (s *Source) drop(k Kernel, uid UID) Code {
 	code := k.Free(uid)
 	if code < 0 {
@@ -261,8 +260,8 @@ func (s *Source) drop(k Kernel, uid UID) Code {
 	return code
 }
 
-// dropOrphans offers the kernel again what it has not taken back. What it said was returned
-// the first time; what it says now is in Stats.
+// dropOrphans offers the kernel again the blocks that it has not taken back. The first
+// refusal was returned as an error; later ones show in Stats only.
 func (s *Source) dropOrphans(k Kernel) {
 	s.mu.Lock()
 	orphans := s.orphans
@@ -275,14 +274,14 @@ func (s *Source) dropOrphans(k Kernel) {
 
 func address(block []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(block))) }
 
-// lend notes that the caller has a block.
+// lend records that the caller has a block.
 func (s *Source) lend(block []byte, l lease) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.out == nil {
 		s.out = make(map[uintptr]lease)
 	}
-	// What was there has been freed behind our back, if anything was.
+	// A block still recorded at this address was freed behind the Source's back.
 	s.stats.Held -= s.out[address(block)].whole
 	s.out[address(block)] = l
 	s.stats.Acquired++
@@ -290,8 +289,8 @@ func (s *Source) lend(block []byte, l lease) {
 	s.stats.PeakHeld = max(s.stats.PeakHeld, s.stats.Held)
 }
 
-// take forgets a block, which must be just as it was lent: of two goroutines that
-// release the same one, one gets it.
+// take forgets a block, which must be exactly as it was lent. Of two goroutines that
+// release the same block, one gets its lease.
 func (s *Source) take(block []byte) (lease, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -310,7 +309,7 @@ func (s *Source) giveBack(block []byte, l lease) {
 	defer s.mu.Unlock()
 	s.out[address(block)] = l
 	s.stats.Held += l.whole
-	s.stats.PeakHeld = max(s.stats.PeakHeld, s.stats.Held) // others may have come meanwhile
+	s.stats.PeakHeld = max(s.stats.PeakHeld, s.stats.Held) // others may have been lent meanwhile
 }
 
 func (s *Source) refuse() {

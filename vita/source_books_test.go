@@ -13,9 +13,9 @@ import (
 	"github.com/vita-go/deblockator/vita"
 )
 
-// What a Source remembers: blocks, orphans, figures.
+// What a Source remembers: blocks, orphans, statistics.
 
-// Every code that says that there is no such block means that it is forgotten.
+// Every code that says that there is no such block makes the Source forget the block.
 func TestSourceForgetsByEveryCode(t *testing.T) {
 	for code, lost := range map[vita.Code]bool{
 		vita.InvalidUID: true, vita.IllegalBlockID: true, vita.UnknownUID: true,
@@ -39,7 +39,7 @@ func TestSourceForgetsByEveryCode(t *testing.T) {
 			require.NoError(t, s.Leaks())
 		}
 
-		// So does a block that nobody has got.
+		// The same goes for a block that was not handed out.
 		s = vita.NewSim(testConsole(vita.Hardware))
 		src = &vita.Source{Kernel: s}
 		s.Fail(vita.CallBase, 1, vita.InvalidArgument)
@@ -54,8 +54,8 @@ func TestSourceForgetsByEveryCode(t *testing.T) {
 	}
 }
 
-// What the kernel has not taken back is offered to it again at the next call, be it
-// one or several, and be it Acquire or Release.
+// Every block that the kernel has not taken back, one or several, is offered to it again at
+// the next Acquire or Release.
 func TestSourceOffersEveryOrphanAgain(t *testing.T) {
 	for name, occasion := range map[string]func(src *vita.Source){
 		"Acquire": func(src *vita.Source) {
@@ -68,7 +68,7 @@ func TestSourceOffersEveryOrphanAgain(t *testing.T) {
 		src := &vita.Source{Kernel: s}
 		for n := 1; n <= 3; n++ {
 			s.Fail(vita.CallBase, 1, vita.InvalidArgument)
-			for k := 1; k <= n; k++ { // those before and the new one
+			for k := 1; k <= n; k++ { // the earlier orphans and the new one
 				s.Fail(vita.CallFree, k, vita.BlockInUse)
 			}
 			_, err := src.Acquire(1, 0)
@@ -82,7 +82,7 @@ func TestSourceOffersEveryOrphanAgain(t *testing.T) {
 	}
 }
 
-// The figures tell what was refused, by whichever call, and the peak stays.
+// Refused counts refusals by any call, and the peak stays.
 func TestSourceStats(t *testing.T) {
 	s := vita.NewSim(testConsole(vita.Hardware))
 	base := func(p unsafe.Pointer) unsafe.Pointer { return p }
@@ -116,7 +116,7 @@ func TestSourceStats(t *testing.T) {
 	require.NoError(t, src.Release(b))
 }
 
-// freeing does something while it frees, and does not.
+// freeing calls do during the first Free, and then refuses it.
 type freeing struct {
 	vita.Kernel
 	do func()
@@ -131,7 +131,7 @@ func (f *freeing) Free(uid vita.UID) vita.Code {
 	return vita.BlockInUse
 }
 
-// What is not freed after all is held together with what was acquired meanwhile.
+// A block that is not freed after all is held together with what was acquired meanwhile.
 func TestSourcePeakOfWhatStays(t *testing.T) {
 	k := &freeing{Kernel: vita.NewSim(testConsole(vita.Hardware))}
 	src := &vita.Source{Kernel: k}
@@ -146,8 +146,8 @@ func TestSourcePeakOfWhatStays(t *testing.T) {
 	require.NoError(t, src.Release(b))
 }
 
-// The largest requests that the kernel is still asked for: it refuses them for want
-// of room, and there may be room one day.
+// The largest requests that still go to the kernel: it refuses them for lack of room, and
+// there may be room later.
 func TestSourceLargestRequests(t *testing.T) {
 	for _, c := range []struct {
 		mt          vita.MemType
@@ -170,8 +170,8 @@ func TestSourceLargestRequests(t *testing.T) {
 	}
 }
 
-// A block that somebody has freed behind the Source, and whose address the kernel has
-// given to the next one, counts no more.
+// A block that was freed behind the Source's back no longer counts once the kernel has given
+// its address to the next block.
 func TestSourceCountsNoBlockThatWasReplaced(t *testing.T) {
 	s := vita.NewSim(testConsole(vita.Hardware))
 	var fixed unsafe.Pointer

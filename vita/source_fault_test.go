@@ -13,10 +13,10 @@ import (
 	"github.com/vita-go/deblockator/vita"
 )
 
-// Every call of the kernel fails in turn, with codes of all sorts. Nothing is lost
-// and nothing is freed twice.
+// Every call of the kernel fails in turn, with codes of all kinds. Nothing is lost and
+// nothing is freed twice.
 func TestSourceEveryCallFails(t *testing.T) {
-	const calls = 9 // three blocks are made, found and freed
+	const calls = 9 // Alloc, Base and Free of three blocks
 	for _, code := range []vita.Code{vita.NoFreePhysicalPage, vita.InvalidArgument, vita.BlockInUse, -1} {
 		for n := 1; n <= calls+1; n++ {
 			s := vita.NewSim(testConsole(vita.Hardware))
@@ -67,8 +67,8 @@ func TestSourceEveryCallFails(t *testing.T) {
 	}
 }
 
-// A block whose base the kernel does not tell goes back at once, and if the kernel
-// does not take it either, at the next occasion.
+// A block whose base the kernel does not tell is freed at once or, if the kernel refuses
+// that too, at the next call of the Source.
 func TestSourceFreesAfterFailedBase(t *testing.T) {
 	s := vita.NewSim(testConsole(vita.Hardware))
 	src := &vita.Source{Kernel: &spy{Kernel: s, t: t}, Type: vita.UserRW}
@@ -99,8 +99,8 @@ func TestSourceFreesAfterFailedBase(t *testing.T) {
 	}
 }
 
-// What the kernel says when a block that was not found is to go back is told, too,
-// when it has no such block any more.
+// If Base fails, the error also has the status of the Free that follows, even if that says
+// that there is no such block any more.
 func TestSourceTellsEveryStatus(t *testing.T) {
 	s := vita.NewSim(testConsole(vita.Hardware))
 	src := &vita.Source{Kernel: s, Type: vita.CDRAMRW}
@@ -114,7 +114,7 @@ func TestSourceTellsEveryStatus(t *testing.T) {
 	assert.Equal(t, 1, src.Stats().Lost)
 	assert.Equal(t, 1, src.Stats().Refused)
 
-	// Nor is it lost without a word where the kernel says so the second time.
+	// If the kernel says so at the second attempt, Lost counts the block.
 	s.Fail(vita.CallBase, 1, vita.InvalidArgument)
 	s.Fail(vita.CallFree, 1, vita.BlockInUse)
 	_, err = src.Acquire(1, 0)
@@ -130,7 +130,7 @@ func TestSourceTellsEveryStatus(t *testing.T) {
 	assert.Equal(t, 3, src.Stats().Lost)
 }
 
-// A kernel that puts a block where it must not be gets it back.
+// A block that the kernel puts at a wrong address is freed.
 func TestSourceChecksBase(t *testing.T) {
 	for what, base := range map[string]func(unsafe.Pointer) unsafe.Pointer{
 		"nowhere":       func(unsafe.Pointer) unsafe.Pointer { return nil },
@@ -148,7 +148,7 @@ func TestSourceChecksBase(t *testing.T) {
 	}
 }
 
-// A block that somebody else has freed is forgotten: its number may be another's.
+// A block that somebody else has freed is forgotten: its UID may be another block's.
 func TestSourceForgetsWhatTheKernelDoesNotKnow(t *testing.T) {
 	for _, profile := range []vita.Profile{vita.Hardware, vita.Vita3K} {
 		con := testConsole(profile)
@@ -172,8 +172,8 @@ func TestSourceForgetsWhatTheKernelDoesNotKnow(t *testing.T) {
 	}
 }
 
-// A source whose kernel fails all the time is still a source to the wrappers that
-// test allocators.
+// A source whose kernel keeps failing still keeps the contract, as far as the wrapper that
+// tests allocators can tell.
 func TestSourceUnderCounting(t *testing.T) {
 	s := vita.NewSim(testConsole(vita.Hardware))
 	counting := &blocksrctest.Counting{Source: &vita.Source{Kernel: s}}
@@ -189,7 +189,7 @@ func TestSourceUnderCounting(t *testing.T) {
 	require.NoError(t, s.Leaks())
 }
 
-// An error names no call that did what it should.
+// An error names no call that succeeded.
 func TestSourceNamesWhatFailed(t *testing.T) {
 	s := vita.NewSim(testConsole(vita.Hardware))
 	src := &vita.Source{Kernel: s, Type: vita.UserRW}

@@ -20,8 +20,8 @@ import (
 
 func address(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))) }
 
-// Every kind of memory of every kernel is a source that keeps the contract, if a
-// program may write to it and the console has it.
+// A Source of any type over any kernel keeps the contract, if the type is writable and the
+// console has its pool.
 func TestSourceKeepsTheContract(t *testing.T) {
 	onePerPool := []vita.MemType{vita.UserRW, vita.UserR, vita.PhycontRW, vita.CDRAMRW, vita.ToolRW}
 	some, variants := types, onePerPool
@@ -54,7 +54,7 @@ func TestSourceKeepsTheContract(t *testing.T) {
 	}
 }
 
-// The same with as much memory as a console has.
+// A Source keeps the contract with as much memory as a console has.
 func TestSourceOfAWholeConsole(t *testing.T) {
 	for _, mt := range []vita.MemType{vita.UserRW, vita.CDRAMRW, vita.PhycontRW} {
 		s := vita.NewSim(vita.Console{})
@@ -63,7 +63,7 @@ func TestSourceOfAWholeConsole(t *testing.T) {
 	}
 }
 
-// A spy is a kernel that remembers what it was asked, and whose answers a test may
+// A spy is a kernel that remembers what it was asked for, and whose bases a test may
 // change. A wrong Free fails the test.
 type spy struct {
 	vita.Kernel
@@ -93,7 +93,7 @@ func (s *spy) Free(uid vita.UID) vita.Code {
 	return code
 }
 
-// What is asked of the kernel for a request, and what the caller gets of it.
+// What a Source asks the kernel for, and what the caller gets.
 func TestSourceShape(t *testing.T) {
 	for _, c := range []struct {
 		mt            vita.MemType
@@ -112,7 +112,7 @@ func TestSourceShape(t *testing.T) {
 		{vita.CDRAMRW, 1, 512 * kib, 256 * kib, 512 * kib, 256 * kib},
 		{vita.PhycontRW, 1, 0, mib, 0, mib},
 		{vita.PhycontRW, mib + 1, mib, 2 * mib, 0, 2 * mib},
-		{vita.PhycontRW, 1, 2 * mib, 2 * mib, 0, mib}, // never an option
+		{vita.PhycontRW, 1, 2 * mib, 2 * mib, 0, mib}, // PHYCONT: no alignment is asked for
 		{vita.PhycontNCRW, 2 * mib, 4 * mib, 5 * mib, 0, 2 * mib},
 	} {
 		t.Run(fmt.Sprint(c.mt, " ", c.size, " at ", c.align), func(t *testing.T) {
@@ -133,7 +133,7 @@ func TestSourceShape(t *testing.T) {
 	}
 }
 
-// Names of blocks are short enough, and no two are alike, whoever makes them.
+// Names of blocks are short enough, and no two are alike, also across sources.
 func TestSourceNames(t *testing.T) {
 	s := vita.NewSim(testConsole(vita.Hardware))
 	for _, name := range []string{"", "world", "world", strings.Repeat("w", 22)} {
@@ -152,8 +152,8 @@ func TestSourceNames(t *testing.T) {
 	assert.Len(t, seen, 80)
 }
 
-// Whatever a request that makes no sense is, it is an *Error that says so, and the
-// kernel is not bothered with it.
+// Every request that makes no sense is refused with an *Error that says so, and does not go
+// to the kernel.
 func TestSourceRefuses(t *testing.T) {
 	for what, c := range map[string]struct {
 		mt          vita.MemType
@@ -207,7 +207,7 @@ func TestSourceRefuses(t *testing.T) {
 	}
 }
 
-// Exhaustion is ErrExhausted, with the pool's own code still to be found.
+// Exhaustion is ErrExhausted, and errors.As still finds the pool's own code.
 func TestSourceExhausted(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k testKernel) {
 		if k.profile == vita.Vita3K {
@@ -240,7 +240,7 @@ func TestSourceExhausted(t *testing.T) {
 	})
 }
 
-// Three pools in order of preference, each block going back to its own.
+// Three pools serve in order of preference, and each block goes back to its own.
 func TestSourceFallback(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k testKernel) {
 		if k.profile == vita.Vita3K {
@@ -267,7 +267,7 @@ func TestSourceFallback(t *testing.T) {
 	})
 }
 
-// Goroutines that share a source over a small pool.
+// Goroutines share a source over a small pool.
 func TestSourceGoroutines(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k testKernel) {
 		src := &vita.Source{Kernel: k, Type: vita.UserRW}
@@ -291,7 +291,7 @@ func TestSourceGoroutines(t *testing.T) {
 	})
 }
 
-// Without a kernel a Source means the console's. Where there is none it says so.
+// A Source without a Kernel uses the console's, and says so if there is none.
 func TestSourceOfTheConsole(t *testing.T) {
 	k, err := vita.Native()
 	for _, src := range []blocksrc.Source{new(vita.Source), vita.Default()} {

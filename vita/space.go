@@ -1,5 +1,5 @@
-// The console's address space, simulated: where a block would be, so that it can
-// be full of gaps of which none is large enough.
+// The console's address space, simulated: each block has a place in it, so that it can
+// fragment, with many gaps of which none is large enough.
 
 package vita
 
@@ -8,10 +8,10 @@ import (
 	"sort"
 )
 
-// A span is a range of addresses, lo included and hi not.
+// A span is a range of addresses from lo up to, but not including, hi.
 type span struct{ lo, hi uint64 }
 
-// A space is the spans in use, ascending, and whose they are.
+// A space is the spans in use, in ascending order, with their owners.
 type space struct{ used []place }
 
 type place struct {
@@ -19,7 +19,8 @@ type place struct {
 	block *simBlock // nil for newlib's heap
 }
 
-// take finds the first room for size bytes at a multiple of align within a window.
+// take is first fit: it takes size bytes at the lowest multiple of align in a window that
+// has room for them.
 //
 //	window   ├─────────────────────────────────┤
 //	before   XXXX___XXXXXX_________XX___________
@@ -51,7 +52,8 @@ func (s *space) drop(at span) {
 	s.used = slices.Delete(s.used, i, i+1)
 }
 
-// largest returns how much the longest gap in a window has from a multiple of align on.
+// largest returns the length of the longest gap in a window, where the length of a gap
+// counts from its first multiple of align.
 func (s *space) largest(window span, align uint64) (longest uint64) {
 	lo := window.lo
 	for i := 0; ; i++ {
@@ -69,13 +71,13 @@ func (s *space) largest(window span, align uint64) (longest uint64) {
 	}
 }
 
-// uncachedAddresses is how much main memory can be mapped without the cache.
+// uncachedAddresses is how much main memory can be mapped uncached.
 const uncachedAddresses = 0xC800000
 
-// window is where in the address space blocks go. On a console the windows lie
-// apart; where exactly is made up. Contiguous memory has a window as long as its
-// budget, and so is fragmented physically. Vita3K has one space for all, and three
-// points at which it begins to look.
+// window returns the part of the address space for blocks of a type. On a console the
+// windows lie apart; their exact places are made up. Contiguous memory has a window as long
+// as its budget, so that its gaps are those of physical memory. Vita3K has one space for
+// all blocks, and three points at which it starts to search.
 func (s *Sim) window(t MemType, p Pool) span {
 	if s.con.Profile == Vita3K {
 		switch {

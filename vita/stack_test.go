@@ -11,8 +11,8 @@ import (
 	"github.com/vita-go/deblockator/vita"
 )
 
-// Every call of the kernel fails in turn under all that a program puts above it. What
-// was there stays there, nothing leaks, and nothing is freed twice.
+// Every call of the kernel fails in turn below an allocator, an arena and a region. Live
+// objects stay intact, nothing leaks, and nothing is freed twice.
 func TestStackEveryCallFails(t *testing.T) {
 	for _, code := range []vita.Code{vita.NoFreePhysicalPage, vita.InvalidArgument, vita.BlockInUse} {
 		for n := 1; ; n++ {
@@ -27,8 +27,8 @@ func TestStackEveryCallFails(t *testing.T) {
 	}
 }
 
-// useStack makes objects, a region and allocations on a kernel, gives some of them
-// back, and then everything.
+// useStack makes objects, a region and allocations on a kernel, and frees some of them, then
+// everything.
 func useStack(t *testing.T, sim *vita.Sim) {
 	t.Helper()
 	a, err := slab.New(slab.Config{

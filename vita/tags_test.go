@@ -1,6 +1,6 @@
 //go:build !tinygo
 
-// TinyGo starts no programs.
+// TinyGo cannot start programs.
 
 package vita_test
 
@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// With the build tag vita no package of the library calls the system for memory,
-// whatever GOOS says, and with or without it package vita needs blocksrc only.
+// With the build tag vita no package of the library calls the system for memory, whatever
+// GOOS is, and package vita imports no other package of the library but blocksrc.
 func TestTagLeavesNoSystemCalls(t *testing.T) {
 	if _, err := exec.LookPath("go"); err != nil || runtime.GOARCH == "wasm" {
 		t.Skip("no go command")

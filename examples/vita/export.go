@@ -9,9 +9,9 @@ import (
 	"os"
 )
 
-// VitaGame plays frames of the game, all ten minutes if that is 0, and returns the
-// status with which the program would have ended. It is how C calls the game when
-// this package is built as an archive.
+// VitaGame plays frames of the game, or all ten minutes if frames is 0, and returns the exit
+// status that the program would have had. C calls it when this package is built as an
+// archive.
 //
 //export VitaGame
 func VitaGame(frames C.int) C.int {

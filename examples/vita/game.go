@@ -8,9 +8,9 @@ import (
 	"github.com/vita-go/deblockator/arena"
 )
 
-// The game: two thousand sparks are born and die in every frame, enemies come and
-// go with them, each frame builds a list to draw in scratch memory, and every
-// thirty seconds another level replaces all that the last one had loaded.
+// The game: two thousand sparks are born and die in every frame, enemies come and go with
+// them, and each frame builds a list to draw in scratch memory. Every thirty seconds
+// another level replaces everything that the last one had loaded.
 
 const (
 	framesPerSecond = 60
@@ -43,7 +43,7 @@ type game struct {
 	random  random
 
 	frames, levels, killed    int
-	born, died, drawn, missed int64 // billions, in the longest game
+	born, died, drawn, missed int64 // billions in the longest game
 	worstFrame, worstLoad     time.Duration
 }
 
@@ -67,7 +67,7 @@ func newGame(budget int) (*game, error) {
 	return g, errors.Join(errs[:]...)
 }
 
-// frame plays one frame. It is an error if something did not fit.
+// frame plays one frame. It returns an error if something did not fit.
 func (g *game) frame() error {
 	if g.frames%framesPerLevel == 0 {
 		start := time.Now()
@@ -92,8 +92,8 @@ func (g *game) frame() error {
 	return nil
 }
 
-// spawn lets sparks fly from around enemies, each at one. As many of a frame live
-// 10, 11, …, 29 frames, so as many die in each.
+// spawn starts sparks around enemies; each flies at one of them. Of a frame's sparks equally
+// many live 10, 11, …, 29 frames, so equally many die in each frame.
 func (g *game) spawn() error {
 	for i := range sparksPerFrame {
 		p, err := g.sparks.Alloc()
@@ -112,7 +112,8 @@ func (g *game) spawn() error {
 	return nil
 }
 
-// update moves everything and ends what has come to its end.
+// update moves all sparks, frees those whose life is over, and removes the enemies that they
+// kill.
 func (g *game) update() {
 	for p := range g.sparks.Values() {
 		p.x, p.y = p.x+p.vx, p.y+p.vy
@@ -120,7 +121,7 @@ func (g *game) update() {
 			continue
 		}
 		if e, ok := g.enemies.Get(p.target); !ok {
-			g.missed++ // of an earlier level, or dead
+			g.missed++ // the target is of an earlier level, or dead
 		} else if e.hp--; e.hp <= 0 {
 			g.enemies.Remove(p.target)
 			g.killed++
@@ -130,7 +131,7 @@ func (g *game) update() {
 	}
 }
 
-// draw builds this frame's list. The memory is there until the next.
+// draw builds this frame's list. Its memory lasts until the next frame.
 func (g *game) draw() error {
 	g.scratch.Reset()
 	list, err := arena.MakeSlice[sprite](g.scratch, g.sparks.Len())
@@ -148,7 +149,7 @@ func (g *game) draw() error {
 	return nil
 }
 
-// respawn puts an enemy where one has died.
+// respawn replaces the enemies that have died.
 func (g *game) respawn() error {
 	if g.enemies.Len() == len(g.targets) {
 		return nil
@@ -165,7 +166,7 @@ func (g *game) respawn() error {
 	return nil
 }
 
-// newEnemy puts one somewhere on the screen.
+// newEnemy puts an enemy at a random place on the screen.
 func (g *game) newEnemy() (arena.Handle[enemy], error) {
 	h, err := g.enemies.Insert(enemy{
 		x: float32(g.random.below(960)), y: float32(g.random.below(544)), hp: 20 + int32(g.random.below(200)),
@@ -176,7 +177,7 @@ func (g *game) newEnemy() (arena.Handle[enemy], error) {
 	return h, nil
 }
 
-// nextLevel unloads the level there is, if there is one, and loads another.
+// nextLevel unloads the current level, if there is one, and loads the next.
 func (g *game) nextLevel() error {
 	if g.levels > 0 {
 		if err := g.unload(); err != nil {
@@ -192,8 +193,8 @@ func (g *game) nextLevel() error {
 		}
 		g.targets = append(g.targets, h)
 	}
-	// Meshes, textures and sounds, of no two levels the same, up to about nine
-	// tenths of each pool; of main memory the rest is the sparks' and the list's.
+	// Meshes, textures and sounds, different in each level, fill up to about nine tenths
+	// of each pool, less of main memory: the rest of it is for the sparks and the list.
 	for _, l := range []struct {
 		pool     *pool
 		percent  int
@@ -220,8 +221,8 @@ func (g *game) nextLevel() error {
 	return nil
 }
 
-// unload frees a level in the order in which nothing was loaded, which is what
-// fragments, and makes sure that nobody has written into it.
+// unload frees a level in random order, which causes fragmentation, and checks that nobody
+// has written over its marks.
 func (g *game) unload() error {
 	for len(g.loaded) > 0 {
 		i, last := g.random.below(len(g.loaded)), len(g.loaded)-1
@@ -240,13 +241,13 @@ func (g *game) unload() error {
 	return nil
 }
 
-// close ends the game and gives its memory back.
+// close ends the game and frees its memory.
 func (g *game) close() error {
 	err := g.unload()
 	return errors.Join(err, g.sparks.Close(), g.enemies.Close(), g.scratch.Close(), g.memory.close())
 }
 
-// random is xorshift64: the same game each time.
+// random is xorshift64, so that the game is the same each time.
 type random uint64
 
 func (r *random) below(n int) int {

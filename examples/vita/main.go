@@ -1,12 +1,12 @@
-// Vita is the memory side of a game, shaped as a port to the console would be: it
-// takes all it needs from the kernel's pools within a budget of 64 MiB, plays ten
-// minutes of levels, effects and scratch memory, and reports what that took. On a
-// desktop the kernel is simulated.
+// Vita is the memory side of a game, built as a port to the console would be. It takes all
+// its memory from the kernel's pools within a budget of 64 MiB, plays ten minutes of levels,
+// effects and scratch memory, and reports what that took. On a desktop the kernel is
+// simulated.
 //
 //	go run ./examples/vita [-frames n] [-budget MiB]
 //
-// It ends with status 1 if anything did not fit, was lost, or drifted. README.md
-// says how the same source goes into a port.
+// It exits with status 1 if anything did not fit, was lost, or drifted. README.md says how
+// to use the same source in a port.
 package main
 
 import (
@@ -32,7 +32,7 @@ type options struct {
 	budget int // bytes
 }
 
-// Ten minutes, and what the stock console has room for.
+// Ten minutes, and budgets in MiB that the stock console has room for.
 const (
 	defaultFrames = 10 * 60 * framesPerSecond
 	maxFrames     = 100 * defaultFrames
@@ -41,14 +41,14 @@ const (
 	maxBudget     = 192
 )
 
-// command is the program but for its end.
+// command is the program without its exit.
 func command(args []string, stdout, stderr io.Writer) int {
 	o, err := parseFlags(args, stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return statusOK
 	case err != nil:
-		return statusUsage // and it has been said what
+		return statusUsage // parseFlags has printed why
 	}
 	return play(o, stdout, stderr)
 }
@@ -85,9 +85,9 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	return o, nil
 }
 
-var errUsage = errors.New("wrong usage") // and it has been said what
+var errUsage = errors.New("wrong usage") // after parseFlags has printed why
 
-// play runs the game and says what it took. It is all that a port calls.
+// play runs the game and reports what it took. A port calls nothing else.
 func play(o options, stdout, stderr io.Writer) int {
 	fail := func(err error) int {
 		fmt.Fprintf(stderr, "vita: %v\n", err)
@@ -98,7 +98,7 @@ func play(o options, stdout, stderr io.Writer) int {
 		return fail(err)
 	}
 	err = g.play(o.frames, stdout)
-	// Whatever happened: in a port the program goes on, and needs the memory.
+	// Close whatever happened: in a port the program goes on and needs the memory.
 	if err := errors.Join(err, g.close()); err != nil {
 		return fail(err)
 	}
@@ -108,7 +108,7 @@ func play(o options, stdout, stderr io.Writer) int {
 	return statusOK
 }
 
-// play plays that many frames, and tells what was not good enough.
+// play plays that many frames, and returns what was not good enough.
 func (g *game) play(frames int, w io.Writer) error {
 	g.report(w, "start")
 	for range frames {

@@ -22,7 +22,7 @@ func start(args ...string) (stdout, stderr string, status int) {
 	return out.String(), errs.String(), status
 }
 
-// frames is five levels, and in short tests a bit of one.
+// frames is enough for five levels, or in short tests for part of one.
 func frames() string {
 	if testing.Short() {
 		return "120"
@@ -64,8 +64,8 @@ func TestGame(t *testing.T) {
 	}
 }
 
-// README shows what the game ends with. Where Go's memory lies, which the simulation gives
-// out, moves it by a little: the address map has more or fewer leaves.
+// README shows the table that the game ends with. It varies a little with the addresses of
+// the Go memory that the simulation hands out: the address map has more or fewer leaves.
 func TestReadmeShowsTheEnd(t *testing.T) {
 	if _, err := vita.Native(); testing.Short() || err == nil || math.MaxInt == math.MaxInt32 {
 		t.Skip("ten minutes of the simulation, with records of 64 bits")
@@ -91,7 +91,7 @@ func TestReadmeShowsTheEnd(t *testing.T) {
 	}
 }
 
-// endTable returns the words of the table of what the game ends with.
+// endTable returns the words of the table that the game ends with.
 func endTable(t *testing.T, text, end string) (rows [][]string) {
 	t.Helper()
 	_, table, found := strings.Cut(text, "\nend ")
@@ -130,7 +130,7 @@ func TestWrongUse(t *testing.T) {
 	assert.Contains(t, stderr, "usage: vita")
 }
 
-// simulated returns a game on a console, with a first level.
+// simulated returns a game on a simulated console, with its first level loaded.
 func simulated(t *testing.T) *game {
 	t.Helper()
 	g, err := newGame(defaultBudget * mib)
@@ -147,14 +147,14 @@ type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 
-// A report that nobody got is no success.
+// A report that cannot be written is a failure.
 func TestOutputFails(t *testing.T) {
 	var stderr bytes.Buffer
 	assert.Equal(t, statusFailed, command([]string{"-frames", "1"}, full{}, &stderr))
 	assert.Equal(t, "vita: no space left\n", stderr.String())
 }
 
-// The verdict is worth something: whatever goes wrong is in it.
+// The verdict lists whatever goes wrong.
 func TestVerdict(t *testing.T) {
 	for what, c := range map[string]struct {
 		spoil func(g *game)
@@ -190,14 +190,14 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
-// A write beyond the end of an asset is found out when its level ends.
+// A stray write over the mark of an asset is found when its level ends.
 func TestUnloadFindsStrayWrites(t *testing.T) {
 	g := simulated(t)
 	g.loaded[7].mem[0]++
 	assert.ErrorContains(t, g.unload(), "have changed by themselves")
 }
 
-// A console that refuses ends the game with the reason, not with a panic.
+// A failed call of the kernel ends the game with the reason, not with a panic.
 func TestKernelFails(t *testing.T) {
 	for n := 1; n <= 60; n += 4 {
 		g, err := newGame(defaultBudget * mib)
@@ -210,7 +210,7 @@ func TestKernelFails(t *testing.T) {
 			err = g.frame()
 		}
 		if err == nil {
-			continue // the allocator could do with less
+			continue // the allocator managed with less
 		}
 		require.ErrorIs(t, err, vita.InvalidUID)
 		_ = g.close()
@@ -218,7 +218,7 @@ func TestKernelFails(t *testing.T) {
 	}
 }
 
-// What the sparks' memory, the list's or the enemies' refuses ends the game.
+// A refusal of memory for sparks, the list or enemies ends the game.
 func TestRefusalsAreToldOf(t *testing.T) {
 	for what, c := range map[string]func(g *game) error{
 		"a spark":          func(g *game) error { return g.sparks.Close() },
@@ -236,7 +236,7 @@ func TestRefusalsAreToldOf(t *testing.T) {
 	}
 }
 
-// Where an enemy has died another is put, in the same frame.
+// An enemy that died is replaced in the same frame.
 func TestEnemiesComeBack(t *testing.T) {
 	g := simulated(t)
 	for _, h := range g.targets[:5] {
@@ -250,7 +250,7 @@ func TestEnemiesComeBack(t *testing.T) {
 	}
 }
 
-// The least and the most budget.
+// The game fits the smallest and the largest budget.
 func TestBudgets(t *testing.T) {
 	for _, mib := range []string{"32", "192"} {
 		stdout, stderr, status := start("-frames", "30", "-budget", mib)
@@ -259,7 +259,7 @@ func TestBudgets(t *testing.T) {
 	}
 }
 
-// A forgotten block is reported.
+// close reports a forgotten block.
 func TestCloseFindsLeaks(t *testing.T) {
 	g := simulated(t)
 	_, err := g.sound.src.Acquire(1, 0)

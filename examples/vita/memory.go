@@ -17,14 +17,14 @@ const (
 	mib = 1 << 20
 )
 
-// A pool is an allocator, the kernel's memory below it, and what it may take.
+// A pool is an allocator, the source below it, and its budget.
 type pool struct {
 	*slab.Allocator
 	name   string
 	budget int
 	src    *vita.Source
 	limit  blocksrc.Source
-	after  []float64 // fragmentation, each time that a level was gone
+	after  []float64 // fragmentation after each level was unloaded
 }
 
 type memory struct {
@@ -37,8 +37,8 @@ type memory struct {
 	sound  *pool // what devices read
 }
 
-// blockSize is what is asked of the kernel at a time. Blocks are few and never go
-// back while the game runs: what one level has left serves the next.
+// blockSize is how much is asked of the kernel at a time. Blocks are few and never go back
+// while the game runs: what one level leaves serves the next.
 const blockSize = 4 * mib
 
 func newMemory(budget int) (*memory, error) {
@@ -67,7 +67,7 @@ func newMemory(budget int) (*memory, error) {
 			Source: n.limit, BlockSize: blockSize, MaxBlockSize: blockSize, Retain: budget, Name: p.name,
 		}
 		if *p.to = n; n != m.world {
-			cfg.MetaSource = m.world.limit // records want the cache, and small blocks
+			cfg.MetaSource = m.world.limit // records need cached memory and small blocks
 		}
 		if n.Allocator, err = slab.New(cfg); err != nil {
 			return nil, fmt.Errorf("%s: %w", p.name, err)
@@ -77,10 +77,10 @@ func newMemory(budget int) (*memory, error) {
 	return m, nil
 }
 
-// close gives everything back and tells what did not go.
+// close gives everything back and reports what could not be.
 func (m *memory) close() error {
 	var errs []error
-	for i := len(m.pools) - 1; i >= 0; i-- { // world, which has the others' records, last
+	for i := len(m.pools) - 1; i >= 0; i-- { // world last: it has the others' records
 		errs = append(errs, m.pools[i].Close())
 	}
 	for _, p := range m.pools {

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Runs the library on systems other than this one, installing what that takes.
 #
-#   examples/vita/ports.sh                all ports, in order, going on after a failure
+#   examples/vita/ports.sh                all ports, in order, also after one has failed
 #   examples/vita/ports.sh tinygo mips    only these
 #   examples/vita/ports.sh -l             list the ports
 #
 # Each port but the archive runs the short tests of blocksrc, slab, arena, typed and
-# vita. With TinyGo these are the tests in files without the tag !tinygo, which says
-# why, and no fuzz targets or benchmarks.
+# vita. TinyGo leaves out fuzz targets, benchmarks, and tests in files tagged !tinygo; each
+# of those says why.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -26,7 +26,7 @@ PORTS=(
 )
 
 export GOWORK=off
-# The version stamp is not needed, and fails in a checkout of another user's.
+# The version stamp is not needed, and fails in a checkout that another user owns.
 export GOFLAGS="${GOFLAGS:+$GOFLAGS }-buildvcs=false"
 
 tmp=$(mktemp -d)
@@ -34,8 +34,8 @@ trap 'rm -rf "$tmp"' EXIT
 
 . .ci/need
 
-# packages lists what is tested: not the examples, whose tests start programs, which
-# neither an emulator nor wasm can.
+# packages lists the packages to test: all but the examples. Their tests start programs,
+# which neither an emulator nor wasm can do.
 packages() {
 	go list ./... | grep -v /examples/
 }
@@ -48,14 +48,14 @@ gotest() {
 	count go test -vet=off -count=1 -timeout 15m -short -v "$@" $list
 }
 
-# count COMMAND... runs a command that runs tests and tells each of them, and shows
-# how many passed, or what failed.
+# count COMMAND... runs a command that runs tests and lists each of them. It shows how
+# many passed, or what failed.
 count() {
 	local status=0
 	"$@" >"$tmp/tests.log" 2>&1 || status=$?
 	if [[ $status != 0 ]]; then
 		grep -vE '^ *(=== |--- (PASS|SKIP))' "$tmp/tests.log" | tail -n 200
-		grep '^=== RUN' "$tmp/tests.log" | tail -n 1 # what ran, if it crashed
+		grep '^=== RUN' "$tmp/tests.log" | tail -n 1 # the test that was running, if it crashed
 		return "$status"
 	fi
 	awk '
@@ -70,7 +70,7 @@ count() {
 		END { print all + 0 " tests passed"; exit none || all == 0 }' "$tmp/tests.log"
 }
 
-# The console's CPU, and C for it. vitasdk has floats in registers as armhf does.
+# The console's CPU, and C for it. vitasdk passes floats in registers, as armhf does.
 SYSROOT=/usr/arm-linux-gnueabihf
 CORTEX_A9="qemu-arm -cpu cortex-a9 -L $SYSROOT"
 
@@ -79,7 +79,7 @@ need_arm() {
 	need arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf libc6-dev-armhf-cross
 }
 
-# cross COMMAND... runs a command of Go's for that CPU.
+# cross COMMAND... runs a Go command for that CPU.
 cross() {
 	CGO_ENABLED=1 GOOS=linux GOARCH=arm GOARM=7 CC=arm-linux-gnueabihf-gcc "$@"
 }
@@ -115,7 +115,7 @@ port_tinygo() {
 	trim_testify
 	local list
 	list=$(packages)
-	# The last two tags spare testify YAML, and reflection that TinyGo has not.
+	# With the last two tags testify needs no YAML, and no reflection that TinyGo lacks.
 	# shellcheck disable=SC2086 # one word a package
 	count env TINYGOROOT="$tmp/tinygo" GOFLAGS="$GOFLAGS -modfile=$tmp/tinygo.mod" \
 		GOCACHE="$(go env GOCACHE)" XDG_CACHE_HOME="$tmp/cache" \
@@ -123,20 +123,20 @@ port_tinygo() {
 		-tags vita,vitafake,testify_yaml_fail,disableunsafe $list
 }
 
-# build_tinygo builds the compiler from its module, which is without the submodules:
-# no C library, so the target is one of ours with glibc, and no package net.
+# build_tinygo builds the compiler from its Go module, which lacks the Git submodules: there
+# is no C library, so ports/cortex-a9.json is a target with glibc, and no package net.
 build_tinygo() {
 	local dir
 	dir=$(go mod download -json "$TINYGO" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
 	cp -r "$dir" "$tmp/tinygo"
 	chmod -R u+w "$tmp/tinygo"
 	mkdir -p "$tmp/tinygo/src/net"
-	# Skip cannot end a test there, which then returns by itself: no error.
+	# In TinyGo, Skip cannot end a test. The test then returns by itself: no error.
 	mend testing/testing.go '.*SkipNow is incomplete.*' ''
-	# Its collector takes any word that looks like an address for one, and so keeps
-	# garbage, the more the larger the heap is: with 1 GiB some runs did not end.
-	# Beyond that four times the size has more than 32 bits, and a heap that should
-	# grow would shrink, with all that is in it.
+	# Its collector takes any word that looks like an address for an address, and so
+	# keeps garbage, the more the larger the heap is: with 1 GiB some runs did not end.
+	# Beyond 1 GiB, four times the size overflows 32 bits, and a heap that should grow
+	# would shrink, with everything in it.
 	mend runtime/runtime_unix.go 'heapMaxSize = 1 \* 1024' 'heapMaxSize = 2 * 1024'
 	mend runtime/runtime_unix.go 'heapSize \* 4 / 3' 'heapSize + heapSize/3'
 	(cd "$tmp/tinygo" && go build -tags llvm19 -o "$tmp/bin/tinygo" .)
@@ -147,7 +147,7 @@ build_tinygo() {
 	sed "s|@SYSROOT@|$SYSROOT|g; s|@LIBGCC@|$dir|; s|@TMP@|$tmp|" "$ports/cortex-a9.json" >"$tmp/cortex-a9.json"
 }
 
-# mend FILE OLD NEW changes a file of TinyGo's own packages, where OLD must be.
+# mend FILE OLD NEW replaces OLD, which must be there, in a file of TinyGo's own packages.
 mend() {
 	local file=$tmp/tinygo/src/$1
 	grep -q "$2" "$file" || { echo "$1: no $2"; return 1; }
@@ -207,7 +207,7 @@ port_windows() {
 	x86_64-w64-mingw32-gcc -shared -O2 -o "$WINEPREFIX/drive_c/windows/system32/bcryptprimitives.dll" \
 		examples/vita/ports/bcryptprimitives.c -ladvapi32
 	CGO_ENABLED=0 GOOS=windows GOARCH=amd64 gotest -exec $wine || status=$?
-	/usr/lib/wine/wineserver64 -k || true # the one of this prefix
+	/usr/lib/wine/wineserver64 -k || true # only the server of this prefix
 	return $status
 }
 

@@ -7,18 +7,18 @@ import (
 
 // What the game took, and whether that is good enough.
 
-// Bounds that a port could live with, and this game has to keep.
+// Bounds that a port could live with and that this game must keep.
 const (
-	maxOverhead = 1.15 // held for each byte that is live
+	maxOverhead = 1.15 // bytes held for each live byte
 	maxDrift    = 0.02 // of fragmentation, from the first half of the levels to the second
 )
 
-// maxBlocks is how many blocks may be asked of the kernel, however long the game
-// goes on: one for each MiB of the budget.
+// maxBlocks is the maximum number of blocks that may be asked of the kernel, however long
+// the game lasts: one for each MiB of the budget.
 func (m *memory) maxBlocks() int { return m.budget / mib }
 
-// report prints the state of every pool. What is held is what the kernel gave: the
-// records of all three allocators are in the world's.
+// report prints the state of every pool. Held is what the kernel gave: the records of all
+// three allocators are in what world holds.
 func (g *game) report(w io.Writer, when string) {
 	fmt.Fprintf(w, "%-9s %10s %10s %10s %10s %13s %7s\n", when, "budget", "held", "live", "peak live", "largest hole", "blocks")
 	const largest, columns = 4, 5 // budget, held, live, peak, largest
@@ -111,7 +111,7 @@ func (g *game) verdict() (bad faults) {
 
 type faults []error
 
-// Seven times in line, it would be a KiB of code.
+// Inlined at its seven calls, add would be a KiB of code.
 //
 //go:noinline
 func (f *faults) add(format string, args ...any) { *f = append(*f, fmt.Errorf(format, args...)) }
@@ -125,7 +125,7 @@ func (g *game) asked() (blocks, refused int) {
 	return blocks, refused
 }
 
-// overhead is how many bytes are held for each that is live.
+// overhead is how many bytes are held for each live byte.
 func (g *game) overhead() float64 {
 	held, live := 0, 0
 	for _, p := range g.pools {
@@ -136,8 +136,8 @@ func (g *game) overhead() float64 {
 	return float64(held) / float64(live)
 }
 
-// halves returns the worst of the first half of the levels, and that of the second.
-// Without four levels there are no halves.
+// halves returns the worst of the first half of the levels, and the worst of the second.
+// With fewer than four levels ok is false.
 func halves(levels []float64) (first, last float64, ok bool) {
 	n := len(levels)
 	for i, v := range levels {

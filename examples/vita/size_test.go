@@ -14,11 +14,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// maxCode is how much arm code the game may add to a Go program that does nothing,
-// with the newest Go. Go 1.25 makes a smaller nothing, and 10 % more of the game.
+// maxCode is the most arm code that the game may add to an empty Go program, with the newest
+// Go. With Go 1.25 the empty program is smaller, and the game adds 10 % more.
 const maxCode = 400 * kib
 
-// TestCodeSize builds for arm with the tag of the console, and compares the code.
+// TestCodeSize builds both programs for arm with the tag vita and compares their code.
 func TestCodeSize(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds programs")
