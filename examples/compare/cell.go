@@ -18,8 +18,8 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// cellEnv tells a process in its environment that it is to run one cell: the
-// names of the workload and the candidate and the size, with bars between.
+// cellEnv is the environment variable that makes a process run one cell: the names of
+// the workload and the candidate and the size, separated by bars.
 const cellEnv = "COMPARE_CELL"
 
 func cellName(w *bench.Workload, c *bench.Candidate, short bool) string {
@@ -30,22 +30,22 @@ func cellName(w *bench.Workload, c *bench.Candidate, short bool) string {
 	return w.Name + "|" + c.Name + "|" + size
 }
 
-// profileEnv tells it the file for a CPU profile, if one is wanted.
+// profileEnv is the variable that names the file for the cell's CPU profile, if any.
 const profileEnv = "COMPARE_PROFILE"
 
-// answer is what such a process prints.
+// answer is what the process of a cell prints.
 type answer struct {
 	Outcome *bench.Outcome `json:"outcome,omitempty"`
-	Cannot  string         `json:"cannot,omitempty"` // why there is none
+	Cannot  string         `json:"cannot,omitempty"` // why there is no outcome
 	Error   string         `json:"error,omitempty"`  // likewise
 	Version string         `json:"version,omitempty"`
 }
 
-// runCell is what the process of a cell does. It ends when its stdin does, which
-// the parent keeps open for as long as it lives.
+// runCell is what the process of a cell does. The process ends at the end of its stdin,
+// which the parent keeps open as long as it lives.
 func runCell(cell string, stdout, stderr io.Writer) (status int) {
-	// What is meant for all of a group, ^C and the like, is for the parent to act on: a
-	// cell that ends by itself would be taken for one that crashed.
+	// Signals to the whole process group, such as ^C, are for the parent to act on: a
+	// cell that ended by itself would be taken for one that crashed.
 	signal.Ignore(os.Interrupt, syscall.SIGTERM)
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
@@ -74,7 +74,7 @@ func answerWith(a answer, stdout io.Writer) (status int) {
 	return statusOK
 }
 
-// profiled is measure, under a profile if one is wanted.
+// profiled is measure, with a CPU profile if one is wanted.
 func profiled(w *bench.Workload, c *bench.Candidate, short bool) answer {
 	if file := os.Getenv(profileEnv); file != "" {
 		f, err := os.Create(file)
@@ -115,7 +115,7 @@ func measure(w *bench.Workload, c *bench.Candidate, short bool) answer {
 	return a
 }
 
-// start runs a cell in a process of program, which is this one if it is "".
+// start runs a cell in a process of program, or of this program if that is "".
 // Everything that goes wrong is in the answer.
 func start(ctx context.Context, program string, w *bench.Workload, c *bench.Candidate, o options) answer {
 	if program == "" {
@@ -136,7 +136,7 @@ func start(ctx context.Context, program string, w *bench.Workload, c *bench.Cand
 	cmd.WaitDelay = 5 * time.Second // for grandchildren that hold the pipes
 	var stdout, stderr strings.Builder
 	cmd.Stdout, cmd.Stderr = &stdout, &head{w: &stderr}
-	if _, err := cmd.StdinPipe(); err != nil { // closed by Wait, or by our end
+	if _, err := cmd.StdinPipe(); err != nil { // closed by Wait, or when this process ends
 		return answer{Error: err.Error()}
 	}
 	err := cmd.Run()
@@ -156,7 +156,7 @@ func start(ctx context.Context, program string, w *bench.Workload, c *bench.Cand
 	return a
 }
 
-// cleanEnv is the environment without what would tune the collector, or an allocator of C.
+// cleanEnv returns the environment without what tunes the collector or a C allocator.
 func cleanEnv() (env []string) {
 	for _, e := range os.Environ() {
 		name, _, _ := strings.Cut(e, "=")
@@ -171,7 +171,7 @@ func cleanEnv() (env []string) {
 	return env
 }
 
-// crash describes how a process ended that should not have.
+// crash describes how a process failed.
 func crash(err error, stderr string) string {
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {
@@ -209,8 +209,8 @@ func firstLine(s string) string {
 	return ""
 }
 
-// head keeps the beginning of what is written, which is where a crash says what
-// it is, and forgets the rest.
+// head keeps the beginning of what is written, where a crash says what it is, and
+// drops the rest.
 type head struct{ w *strings.Builder }
 
 func (t *head) Write(p []byte) (int, error) {

@@ -8,9 +8,9 @@ import (
 	"text/tabwriter"
 )
 
-// choose returns those of all that list names, in the order of all: an item of
-// that very name, or else all whose names begin so. Case does not matter, and a
-// blank may be a hyphen. An empty list names all.
+// choose returns the items of all that list names, in the order of all. A name stands
+// for the item of exactly that name, or else for all items whose names begin with it.
+// Case does not matter, and a blank is the same as a hyphen. An empty list names all.
 func choose[T any](all []T, list string, name func(T) string) (chosen []T, err error) {
 	if strings.TrimSpace(list) == "" {
 		return all, nil
@@ -54,7 +54,7 @@ func choose[T any](all []T, list string, name func(T) string) (chosen []T, err e
 	return chosen, nil
 }
 
-// listAll prints what there is, or what was chosen of it.
+// listAll prints the workloads and candidates, or those that were chosen.
 func listAll(w io.Writer, o options) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "workloads:")
@@ -71,5 +71,5 @@ func listAll(w io.Writer, o options) error {
 		}
 		fmt.Fprintf(tw, "  %s\t%s\n", c.Name, about)
 	}
-	return tw.Flush() // that has written nothing before
+	return tw.Flush() // errors of earlier writes are lost
 }

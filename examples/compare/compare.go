@@ -17,20 +17,20 @@ import (
 )
 
 var (
-	// errOut is wrapped by all that is wrong with the folder for the results.
+	// errOut means that the folder for the results cannot be used.
 	errOut = errors.New("cannot write results")
-	// errNothing: none of the candidates can do any of the workloads here.
+	// errNothing means that none of the candidates can do any of the workloads here.
 	errNothing = errors.New("nothing to run")
 )
 
-// long is from when a cell is not run again: in so much time, what else the machine
-// does averages out, and there are other cells to do.
+// long is the longest run of a cell that is repeated. In a longer one, other load on the
+// machine averages out, and there are other cells to do.
 const long = time.Minute
 
-// compare runs all cells and writes the results: the tables whenever a cell is
-// finished, so that nothing of half an hour's work is lost to an interrupt, or to what
-// gives no warning, and in the end the plots. Until a cell is finished, what an
-// earlier run has left stays as it is.
+// compare runs all cells and writes the results. It writes the tables after each cell,
+// so that neither an interrupt nor a kill without warning loses half an hour's work,
+// and the plots at the end. The results of an earlier run stay as they are until the
+// first cell is finished.
 func compare(ctx context.Context, o options, stderr io.Writer) error {
 	undo, err := checkOut(o.out)
 	if err != nil {
@@ -67,7 +67,7 @@ func compare(ctx context.Context, o options, stderr io.Writer) error {
 			took := time.Since(start)
 			c.took = took
 			if ctx.Err() != nil {
-				break // it was killed with us
+				break // the interrupt killed the cell
 			}
 			c.add(a, took)
 			res.Found(c.Candidate, a.Version)
@@ -100,11 +100,11 @@ func compare(ctx context.Context, o options, stderr io.Writer) error {
 	return nil
 }
 
-// round returns the cells in the order of a round. Each begins a workload with another
-// candidate, so that none always has the machine as the workload before has left it.
+// round returns the cells in the order of a round. Each round begins a workload with
+// another candidate, so that no candidate always follows the workload before.
 //
-// All are run as often: with more runs for those that differ, as was tried, the best of
-// four was compared with the best of two.
+// All cells are run equally often. More runs for cells whose runs differ were tried: then
+// the best of four was compared with the best of two.
 func (p *plan) round(rep int) []*planned {
 	cells := make([]*planned, 0, len(p.cells))
 	for rest := p.cells; len(rest) > 0; {
@@ -119,13 +119,13 @@ func (p *plan) round(rep int) []*planned {
 	return cells
 }
 
-// wants tells whether the cell is to be run in this round: again only if it gave a
-// result and does not take long.
+// wants reports whether to run the cell in this round: after the first only if it gave
+// a result and its last run took no more than long.
 func (c *planned) wants(rep int) bool {
 	return rep == 0 || c.State == report.OK && c.took <= long
 }
 
-// reasons says, a line each, why there is no result of these cells.
+// reasons lists, a line each, why these cells have no result.
 func reasons(cells []*report.Cell) string {
 	var b strings.Builder
 	for _, c := range cells {
@@ -144,13 +144,13 @@ type planned struct {
 	*report.Cell
 	w       *bench.Workload
 	c       *bench.Candidate
-	program string        // of the candidate, "" if it is this one
-	took    time.Duration // by its last run
+	program string        // of the candidate, "" for this one
+	took    time.Duration // by the last run
 }
 
-// newPlan adds a cell for each workload and candidate to res, and returns those
-// that there is a kernel for: side by side those of the same workload, so that the
-// candidates of a table meet the machine in the same mood.
+// newPlan adds a cell for each workload and candidate to res, and returns those that
+// can be tried. Cells of the same workload are adjacent, so that the candidates of a
+// table meet the machine in a similar state.
 func newPlan(o options, res *report.Results, programs string, stderr io.Writer) *plan {
 	p := &plan{o: o}
 	missing := map[string]string{}
@@ -203,11 +203,11 @@ func canAny(c *bench.Candidate, workloads []*bench.Workload) bool {
 
 func (p *plan) run(ctx context.Context, c *planned) answer {
 	o := p.o
-	o.profile = o.profile && len(c.Runs) == 0 // or the last would replace it
+	o.profile = o.profile && len(c.Runs) == 0 // or a later run would replace it
 	return start(ctx, c.program, c.w, c.c, o)
 }
 
-// add takes note of an answer. A cell that failed once is not tried again.
+// add records an answer.
 func (c *planned) add(a answer, took time.Duration) {
 	switch {
 	case a.Outcome != nil:
@@ -220,7 +220,7 @@ func (c *planned) add(a answer, took time.Duration) {
 	}
 }
 
-// command is what a shell takes for the command that made the results.
+// command returns the shell command that made the results.
 func command(args []string) string {
 	text := "go run ."
 	for _, a := range args {

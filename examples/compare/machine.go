@@ -10,7 +10,7 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/report"
 )
 
-// machine says what this is running on, as far as Linux tells.
+// machine describes this machine, as far as Linux reports it.
 func machine() report.Machine {
 	m := report.Machine{
 		CPU:   field("/proc/cpuinfo", "model name"),
@@ -33,8 +33,8 @@ func machine() report.Machine {
 	return m
 }
 
-// field returns the first value of a name in a file of lines "name: value" or
-// name=value, or "".
+// field returns the first value of name in a file of lines "name: value" or
+// name=value, or "" if there is none.
 func field(file, name string) string {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -49,8 +49,8 @@ func field(file, name string) string {
 	return ""
 }
 
-// commit returns that of the working folder, which is what go run builds, with a
-// plus sign if files differ from it.
+// commit returns the commit of the working folder, which is what go run builds, with
+// a plus sign if tracked files differ from it.
 func commit() string {
 	hash, err := exec.Command("git", "rev-parse", "--short=12", "HEAD").Output()
 	if err != nil {

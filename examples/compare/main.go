@@ -27,7 +27,7 @@ import (
 const (
 	statusOK          = 0
 	statusFailed      = 1 // a cell failed; the results are written
-	statusUsage       = 2 // and nothing was run
+	statusUsage       = 2 // the command line or the folder is at fault; nothing was run
 	statusInterrupted = 130
 )
 
@@ -38,7 +38,7 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// options are what the command line says.
+// options are the parsed command line.
 type options struct {
 	out        string
 	short      bool
@@ -51,7 +51,7 @@ type options struct {
 }
 
 var (
-	errUsage  = errors.New("wrong usage") // and it has been said what
+	errUsage  = errors.New("wrong usage") // the message is printed already
 	errDone   = errors.New("nothing more to do")
 	errOutput = errors.New("cannot write the list")
 )
@@ -111,7 +111,7 @@ func parseFlags(args []string, stdout, stderr io.Writer) (o options, err error) 
 	blank := ""
 	fs.Visit(func(f *flag.Flag) {
 		if (f.Name == "workload" || f.Name == "candidate") && strings.TrimSpace(f.Value.String()) == "" {
-			blank = f.Name // a variable that is not set, not the wish for everything
+			blank = f.Name // an unset shell variable, not a request for everything
 		}
 	})
 	switch {

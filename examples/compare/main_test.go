@@ -21,8 +21,8 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/report"
 )
 
-// argsEnv has the test binary be the program, with these arguments, a blank
-// between.
+// argsEnv makes the test binary act as the program, with these arguments, separated by
+// blanks.
 const argsEnv = "COMPARE_TEST_ARGS"
 
 func TestMain(m *testing.M) {
@@ -83,7 +83,7 @@ func registerBad() {
 	})
 }
 
-// idleFrame has its particles stay where they are.
+// idleFrame leaves its particles where they are.
 type idleFrame struct{ n int }
 
 func (f *idleFrame) Open(first []bench.Particle) error          { f.n = len(first); return nil }
@@ -116,8 +116,8 @@ func results(t *testing.T, dir string) (r report.Results) {
 	return r
 }
 
-// All workloads with all candidates, as the checksums see it. In processes, so
-// that candidates that need another environment or program have it.
+// In every workload all candidates have the same checksum. Each cell runs in a process,
+// so that candidates that need another environment or program have it.
 func TestChecksumsAgree(t *testing.T) {
 	dir := t.TempDir()
 	var names []string
@@ -169,7 +169,7 @@ func TestChecksumsAgree(t *testing.T) {
 	assert.Contains(t, string(md), "the times mean nothing")
 }
 
-// What the plots show exists, or they would silently not be written.
+// The plots show metrics that exist; otherwise they would silently not be written.
 func TestPlotsShowWorkloads(t *testing.T) {
 	metrics := map[string][]string{}
 	for _, w := range bench.Workloads() {
@@ -221,10 +221,10 @@ func TestBadCandidatesAreCells(t *testing.T) {
 	assert.Contains(t, string(md), "n/a: bad-missing: it is not installed")
 }
 
-// A cell that failed is not tried again, and one that did not is repeated.
+// A cell that failed is not tried again; the others are repeated.
 func TestRepetitions(t *testing.T) {
 	dir := t.TempDir()
-	// Not short, so as to be repeated: the smallest cells there are.
+	// A short run is not repeated, so these are the smallest full cells.
 	status, _, stderr := invoke(t, "-reps", "2", "-out", dir, "-workload", "churn-16-1k", "-candidate", "free list,gc 400,bad-error")
 	assert.Equal(t, statusFailed, status)
 	r := results(t, dir)
@@ -290,7 +290,7 @@ func TestHelpAndList(t *testing.T) {
 	}
 }
 
-// A list of what was chosen, and none where it cannot be written.
+// The list has only what was chosen, and a list that cannot be written is a failure.
 func TestListOfSome(t *testing.T) {
 	status, stdout, _ := invoke(t, "-list", "-workload", "frame", "-candidate", "gc 400")
 	assert.Zero(t, status)
@@ -306,8 +306,7 @@ type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, errors.New("no room") }
 
-// Who does other work than the rest is found out by the sum of it, also where the
-// workload sees nothing wrong.
+// A candidate that does other work than the rest is found out by its checksum.
 func TestOtherWorkIsFound(t *testing.T) {
 	dir := t.TempDir()
 	status, _, stderr := invoke(t, "-short", "-out", dir, "-workload", "frame", "-candidate", "bad-frame,free list,swap-remove")
@@ -324,11 +323,11 @@ func TestChoose(t *testing.T) {
 	for list, want := range map[string][]string{
 		"":                           all,
 		" ":                          all,
-		"w11":                        {"w11"}, // the name itself, not all that begin so
+		"w11":                        {"w11"}, // the exact name, not all that begin with it
 		"w1":                         {"w11", "w11-1M"},
 		"arena":                      {"arena pointers", "arena handles"},
 		"Arena-Handles":              {"arena handles"},
-		"arena handles, w11-1m,,w11": {"w11", "w11-1M", "arena handles"}, // in their order, once
+		"arena handles, w11-1m,,w11": {"w11", "w11-1M", "arena handles"}, // in the order of all, once
 	} {
 		got, err := choose(all, list, self)
 		require.NoError(t, err, list)
@@ -336,8 +335,8 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// What was finished is there although the program itself is killed, and what an
-// earlier run has left is there until something is.
+// Finished cells survive a kill of the program, and the results of an earlier run stay
+// until a cell is finished.
 func TestKilled(t *testing.T) {
 	dir := t.TempDir()
 	args := "-short -timeout 1m -workload churn-16-1k -candidate free-list,bad-hang -out " + dir
@@ -345,7 +344,7 @@ func TestKilled(t *testing.T) {
 	cmd.Env = append(os.Environ(), argsEnv+"="+args)
 	require.NoError(t, cmd.Start())
 	require.Eventually(t, func() bool {
-		_, err := os.Stat(filepath.Join(dir, "results.md")) // the second that is written
+		_, err := os.Stat(filepath.Join(dir, "results.md")) // the second file written
 		return err == nil
 	}, time.Minute, 10*time.Millisecond)
 	require.NoError(t, cmd.Process.Kill())
@@ -365,7 +364,7 @@ func TestKilled(t *testing.T) {
 	check()
 }
 
-// The process of a cell ends when the one that wanted it is gone.
+// The process of a cell ends when its parent is gone.
 func TestOrphan(t *testing.T) {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), cellEnv+"=churn-16-1k|bad-hang|short")
@@ -388,7 +387,7 @@ func TestBadCellNames(t *testing.T) {
 	for _, cell := range []string{"x", "churn-16-1k|nobody|short", "nothing|gc 100|short"} {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), cellEnv+"="+cell)
-		in, err := cmd.StdinPipe() // else it ends for that
+		in, err := cmd.StdinPipe() // or it would end at once, with its stdin
 		require.NoError(t, err)
 		out, err := cmd.CombinedOutput()
 		_ = in.Close()
@@ -398,7 +397,7 @@ func TestBadCellNames(t *testing.T) {
 	}
 }
 
-// What a user has set for programs of his own does not tune the candidates.
+// What a user has set for other programs does not tune the candidates.
 func TestCleanEnv(t *testing.T) {
 	for _, name := range []string{"GOGC", "GODEBUG", "GLIBC_TUNABLES", "MALLOC_CONF", "MALLOC_ARENA_MAX", "MALLOC_TOP_PAD_", "MIMALLOC_ARENA_EAGER_COMMIT", "LD_PRELOAD"} {
 		t.Setenv(name, "")

@@ -20,8 +20,8 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/report"
 )
 
-// An interrupt ends the run at once and keeps what is finished, be it for the program or
-// for its whole group, cells included.
+// An interrupt ends the run at once and keeps what is finished, whether it goes to the
+// program or to its whole process group, cells included.
 func TestInterrupt(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		for _, group := range []bool{false, true} {
@@ -46,7 +46,7 @@ func interrupt(t *testing.T, sig syscall.Signal, group bool) {
 			break
 		}
 	}
-	time.Sleep(200 * time.Millisecond) // into the one that hangs
+	time.Sleep(200 * time.Millisecond) // into the cell that hangs
 	start := time.Now()
 	to := cmd.Process.Pid
 	if group {

@@ -7,15 +7,15 @@ import (
 	"path/filepath"
 )
 
-// checkOut makes the folder for the results and sees whether files can be written
-// there, also where an earlier run has left some. What of the folder it had to make,
-// undo removes again if nothing has come to be in it.
+// checkOut makes the folder for the results and checks that files can be written
+// there, over those of an earlier run as well. undo removes the folders that checkOut
+// had to make, if they are still empty.
 func checkOut(dir string) (undo func(), err error) {
 	made := missing(dir)
 	undo = func() {
 		for _, d := range made {
 			if os.Remove(d) != nil {
-				return // there is something in it
+				return // it is not empty
 			}
 		}
 	}
@@ -30,7 +30,7 @@ func checkOut(dir string) (undo func(), err error) {
 	return undo, nil
 }
 
-// missing returns the folders of dir that do not exist, the innermost first.
+// missing returns the folders on the path dir that do not exist, the innermost first.
 func missing(dir string) (folders []string) {
 	for dir = filepath.Clean(dir); ; dir = filepath.Dir(dir) {
 		if _, err := os.Lstat(dir); !errors.Is(err, os.ErrNotExist) {
@@ -48,7 +48,7 @@ func writable(dir string) error {
 	if err := errors.Join(f.Close(), os.Remove(f.Name())); err != nil {
 		return err
 	}
-	// The name of the folder may be a pattern itself, so it is no part of one here.
+	// The folder's name may look like a pattern, so filepath.Glob is of no use here.
 	there, err := os.ReadDir(dir)
 	if err != nil {
 		return err
@@ -68,7 +68,7 @@ func writable(dir string) error {
 	return nil
 }
 
-// isResult tells whether a file of this name would be replaced.
+// isResult reports whether a file of this name would be replaced.
 func isResult(name string) bool {
 	return name == "results.json" || name == "results.md" || path.Ext(name) == ".svg"
 }

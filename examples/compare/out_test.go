@@ -20,7 +20,7 @@ func TestReadOnlyFolder(t *testing.T) {
 	assert.Contains(t, stderr, "cannot write results")
 }
 
-// Where nothing can be run, nothing is left behind, and nothing taken away.
+// Where nothing can be run, no folder is left behind and none is removed.
 func TestNoFolderForNothing(t *testing.T) {
 	there := t.TempDir()
 	for _, out := range []string{there, filepath.Join(there, "a"), filepath.Join(there, "b", "c")} {
@@ -33,7 +33,7 @@ func TestNoFolderForNothing(t *testing.T) {
 	}
 }
 
-// The folder may be called what would be a pattern, a bad one or that of others.
+// The folder's name may look like a pattern: a malformed one, or one that matches others.
 func TestFolderThatIsAPattern(t *testing.T) {
 	for _, name := range []string{"a[", "a*"} {
 		dir := filepath.Join(t.TempDir(), name)

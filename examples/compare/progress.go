@@ -10,15 +10,15 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/report"
 )
 
-// progress shows how far a run is: on a terminal in one line that changes, and
-// elsewhere in a line for each cell.
+// progress shows how far a run is: on a terminal in one line that changes, elsewhere
+// in a line for each run of a cell.
 type progress struct {
 	w           io.Writer
 	terminal    bool
 	width       int // of what is on the line
 	done, total int // runs of cells
 	started     time.Time
-	took        map[*report.Cell]time.Duration // the last time
+	took        map[*report.Cell]time.Duration // by the last run
 	waiting     map[*report.Cell]int           // runs still to do
 	doing       string
 }
@@ -44,7 +44,7 @@ func (p *progress) begin(c *report.Cell, rep int) {
 	}
 }
 
-// end says what came of it: on a terminal only if that is nothing good.
+// end reports how a run of a cell ended: on a terminal only if it failed.
 func (p *progress) end(c *report.Cell, took time.Duration) {
 	p.done++
 	p.took[c] = took
@@ -59,14 +59,14 @@ func (p *progress) end(c *report.Cell, took time.Duration) {
 	}
 }
 
-// skip is for a cell that is not run again.
+// skip notes that a cell is not run again.
 func (p *progress) skip(c *report.Cell) {
 	p.total -= p.waiting[c]
 	p.waiting[c] = 0
 }
 
-// left estimates how long the rest will take: a cell as long as the last time, and
-// one that was not run yet as long as the others on average.
+// left estimates the remaining time: a cell takes as long as its last run, and one that
+// was not run yet as long as the others on average.
 func (p *progress) left() string {
 	if len(p.took) == 0 {
 		return ""

@@ -15,8 +15,8 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// Every cell is run as often as was asked for. A tilde tells where the two best results are
-// apart, but not of what is the worst of many, of which the median counts.
+// Every cell is run as often as asked. A tilde marks a cell whose two best results are apart,
+// but not in a metric that is the worst of many, where the median counts.
 func TestRuns(t *testing.T) {
 	for _, test := range []struct {
 		reps, times, worst string
@@ -46,7 +46,7 @@ func TestRuns(t *testing.T) {
 	}
 }
 
-// The first run of a cell leaves a profile, and others do not replace it.
+// The first run of a cell leaves a profile, and later runs do not replace it.
 func TestProfile(t *testing.T) {
 	dir, runs := t.TempDir(), filepath.Join(t.TempDir(), "runs")
 	t.Setenv("COMPARE_TEST_TIMES", "1,1")
@@ -66,11 +66,11 @@ func TestProfile(t *testing.T) {
 	assert.True(t, profile.ModTime().Before(second.ModTime()), "it is of the second run")
 }
 
-// restlessEnv has the test binary know the workload of this test, and tells it the file
-// in which it counts its runs.
+// restlessEnv makes the test binary register the workload of these tests, and names the
+// file in which that counts its runs.
 const restlessEnv = "COMPARE_TEST_RUNS"
 
-// registerRestless adds a workload that takes a time of its own at each run.
+// registerRestless adds a workload that takes another time, given by the test, at each run.
 func registerRestless() {
 	bench.RegisterWorkload(&bench.Workload{
 		Name: "test-restless", Group: "test", About: "for tests", Kind: bench.KindFixed, Rank: 1000,

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// A Family is what kind of thing a candidate is. It orders the columns.
+// A Family is the kind of a candidate. It orders the rows of a table.
 type Family int
 
 // The families.
@@ -26,31 +26,31 @@ type Candidate struct {
 	Name   string // as in the report and on the command line: "arena pointers"
 	About  string // what exactly is measured, in one line, with the version
 	Family Family
-	Rank   int      // orders the candidates of a family; then it is the name
+	Rank   int      // orders the candidates of a family; ties go by name
 	Colour string   // "#rrggbb", readable on white and on black
 	Frees  bool     // it frees single objects, and reuses their memory at once
-	Slow   bool     // it needs minutes for the largest workloads, and is spared those
-	Env    []string // of the process that it runs in, such as "GOGC=400"
+	Slow   bool     // it would need minutes for the largest workloads, and is spared them
+	Env    []string // environment of its process, such as "GOGC=400"
 
-	// Kernels makes them, new ones each time.
+	// Kernels has the constructors; each call makes a new kernel.
 	Kernels Kernels
 
-	// Lacks says for each kind that is not in Kernels why: "no free of single objects".
-	// It is read as the continuation of "n/a: ".
+	// Lacks gives the reason for each kind that is not in Kernels: "no free of single
+	// objects". It is read as the continuation of "n/a: ".
 	Lacks map[Kind]string
 
 	// Missing returns why this candidate cannot run here at all, such as a shared
 	// library that is not installed; "" or nil if it can.
 	Missing func() string
-	// Program, if not nil, returns the program that runs the candidate, if it is
-	// not this one.
+	// Program, if not nil, builds in dir the program that runs the candidate, and
+	// returns its path. If it is nil, this program runs it.
 	Program func(dir string) (path string, err error)
 }
 
-// Kernels are constructors. What one for KindFixed returns is a Fixed, and so on.
+// Kernels are constructors: the one for KindFixed returns a Fixed, and so on.
 type Kernels map[Kind]func() Kernel
 
-// New returns a kernel of a kind, or nil.
+// New returns a new kernel of a kind, or nil if c has none.
 func (c *Candidate) New(k Kind) Kernel {
 	if !c.Has(k) {
 		return nil
@@ -58,13 +58,13 @@ func (c *Candidate) New(k Kind) Kernel {
 	return c.Kernels[k]()
 }
 
-// Has tells whether c has a kernel of a kind.
+// Has reports whether c has a kernel of a kind.
 func (c *Candidate) Has(k Kind) bool { return c.Kernels[k] != nil }
 
 // Why returns why c has no kernel of a kind.
 func (c *Candidate) Why(k Kind) string { return cmp.Or(c.Lacks[k], otherwise[k]) }
 
-// Check returns what is wrong with c's description.
+// Check returns an error if c's description is incomplete or contradicts itself.
 func (c *Candidate) Check() error {
 	if c.Name == "" || c.About == "" || len(c.Colour) != 7 {
 		return fmt.Errorf("candidate %q lacks a name, a description or a colour", c.Name)
@@ -88,8 +88,8 @@ func LacksAll(reason string, kinds ...Kind) map[Kind]string {
 
 var candidates []*Candidate
 
-// Register adds a candidate; call it from an init function. It panics if there
-// is one of that name, or the description is wrong.
+// Register adds a candidate; call it from an init function. It panics if the name
+// is taken or Check fails.
 func Register(c *Candidate) {
 	if err := c.Check(); err != nil {
 		panic(err)

@@ -10,8 +10,8 @@ type nothing struct{}
 
 func (nothing) Close() error { return nil }
 
-// A kind that is added has a reason for those that were there before, and a candidate has
-// either a kernel of a kind or a reason.
+// A registered kind gives older candidates a reason, and a candidate has either a kernel of
+// a kind or a reason.
 func TestKinds(t *testing.T) {
 	defer func(kinds []Kind) { Kinds = kinds }(Kinds)
 	c := &Candidate{

@@ -20,18 +20,18 @@ const (
 	KindECS       Kind = "ecs"
 )
 
-// Kinds are all of them, and those that were registered.
+// Kinds are the kinds above and those that were registered.
 var Kinds = []Kind{KindFixed, KindMixed, KindFit, KindTreesFree, KindTreesBulk, KindFrame, KindHold, KindECS}
 
-// otherwise is why a candidate has no kernel of a kind that it does not speak of.
+// otherwise has the reason, by registered kind, of candidates that give none.
 var otherwise = map[Kind]string{}
 
-// RegisterKind adds a kind, and why candidates have no kernel of it that do not speak of
-// it. It is for a file of its own in this package, beside the interface:
+// RegisterKind adds a kind, and the reason of those candidates that have no kernel of it
+// and give no reason themselves. It is for a file in this package, beside the interface:
 //
 //	var KindCache = RegisterKind("cache", "no cache was made with it")
 //
-// It panics if there is one of that name.
+// It panics if the kind exists or there is no reason.
 func RegisterKind(k Kind, why string) Kind {
 	if slices.Contains(Kinds, k) || why == "" {
 		panic("a second kind, or one without a reason: " + string(k))
@@ -41,10 +41,11 @@ func RegisterKind(k Kind, why string) Kind {
 	return k
 }
 
-// Kernel is what all kinds have in common. A kernel is used by one goroutine, is
-// opened once, and closed once if Open returned nil; a Fit and an ECS several times.
+// Kernel is what all kinds have in common. One goroutine uses a kernel, opens it once
+// and, if Open returned nil, closes it once. A Fit and an ECS are opened and closed
+// several times.
 type Kernel interface {
-	// Close frees everything, also what is live.
+	// Close frees everything, live objects included.
 	Close() error
 }
 
@@ -54,19 +55,19 @@ type Fixed interface {
 	Kernel
 	// Open makes objects 0 to live-1; object i begins with i and ends with ^i.
 	Open(size, live int) error
-	// Replace does, for each slot s = order[k], in this order:
+	// Replace does this for each slot s = order[k], in order:
 	//
 	//	sum = 3*sum + (first ^ last)    // of the object in s
 	//	free the object in s and put a new one in its place
 	//	first, last = stamp+k, s        // of the new one
 	//
-	// The other bytes of the new object are what the candidate gives: zero if it
-	// is one that promises so.
+	// The other bytes of the new object are up to the candidate: zero if it promises
+	// cleared memory.
 	Replace(order []uint32, stamp uint64) (sum uint64, err error)
 }
 
-// An Op of Mixed: free what is in the slot, if anything is; then, unless Size is
-// 0, put Size bytes there.
+// An Op of Mixed frees the object in the slot, if there is one, and then, unless Size
+// is 0, puts one of Size bytes there.
 type Op struct{ Slot, Size uint32 }
 
 // Touch says which bytes of an object are written when it is made, and read when
@@ -74,7 +75,7 @@ type Op struct{ Slot, Size uint32 }
 type Touch int
 
 const (
-	// Ends: bytes 0 and size-1; the read is their sum (twice the same if size is 1).
+	// Ends: bytes 0 and size-1; the read is their sum (the same byte twice if size is 1).
 	Ends Touch = iota
 	// Lines: bytes 0, 64, 128, … below size, and then size-1; the read is the sum
 	// of all these bytes (a byte that is both counts twice).
@@ -84,12 +85,12 @@ const (
 // Mixed makes and frees objects of any size from 1 byte to some MiB.
 type Mixed interface {
 	Kernel
-	// Open makes slots 0 to slots-1, all empty. No request will be above maxSize.
+	// Open makes slots 0 to slots-1, all empty. No request exceeds maxSize.
 	Open(slots, maxSize int, touch Touch) error
-	// Run does, for each op = ops[k], in this order:
+	// Run does this for each op = ops[k], in order:
 	//
 	//	if there is an object in op.Slot:
-	//	    sum = 3*sum + what its touched bytes add up to
+	//	    sum = 3*sum + the sum of its touched bytes
 	//	    free it
 	//	if op.Size > 0:
 	//	    put an object of op.Size bytes there, its touched bytes all byte(stamp+k)
@@ -97,60 +98,60 @@ type Mixed interface {
 }
 
 // Holder is a Mixed that knows how many bytes it has from the system, its own
-// records included. Where there is none, resident memory stands in.
+// records included. For other kernels, resident memory stands in.
 type Holder interface{ Held() int64 }
 
-// A Bounder is a Holder that counts pages as well that were never touched, so that
-// what it says is too much at times. What it has is not more than what the process
-// grew by since it was opened, and Began, what it made resident before that.
+// A Bounder is a Holder that also counts pages that were never touched, so its figure
+// may be too high. It holds at most what became resident since Open plus Began, what
+// it made resident before.
 type Bounder interface {
 	Holder
 	Began() int64
 }
 
 // Trimmer is a Mixed that can be asked to give back what it does not need. A
-// candidate on Go's heap has debug.FreeOSMemory for it.
+// candidate on Go's heap calls debug.FreeOSMemory.
 type Trimmer interface{ Trim() }
 
-// Versioned is a kernel that finds out what version it measures, because that is
-// found on the machine and not pinned in go.mod. It is asked after it was opened.
+// Versioned is a kernel whose version is found on the machine, not pinned in go.mod.
+// Version is called after Open, and may be called after Close.
 type Versioned interface{ Version() string }
 
-// A FitOp of Fit: Size 0 frees what is in the slot; otherwise an object in the
-// slot becomes Size bytes long and keeps its alignment, and an empty slot gets
-// Size bytes at a multiple of Align, a power of two.
+// A FitOp of Fit with Size 0 frees the object in the slot. Otherwise it resizes the
+// object in the slot to Size bytes, keeping its alignment, or puts Size bytes into an
+// empty slot, at a multiple of Align, a power of two.
 type FitOp struct{ Slot, Size, Align uint32 }
 
-// Fit is Mixed in a heap of a fixed number of bytes, until that is full.
+// Fit is Mixed in a heap of fixed size, until that is full.
 type Fit interface {
 	Kernel
-	// Open makes a heap of exactly so many bytes, records included, and empty
-	// slots. It is called again after Close, for another heap.
+	// Open makes a heap of exactly heap bytes, records included, and empty slots.
+	// It is called again after Close, for another heap.
 	Open(heap, slots int) error
-	// Run does ops until one of them finds no room, and returns how many it did.
-	// Objects have byte(Slot) as first and last byte.
+	// Run does ops until one finds no room, and returns how many it did. The first
+	// and last byte of an object are byte(Slot).
 	//
 	//	on free:    sum = 3*sum + first + last
 	//	on resize:  sum = 3*sum + first, read afterwards; then write both again
 	Run(ops []FitOp) (done int, sum uint64, err error)
 }
 
-// Trees makes binary trees whose nodes refer to their left and right child and
-// hold nothing else, and gives them up: KindTreesFree one node after the other,
-// KindTreesBulk all nodes of a tree at once. A tree of depth 0 is one node.
+// Trees makes and frees binary trees whose nodes hold only references to their left
+// and right child. KindTreesFree frees node by node, KindTreesBulk all nodes of a tree
+// at once. A tree of depth 0 is one node.
 type Trees interface {
 	Kernel
 	Open() error
-	// Keep makes a tree that stays, once.
+	// Keep makes the tree that stays; it is called once.
 	Keep(depth int) error
-	// Churn so many times makes a tree, counts its nodes by walking it, and gives
-	// it up. It returns the sum of the counts.
+	// Churn makes a tree, counts its nodes by walking it, and frees it, trees times.
+	// It returns the sum of the counts.
 	Churn(depth, trees int) (nodes uint64, err error)
 	// Kept walks the tree that stays and counts its nodes.
 	Kept() uint64
 }
 
-// Particle is what lives in the frame workload: 48 bytes.
+// Particle is an object of the frame workload: 48 bytes.
 type Particle struct {
 	X, Y, Z    float32
 	VX, VY, VZ float32
@@ -160,7 +161,7 @@ type Particle struct {
 	Kind       uint32
 }
 
-// Gravity is what VY loses a frame.
+// Gravity is what VY loses per frame.
 const Gravity = 0.01
 
 // Frame updates particles, lets some die and others be born.
@@ -168,13 +169,13 @@ type Frame interface {
 	Kernel
 	// Open makes these particles.
 	Open(first []Particle) error
-	// Step does, for each particle in any order:
+	// Step does this for each particle, in any order:
 	//
 	//	VY -= Gravity; X += VX; Y += VY; Z += VZ; Life--
 	//	sum += ID ^ uint64(math.Float32bits(Y))
 	//	if Life == 0 { free it }
 	//
-	// and then makes a copy of each of born. It does not keep the slice.
+	// Then it makes a copy of each particle in born. It does not keep the slice.
 	Step(born []Particle) (sum uint64, err error)
 	// Len returns the number of particles.
 	Len() int
@@ -188,7 +189,7 @@ type Hold interface {
 	// Open makes n objects.
 	Open(n int) error
 	// Look does, for each i = order[k]: sum = 3*sum + (object i's ID ^ Value of
-	// the object that it refers to).
+	// the object that i refers to).
 	Look(order []uint32) (sum uint64)
 }
 
@@ -202,9 +203,9 @@ type (
 	Velocity struct{ X, Y float64 }
 )
 
-// ECS makes, looks up, updates and removes entities with two components. In
-// candidates without components they are one struct. All numbers are integers
-// that a float64 can hold, so that sums do not depend on the order.
+// ECS makes, looks up, updates and removes entities with two components. Candidates
+// without components make them one struct. All numbers are integers that a float64
+// holds exactly, so sums do not depend on the order.
 type ECS interface {
 	Kernel
 	// Open makes an empty world and room for the names of n entities. It is
@@ -215,21 +216,21 @@ type ECS interface {
 	Create() error
 	// Shuffle puts the names in another order: new[k] = old[order[k]].
 	Shuffle(order []uint32)
-	// Delete removes the n entities in the order of their names, and returns how
-	// many were alive, which is n.
+	// Delete removes the n entities in the order of their names and returns how many
+	// were alive, which must be n.
 	Delete() (removed int, err error)
-	// Random looks the first n entities up in the order of their names, each checked to
-	// be alive, and adds up X of their positions.
+	// Random looks up the first n entities in the order of their names, checks that each
+	// is alive, and adds up the X of their positions.
 	Random(n int) (sum float64)
 	// Others makes n entities with a Position only; in candidates without
 	// components they are objects of another type.
 	Others(n int) error
-	// Query visits all entities with both components, adds their velocity to
-	// their position, and returns how many they were.
+	// Query visits all entities with both components, adds their velocity to their
+	// position, and returns how many it visited.
 	Query() (visited int)
 }
 
-// A CannotError is what Open returns if the candidate cannot do this at all.
+// A CannotError is returned by Open if the candidate cannot do this at all.
 type CannotError struct{ Reason string }
 
 func (e *CannotError) Error() string { return "n/a: " + e.Reason }

@@ -2,10 +2,10 @@ package bench
 
 import "math"
 
-// What kernels are compared with, written down once more without any memory to get wrong.
+// What kernels must return, computed a second time without any memory to get wrong.
 
-// Age is what a Step of a Frame does before any are born: it returns those that are left,
-// in the memory of live, and the sum.
+// Age is a Step of a Frame without the births: it returns the particles that are left, in
+// the memory of live, and the sum.
 func Age(live []Particle) (left []Particle, sum uint64) {
 	left = live[:0]
 	for _, p := range live {
@@ -22,7 +22,7 @@ func Age(live []Particle) (left []Particle, sum uint64) {
 	return left, sum
 }
 
-// Looked is what Look of a Hold returns.
+// Looked returns what Look of a Hold must return.
 func Looked(order []uint32) (sum uint64) {
 	for _, i := range order {
 		linked := uint64(i / 2)

@@ -6,9 +6,9 @@ import (
 	"strconv"
 )
 
-// What Linux says of this process's memory.
+// What Linux reports about the memory of this process.
 
-// ProcBytes returns what a file of /proc says in the line of key, or -1.
+// ProcBytes returns the bytes in the line of key in a file of /proc, or -1.
 func ProcBytes(file, key string) int64 {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -22,8 +22,8 @@ func ProcBytes(file, key string) int64 {
 	return -1
 }
 
-// Kilobytes returns the bytes in a line such as "Rss:     1234 kB", if it is that of key,
-// which has the colon. It allocates nothing.
+// Kilobytes returns the bytes in a line such as "Rss:     1234 kB" if it begins with key,
+// colon included. It allocates nothing.
 func Kilobytes(line []byte, key string) (n int64, ok bool) {
 	rest, ok := bytes.CutPrefix(line, []byte(key))
 	if !ok {

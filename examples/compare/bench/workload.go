@@ -5,19 +5,19 @@ import (
 	"slices"
 )
 
-// A Workload makes its operations outside the timing, gives them to a kernel in
-// batches, and times those.
+// A Workload makes its operations outside the timed part, gives them to a kernel in
+// batches, and times the batches.
 type Workload struct {
 	Name  string // as on the command line: "churn-64-10k"
 	Group string // the table that it is in
-	Rank  int    // orders the workloads; then it is the order of registration
+	Rank  int    // orders the workloads; ties go by registration
 	About string // what it does, with its parameters
 	Kind  Kind
-	// Metrics are what Run returns, the one that counts first.
+	// Metrics are the figures that Run returns, the most important first.
 	Metrics []Metric
-	// Run measures a kernel of Kind, opened by it. Size says how much to do.
+	// Run opens k, a kernel of Kind, and measures it. Size says how much to do.
 	Run func(k Kernel, size Size) (Outcome, error)
-	// Skip returns why a candidate that has the kernel is not measured, or "".
+	// Skip, if not nil, returns why a candidate with such a kernel is not measured, or "".
 	Skip func(c *Candidate) string
 }
 
@@ -27,7 +27,7 @@ type Metric struct {
 	Unit   string `json:"unit"` // "ns/op"
 	Higher bool   `json:"higher_is_better,omitempty"`
 	Format string `json:"format"`          // of fmt, for tables: "%.1f"
-	Worst  bool   `json:"worst,omitempty"` // of very many, so that no two runs agree
+	Worst  bool   `json:"worst,omitempty"` // the worst of very many, so no two runs agree
 }
 
 // Size is how much a workload does.
@@ -39,22 +39,22 @@ const (
 	Short      // enough for the checksums
 )
 
-// Outcome is what one run of a workload found out.
+// Outcome is the result of one run of a workload.
 type Outcome struct {
-	// Sum is the same for all candidates, or one of them did not do the work.
+	// Sum is the same for all candidates, unless one of them did not do the work.
 	Sum uint64 `json:"sum"`
-	// Values are those of the workload's Metrics, by name. One that could not be
-	// had is missing.
+	// Values are those of the workload's Metrics, by name. A value that could not be
+	// measured is missing.
 	Values map[string]float64 `json:"values"`
-	// Notes say how a value was come by, by metric, if that differs between
+	// Notes say, by metric, how a value was obtained, if that differs between
 	// candidates.
 	Notes map[string]string `json:"notes,omitempty"`
 }
 
 var workloads []*Workload
 
-// RegisterWorkload adds a workload; call it from an init function. It panics if
-// there is one of that name, or no such kind.
+// RegisterWorkload adds a workload; call it from an init function. It panics if the
+// name is taken or there is no such kind.
 func RegisterWorkload(w *Workload) {
 	if !slices.Contains(Kinds, w.Kind) {
 		panic("workload " + w.Name + " is of no kind")

@@ -10,8 +10,8 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// The allocator of this library, for bytes of any size: without clearing them, as
-// malloc does, and with, as make does.
+// The allocator of this library, for bytes of any size: not cleared, as by malloc, and
+// cleared, as by make.
 func init() {
 	bench.Register(&bench.Candidate{
 		Name:   "allocator",
@@ -143,7 +143,7 @@ func (m *allocatorMixed) Trim()        { m.a.Trim() }
 func (m *allocatorMixed) Close() error { return m.a.Close() }
 
 type allocatorFit struct {
-	heap []byte // the same again after Close
+	heap []byte // reused after Close
 	a    *slab.Allocator
 	at   [][]byte
 }

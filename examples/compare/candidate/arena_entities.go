@@ -10,9 +10,9 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// An arena has no components: an entity with two is one struct of both, in one
-// place where a system of entities and components has a column for each. That is
-// less to do on making and removing, and more to read if only one is wanted.
+// An arena has no components: an entity with two is one struct of both, where an entity
+// component system has a column for each. That is less work to make and remove, and more
+// to read if only one component is wanted.
 
 func init() {
 	bench.Register(&bench.Candidate{
@@ -32,9 +32,9 @@ type entity struct {
 	bench.Velocity
 }
 
-// worlds is what all worlds are made on, as a program has it that makes many: an arena
-// with an allocator of its own asks the system for its first blocks, and gives them back.
-// What others make their worlds of is on Go's heap, which they share as well.
+// worlds returns the allocator that all worlds share, as in a program that makes many: an
+// arena with an allocator of its own asks the system for its first blocks, and gives them
+// back. The worlds of other candidates share Go's heap.
 var worlds = sync.OnceValues(func() (*slab.Allocator, error) { return slab.New(slab.Config{}) })
 
 type arenaECS struct {
@@ -118,7 +118,7 @@ func (w *arenaECS) Query() (visited int) {
 
 func (w *arenaECS) Close() error { return errors.Join(w.moving.Close(), w.still.Close()) }
 
-// arenaBatchECS is arenaECS with operations on many entities in their place.
+// arenaBatchECS is arenaECS with operations on many entities at once.
 type arenaBatchECS struct{ arenaECS }
 
 func (w *arenaBatchECS) Create() (err error) {

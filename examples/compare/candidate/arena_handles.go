@@ -9,8 +9,8 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// The arena of this library by handles, each of them checked at every use. The
-// worlds of entities are in arena_entities.go.
+// The arena of this library by handles, each checked at every use. The worlds of
+// entities are in arena_entities.go.
 func init() {
 	bench.Register(&bench.Candidate{
 		Name:   "arena handles",

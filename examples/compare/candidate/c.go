@@ -2,17 +2,17 @@ package candidate
 
 import "github.com/vita-go/deblockator/examples/compare/bench"
 
-// The allocators of C, in their own language: what a program could have that is
-// not written in Go. A call from Go would add some 40 ns to each operation, which
-// these figures leave out. The process has several threads, as one of Go always
-// has, so what an allocator does for their sake is in the figures.
+// The allocators of C, called from C: what a program that is not written in Go could
+// have. A call from Go would add some 40 ns to each operation, which these figures leave
+// out. A Go process always has several threads, so the figures include what an allocator
+// does for their sake.
 func init() {
 	bench.Register(cLibrary{which: cMalloc}.describe(&bench.Candidate{
 		Name:  "malloc",
 		About: "malloc and free of the C library that the program runs with; the loops are in C",
 		Rank:  1, Colour: "#868e96",
-		// Go's threads would each have an arena, which is not what malloc is like in
-		// a program with one.
+		// Each of Go's threads would have an arena, unlike in a program with one
+		// thread.
 		Env: []string{"GLIBC_TUNABLES=glibc.malloc.arena_max=1"},
 	}))
 	bench.Register(cLibrary{cMimalloc, "libmimalloc.so.2", "libmimalloc2.0"}.describe(&bench.Candidate{
@@ -24,8 +24,8 @@ func init() {
 		Name:  "jemalloc",
 		About: "malloc and free of libjemalloc.so.2, and arena.<i>.reset for all at once; the loops are in C",
 		Rank:  3, Colour: "#9c36b5",
-		// It wants 2.6 KB of each thread at an offset that is fixed when the program
-		// starts; glibc leaves room for 1.6 KB.
+		// It needs 2.6 KB of static TLS, thread-local storage at an offset that is
+		// fixed when the program starts; glibc leaves room for 1.6 KB.
 		Env: []string{"GLIBC_TUNABLES=glibc.rtld.optional_static_tls=16384"},
 	}))
 }
@@ -33,7 +33,7 @@ func init() {
 // cLibrary is where the functions of a candidate come from.
 type cLibrary struct {
 	which cAllocator
-	// The file to load and Debian's package; none for the C library, which is there
+	// The file to load and Debian's package; none for the C library, which is loaded
 	// already.
 	file, debian string
 }
@@ -46,7 +46,7 @@ const (
 	cJemalloc
 )
 
-// describe completes c with what all of C have in common.
+// describe completes c with what all C candidates have in common.
 func (l cLibrary) describe(c *bench.Candidate) *bench.Candidate {
 	c.Family, c.Frees, c.Kernels = bench.C, true, bench.Kernels{}
 	c.Missing = l.missing

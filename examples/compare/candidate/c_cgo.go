@@ -17,7 +17,7 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// Go gives C its operations and particles as they are, and C gives Go its objects.
+// Go passes operations and particles to C as they are, and C its objects to Go.
 var (
 	_ [C.sizeof_op]byte       = [unsafe.Sizeof(bench.Op{})]byte{}
 	_ [C.sizeof_particle]byte = [unsafe.Sizeof(bench.Particle{})]byte{}
@@ -29,7 +29,7 @@ func (l cLibrary) kernels(c *bench.Candidate) {
 	c.Kernels[bench.KindMixed] = func() bench.Kernel {
 		m := &cMixed{cKernel: cKernel{lib: l}}
 		before := anonymous()
-		held := l.held() // loads it
+		held := l.held() // loads the library
 		switch {
 		case held == nil:
 			return m
@@ -64,7 +64,7 @@ func (l cLibrary) load(a *C.allocator) (reason string) {
 	return l.explain(C.GoString(err))
 }
 
-// noRoom is the dynamic linker's complaint of a process that was started without
+// noRoom is in the dynamic linker's complaint about a process that was started without
 // the candidate's Env.
 const noRoom = "static TLS"
 
@@ -79,7 +79,8 @@ func (l cLibrary) explain(message string) string {
 	return message
 }
 
-// missing is asked before the process with the candidate's Env is started.
+// missing is called before the process with the candidate's Env starts, so it ignores
+// noRoom.
 func (l cLibrary) missing() string {
 	var a C.allocator
 	if reason := l.load(&a); !strings.Contains(reason, noRoom) {
@@ -88,7 +89,7 @@ func (l cLibrary) missing() string {
 	return ""
 }
 
-// held returns a function for what the library holds, or nil if there is no way
+// held returns a function that tells what the library holds, or nil if there is no way
 // to know.
 func (l cLibrary) held() func() int64 {
 	var a C.allocator
@@ -110,8 +111,8 @@ func (l cLibrary) held() func() int64 {
 
 var errNoMemory = errors.New("no memory")
 
-// cKernel is an opened library. These allocators have caches for each thread, and
-// free slowly what another one allocated, so a kernel stays on its thread.
+// cKernel is an opened library. These allocators have per-thread caches and are slow to
+// free what another thread allocated, so a kernel stays on its thread.
 type cKernel struct {
 	lib cLibrary
 	a   *C.allocator
@@ -134,18 +135,18 @@ func (k *cKernel) Version() string {
 	return C.GoString(&text[0])
 }
 
-// close may be called by a kernel that has left its thread before.
+// close may be called by a kernel that has already left its thread.
 func (k *cKernel) close() { runtime.UnlockOSThread() }
 
-// addresses of objects, as integers: Go does not need to look at them.
+// addresses are those of objects, as integers: the collector need not look at them.
 type addresses []C.uintptr_t
 
-// ptr is the first of a slice, which may be empty.
+// ptr returns the address of the first element of a slice, which may be empty.
 func ptr[T any](s []T) *T { return unsafe.SliceData(s) }
 
 func (k *cKernel) release(at addresses) { C.release_all(k.a, ptr(at), C.size_t(len(at))) }
 
-// result is what a kernel in C returned.
+// result converts what a kernel in C returned.
 func result(o C.outcome) (sum uint64, err error) {
 	if o.failed != 0 {
 		return 0, errNoMemory
@@ -192,7 +193,7 @@ func (m *cMixed) Open(slots, _ int, touch bench.Touch) error {
 		return err
 	}
 	m.slots, m.lines = make([]C.slot, slots), 0
-	clear(m.slots) // now, so that their pages are not taken for the library's later
+	clear(m.slots) // resident now, so that they do not count as the library's later
 	if touch == bench.Lines {
 		m.lines = 1
 	}
@@ -212,7 +213,7 @@ func (m *cMixed) Close() error {
 	return nil
 }
 
-// cMixedHolder is cMixed of a library of which it is known what it holds.
+// cMixedHolder is cMixed of a library for which held returned a function.
 type cMixedHolder struct {
 	*cMixed
 	held func() int64
@@ -220,10 +221,10 @@ type cMixedHolder struct {
 
 func (m *cMixedHolder) Held() int64 { return m.held() }
 
-// cMixedBounder is that of jemalloc, whose stats.resident is, in the words of its
-// manual, a maximum: it counts 2.6 MB of records when there is nothing but them, of
-// which 0.3 have been touched. Where its mappings are cannot be told from outside, as
-// the kernel places them, next to those of others.
+// cMixedBounder is cMixedHolder of jemalloc, whose stats.resident is, in the words of its
+// manual, a maximum: when there are only its records, it counts 2.6 MB of them, of which
+// 0.3 have been touched. Its mappings cannot be found from outside, as the kernel places
+// them next to those of others.
 type cMixedBounder struct {
 	cMixedHolder
 	began int64
@@ -231,7 +232,7 @@ type cMixedBounder struct {
 
 func (m *cMixedBounder) Began() int64 { return m.began }
 
-// cTrees is what trees have in common, however they are given up.
+// cTrees is what trees have in common, however they are freed.
 type cTrees struct {
 	cKernel
 	kept C.uintptr_t
@@ -240,7 +241,7 @@ type cTrees struct {
 func (t *cTrees) Open() error  { return t.open() }
 func (t *cTrees) Kept() uint64 { return uint64(C.tree_count(t.kept)) }
 
-// whole checks that no node is missing: one that was refused is not there.
+// whole checks that no node is missing because its allocation was refused.
 func whole(nodes C.uint64_t, depth, trees int) (uint64, error) {
 	if n := uint64(trees) * (2<<depth - 1); n != uint64(nodes) {
 		return 0, errNoMemory
@@ -331,8 +332,8 @@ func (f *cFrame) Close() error {
 	return nil
 }
 
-// cHold makes and frees its objects in C and looks at them in Go: a request has four
-// looks, too few for a call to C not to be most of it.
+// cHold makes and frees its objects in C and looks at them in Go: a request has only four
+// looks, so a call to C would be most of its time.
 type cHold struct {
 	cKernel
 	table addresses
@@ -348,8 +349,8 @@ func (h *cHold) Open(n int) error {
 	if C.hold_open(h.a, ptr(h.table), C.size_t(n)) != 0 {
 		return errors.Join(errNoMemory, h.Close())
 	}
-	// A goroutine that is kept on its thread comes back later when it had to yield: a
-	// few milliseconds, which would be the worst request. Nothing is freed until Close.
+	// A goroutine locked to its thread resumes a few milliseconds later when it had to
+	// yield, which would be the worst request. Nothing is freed until Close.
 	runtime.UnlockOSThread()
 	return nil
 }

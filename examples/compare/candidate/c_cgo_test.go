@@ -16,7 +16,7 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// A library that is not there is a reason in each of its cells, and no crash.
+// A library that is not there is a reason in each of its cells, not a crash.
 func TestCLibraryMissing(t *testing.T) {
 	for _, which := range []cAllocator{cMimalloc, cJemalloc} {
 		l := cLibrary{which, "libnone.so.9", "libnone9"}
@@ -39,7 +39,7 @@ func TestCLibraryMissing(t *testing.T) {
 	}
 }
 
-// A library of that name that is another one, as is one that is too old.
+// A library of that name may be another one, or too old, and lack functions.
 func TestCLibraryWithoutFunctions(t *testing.T) {
 	l := cLibrary{cMimalloc, "libdl.so.2", "libc6"}
 	if reason := l.missing(); reason != "libdl.so.2 not found (Debian: libc6)" {
@@ -61,7 +61,7 @@ func TestCExplainsTheLinker(t *testing.T) {
 	}
 }
 
-// What is resident is counted where it is, and nowhere else.
+// Resident memory is counted in the range where it is, and nowhere else.
 func TestSmaps(t *testing.T) {
 	var s smaps
 	require.Zero(t, s.in(0, 0))
@@ -141,7 +141,7 @@ func TestCInItsProcess(t *testing.T) {
 	}
 }
 
-// What jemalloc says is a maximum, and the workload is told so; others count what they have.
+// jemalloc's figure is a maximum, and the workload is told so; others count what they have.
 func TestCBounder(t *testing.T) {
 	for _, c := range bench.Candidates() {
 		if c.Family != bench.C {
@@ -165,7 +165,7 @@ func TestCBounder(t *testing.T) {
 	}
 }
 
-// The count of the nodes does not show whether trees are given up.
+// The count of the nodes does not show whether trees are freed; resident memory does.
 func TestCTreesAreGivenUp(t *testing.T) {
 	for _, kind := range []bench.Kind{bench.KindTreesFree, bench.KindTreesBulk} {
 		for _, c := range bench.Candidates() {
@@ -184,7 +184,7 @@ func TestCTreesAreGivenUp(t *testing.T) {
 				}
 				var s smaps
 				before := s.in(0, everywhere)
-				_, err = k.Churn(10, 4_000) // 125 MiB, if they were not
+				_, err = k.Churn(10, 4_000) // 125 MiB, if they were not freed
 				require.NoError(t, err)
 				require.Less(t, s.in(0, everywhere)-before, int64(32<<20))
 				require.NoError(t, k.Close())

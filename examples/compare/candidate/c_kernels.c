@@ -1,7 +1,7 @@
 //go:build cgo && linux
 
-// The loops of the C candidates: one call from Go does a whole batch, so that the
-// step from Go to C, some 40 ns, is not what is measured.
+// The loops of the C candidates: one call from Go does a whole batch, so that the call
+// from Go to C, some 40 ns, is not what is measured.
 
 #include "c_kernels.h"
 
@@ -142,7 +142,7 @@ void mixed_close(const allocator *a, slot *slots, size_t n)
 
 typedef struct node { struct node *left, *right; } node;
 
-// A tree that lacks a node for want of memory ends above it: the count will tell.
+// A tree that lacks a node for want of memory ends above it: the count shows it.
 static node *inner(node *t, node *left, node *right)
 {
 	int whole = left != NULL && right != NULL;
@@ -176,8 +176,7 @@ static node *grow_in(void *(*alloc)(void *, size_t), void *heap, int depth)
 	return inner(t, left, grow_in(alloc, heap, depth - 1));
 }
 
-// Both stop at a leaf, as those of the candidates in Go do, and do not look for what is
-// below it.
+// Both stop at a leaf, as those of the candidates in Go do, and do not look below it.
 
 static uint64_t count(const node *t)
 {

@@ -1,4 +1,4 @@
-// What the Go side and the C side of the C candidates agree on.
+// The interface between the Go side and the C side of the C candidates.
 
 #ifndef COMPARE_C_KERNELS_H
 #define COMPARE_C_KERNELS_H
@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// An allocator is its functions. They are called through these pointers, as those
+// An allocator is its functions. They are called through these pointers, as functions
 // of a shared library are called through its table of addresses.
 typedef struct allocator {
 	void *(*alloc)(size_t size);
@@ -29,7 +29,7 @@ const char *load_malloc(allocator *a);
 const char *load_mimalloc(allocator *a, const char *file);
 const char *load_jemalloc(allocator *a, const char *file);
 
-// What Go cannot call through a pointer itself.
+// Calls through a pointer, which Go cannot make itself.
 void alloc_version(const allocator *a, char *text, size_t size);
 int64_t alloc_held(const allocator *a);
 uintptr_t alloc_probe(const allocator *a); // where an object was
@@ -37,8 +37,8 @@ void alloc_trim(const allocator *a);
 void *alloc_heap_open(const allocator *a);
 void alloc_heap_close(const allocator *a, void *heap); // or NULL
 
-// The kernels: package bench lays down what each does. Addresses of objects are
-// integers where Go keeps them, so that nothing there looks like a pointer to it.
+// The kernels: package bench specifies what each does. Where Go keeps addresses of
+// objects they are integers, so that Go does not take them for pointers.
 
 typedef struct { uint64_t sum; int failed; } outcome; // failed: no memory
 

@@ -1,9 +1,8 @@
 //go:build cgo && linux
 
 // The libraries are looked up when a candidate is opened, not when the program is
-// linked: it builds without them, and a process has only the one that it measures.
-// RTLD_LOCAL keeps their malloc to themselves; that of the process stays the C
-// library's.
+// linked: it builds without them, and a cell's process loads only the one it measures.
+// RTLD_LOCAL hides their malloc from the process, which keeps that of the C library.
 
 #define _GNU_SOURCE
 #include "c_kernels.h"
@@ -124,7 +123,7 @@ static int64_t je_held(void)
 {
 	uint64_t epoch = 1;
 	size_t resident = 0, n = sizeof resident;
-	je.mallctl("epoch", NULL, NULL, &epoch, sizeof epoch); // renews the figures
+	je.mallctl("epoch", NULL, NULL, &epoch, sizeof epoch); // refreshes the figures
 	je.mallctl("stats.resident", &resident, &n, NULL, 0);
 	return (int64_t)resident;
 }

@@ -13,24 +13,23 @@ import (
 
 // mimalloc does not say what it holds: what it calls committed counts segments of
 // 32 MiB, of which few pages have ever been touched. But it asks the system for
-// memory at rising addresses, from one at random between 2 and 30 TiB, and what is
-// resident there the system knows. Go's heap may be between 2 and 30 TiB as well,
-// so only what is near to an object of mimalloc counts.
+// memory at rising addresses, from a random one between 2 and 30 TiB, and the system
+// knows what is resident there. Go's heap may be between 2 and 30 TiB as well, so
+// only what is near an object of mimalloc counts.
 const (
 	mimallocFrom, mimallocTo = 2 << 40, 30 << 40
 	mimallocNear             = 64 << 30
 )
 
-// anonymous returns how many bytes of this process are in physical memory and in no
-// file: its data, but not the code of what it has loaded.
+// anonymous returns how many bytes of this process are resident and backed by no file:
+// its data, but not the code of what it has loaded.
 func anonymous() int64 { return max(0, bench.ProcBytes("/proc/self/smaps_rollup", "Anonymous:")) }
 
-// smaps reads what is resident from /proc, with a buffer that it keeps: what it
-// allocated would be resident too.
+// smaps reads what is resident from /proc. It keeps its buffer, since one allocated
+// each time would become resident too.
 type smaps struct{ buf []byte }
 
-// in returns how many bytes of the mappings that begin from lo to hi are in
-// physical memory.
+// in returns how many bytes are resident in the mappings that begin in [lo, hi).
 func (s *smaps) in(lo, hi uint64) int64 {
 	file, err := os.Open("/proc/self/smaps")
 	if err != nil {

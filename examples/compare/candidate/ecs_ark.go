@@ -8,9 +8,9 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// Ark keeps the components of all entities that have the same ones in columns.
-// A removed entity's place is taken by the last of its table, so iteration is over
-// slices without gaps, and an entity is found through an index that knows its row.
+// Ark has a table for all entities with the same components, with a column for each. The
+// last entity of a table takes the place of a removed one, so iteration is over slices
+// without gaps. An index of the rows finds an entity.
 func init() {
 	bench.Register(&bench.Candidate{
 		Name:   "ark",
@@ -131,7 +131,7 @@ func (a *arkECS) Query() (visited int) {
 
 func (a *arkECS) Close() error { return nil }
 
-// arkBatchECS is arkECS with Ark's operations on many entities in their place.
+// arkBatchECS is arkECS with Ark's operations on many entities at once.
 type arkBatchECS struct{ arkECS }
 
 func (a *arkBatchECS) Create() error {

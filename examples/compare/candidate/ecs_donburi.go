@@ -9,8 +9,8 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// Donburi allocates each component on Go's heap, and keeps pointers to them by
-// the entities that have the same ones.
+// Donburi allocates each component on Go's heap, and groups the pointers to them by
+// entities with the same components.
 func init() {
 	bench.Register(&bench.Candidate{
 		Name:   "donburi",
@@ -95,8 +95,8 @@ func (d *donburiECS) Query() (visited int) {
 
 func (d *donburiECS) Close() error { return nil }
 
-// donburiFrame has one entity with one component for each particle. Removing
-// while iterating would skip the one that takes the place, so it waits.
+// donburiFrame has one entity with one component for each particle. Removing while
+// iterating would skip the entity that takes the place, so it waits.
 type donburiFrame struct {
 	world donburi.World
 	dead  []donburi.Entity

@@ -8,7 +8,7 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// Both components move in both directions: sums are of X only.
+// Query moves both X and Y; sums, which are of X only, do not show that.
 func TestQueryMovesAllOfIt(t *testing.T) {
 	const n = 10
 	single, batch, d := &arkECS{}, &arkBatchECS{}, &donburiECS{}

@@ -6,10 +6,9 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// Go's own heap: new and make, and the collector frees. That takes place on other
-// cores while the program goes on, so on a machine with an idle core a good part
-// of its cost is not in the time of a workload; that of the trees and of Hold is
-// given as CPU time too.
+// Go's own heap: new and make, freed by the collector. It works on other cores while the
+// program goes on, so on a machine with an idle core a good part of its cost is not in
+// the time of a workload. Trees and Hold report CPU time too.
 func init() {
 	for i, percent := range []string{"100", "400"} {
 		bench.Register(&bench.Candidate{
@@ -53,7 +52,7 @@ func newGCFixed(size int) bench.Fixed {
 	return nil
 }
 
-// The objects hold no pointers, which is the better case: they are not scanned.
+// gcFixed has objects without pointers, the better case: they are not scanned.
 type gcFixed[T object] struct{ at []*T }
 
 func (f *gcFixed[T]) Open(_, live int) error {

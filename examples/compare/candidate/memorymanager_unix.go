@@ -10,7 +10,7 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// refKernels adds what can be built.
+// refKernels adds the kernels, as the module builds here.
 func refKernels(c *bench.Candidate) {
 	c.Kernels[bench.KindFixed] = func() bench.Kernel { return &sized{New: newRefFixed} }
 	c.Kernels[bench.KindMixed] = func() bench.Kernel { return &refMixed{} }
@@ -156,7 +156,7 @@ func (t *refTrees) free(r offheap.RefObject[refNode]) {
 	offheap.FreeObject(t.s, r)
 }
 
-// refFrame is a list of references: what dies is replaced in it by the last.
+// refFrame is a list of references, in which the last takes the place of one that dies.
 type refFrame struct {
 	s    *offheap.Store
 	live []offheap.RefObject[bench.Particle]

@@ -10,12 +10,12 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// Every kernel of every candidate against what package bench says it must do,
-// written down a second time without any memory to get wrong.
+// Every kernel of every candidate is compared with what package bench says it must do,
+// computed a second time without any memory to get wrong.
 
-// each calls f with a new kernel of each candidate that has one, opened by open.
-// A candidate that is not to be had here is skipped, and so is one that cannot do
-// what open asks for; either has said why.
+// each calls f with a new kernel of each candidate that has one, opened by open. It
+// skips a candidate that cannot run here, or cannot do what open asks for, with the
+// reason that it gives.
 func each[K bench.Kernel](t *testing.T, kind bench.Kind, open func(k K) error, f func(t *testing.T, k K)) {
 	t.Helper()
 	n := 0
@@ -83,7 +83,7 @@ func TestMixed(t *testing.T) {
 				for j := range ops {
 					op := bench.Op{Slot: r.Uint32N(n)}
 					switch r.Uint32N(8) {
-					case 0: // free, perhaps nothing
+					case 0: // free; the slot may be empty
 					case 1:
 						op.Size = 1 + r.Uint32N(3)
 					case 2:
@@ -198,7 +198,7 @@ func TestFrame(t *testing.T) {
 			live = append(left, b...)
 			mine := append([]bench.Particle(nil), b...)
 			sum, err := k.Step(mine)
-			clear(mine) // it must not have kept it
+			clear(mine) // Step must not have kept it
 			require.NoError(t, err)
 			require.Equal(t, want, sum, "frame %d", i)
 			require.Equal(t, len(live), k.Len(), "frame %d", i)

@@ -10,11 +10,10 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// The allocator of modernc.org's C libraries. Its objects may hold pointers to
-// each other, as they do in C: a Go pointer must not be stored there, and its own
-// are none. It is up to the program that no such memory is left uncleared, or the
-// collector may meet what was there before: objects with pointers are made by
-// Calloc.
+// The allocator of modernc.org's C libraries. Its objects may hold pointers to each
+// other, as in C: only Go pointers must not be stored there, and its own are none. The
+// program must leave no such memory uncleared, or the collector may meet what was there
+// before, so Calloc makes objects with pointers.
 func init() {
 	c := bench.Candidate{
 		Name:   "modernc",

@@ -9,13 +9,13 @@ import (
 // What the loops of several candidates have in common: the objects, and how bytes
 // are stamped. All of it is inlined.
 
-// object is an object of the fixed workloads with a type.
+// object is the type of an object of the fixed workloads.
 type object interface {
 	[2]uint64 | [8]uint64 | [32]uint64
 }
 
-// slots returns a table of n empty slots whose memory is resident, so that it is
-// not taken for memory of the candidate's objects.
+// slots returns a table of n empty slots. Its memory is resident, so that it does not
+// count as memory of the candidate's objects.
 func slots[T any](n int) []T {
 	s := make([]T, n)
 	clear(s)
@@ -28,12 +28,12 @@ func stamp(b []byte, first, last uint64) {
 	binary.NativeEndian.PutUint64(b[len(b)-8:], last)
 }
 
-// stamps reads them.
+// stamps returns the exclusive or of both words.
 func stamps(b []byte) uint64 {
 	return binary.NativeEndian.Uint64(b) ^ binary.NativeEndian.Uint64(b[len(b)-8:])
 }
 
-// read returns what the touched bytes of an object add up to.
+// read returns the sum of the touched bytes of an object.
 func read(b []byte, touch bench.Touch) uint64 {
 	sum := uint64(b[len(b)-1])
 	if touch == bench.Ends {
@@ -45,7 +45,7 @@ func read(b []byte, touch bench.Touch) uint64 {
 	return sum
 }
 
-// write writes them.
+// write sets the touched bytes of an object to x.
 func write(b []byte, x byte, touch bench.Touch) {
 	b[0], b[len(b)-1] = x, x
 	if touch == bench.Lines {

@@ -7,12 +7,12 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// Kernels that are the same for every candidate whose objects are used by plain
-// pointers, and whose making is not what is measured: they call for an object
-// through a func value, 5 000 times in a frame of a millisecond.
+// Kernels that candidates with plain pointers share, for workloads that do not measure
+// allocation itself: they allocate through a func value, 5 000 times in a frame of a
+// millisecond.
 
-// pointerFrame is the frame of a list of pointers: what dies is replaced in the
-// list by the last.
+// pointerFrame is a Frame of a list of pointers, in which the last takes the place of
+// one that dies.
 type pointerFrame struct {
 	alloc func() (*bench.Particle, error)
 	free  func(*bench.Particle) error
@@ -65,7 +65,7 @@ func (f *pointerFrame) Close() error {
 	return f.close()
 }
 
-// held is an object of Hold that refers to another by a pointer.
+// held is an object of Hold that refers to another one by a pointer.
 type held struct {
 	id, value uint64
 	link      *held
@@ -109,8 +109,8 @@ func (d *pointerHold) Close() error {
 	return d.close()
 }
 
-// hiddenTable is a table of addresses of objects that are not Go's, as pointers: the
-// collector need not look at it, as it does not at a table of handles.
+// hiddenTable returns a table of addresses of objects outside Go's heap, as pointers. The
+// collector does not scan it, as it does not scan a table of handles.
 func hiddenTable[address any](table []address) []*held {
 	return unsafe.Slice((**held)(unsafe.Pointer(unsafe.SliceData(table))), len(table))
 }

@@ -34,7 +34,7 @@ type pagedTree struct {
 	more  func() (*treePage, error)
 	pages []*treePage
 	used  uint32
-	err   error // why more had no page for it
+	err   error // why more returned no page
 }
 
 func (t *pagedTree) alloc() uint32 {
@@ -49,7 +49,7 @@ func (t *pagedTree) alloc() uint32 {
 func (t *pagedTree) grow() {
 	page, err := t.more()
 	if err != nil {
-		page, t.err = new(treePage), err // the walk down goes on, and the tree is given up
+		page, t.err = new(treePage), err // the tree is finished, and then given up
 	}
 	t.pages = append(t.pages, page)
 }

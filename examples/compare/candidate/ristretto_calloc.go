@@ -9,7 +9,7 @@ import (
 )
 
 // z.Calloc is jemalloc if the program is built with -tags jemalloc and linked to
-// dgraph's build of it, and else make. Here it is make, so these are figures of
+// dgraph's build of it, and make otherwise. Here it is make, so these are figures of
 // the collector behind a function call.
 func init() {
 	bench.Register(&bench.Candidate{

@@ -9,8 +9,8 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// The standard library's arena, an experiment that was put on hold. It takes
-// another build of this program, which is made on the way.
+// The standard library's arena, an experiment that was put on hold. It needs another
+// build of this program, which buildWithArenas makes.
 func init() {
 	c := bench.Candidate{
 		Name:   "std arena",
@@ -30,7 +30,7 @@ func init() {
 	bench.Register(&c)
 }
 
-// buildWithArenas needs the go command and to be run in this module.
+// buildWithArenas needs the go command, and must be run within this module.
 func buildWithArenas(dir string) (path string, err error) {
 	path = filepath.Join(dir, "compare-arenas")
 	build := exec.Command("go", "build", "-o", path, "github.com/vita-go/deblockator/examples/compare")

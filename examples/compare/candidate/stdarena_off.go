@@ -4,10 +4,10 @@ package candidate
 
 import "github.com/vita-go/deblockator/examples/compare/bench"
 
-// hasArenas tells whether this program was built with the experiment.
+// hasArenas reports whether this program was built with the experiment.
 const hasArenas = false
 
-// What the other build has refuses to be opened in this one.
+// The kernels of the other build refuse to be opened in this one.
 
 func newStdTrees() bench.Kernel { return noStdTrees{} }
 func newStdHold() bench.Kernel  { return noStdHold{} }

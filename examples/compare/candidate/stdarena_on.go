@@ -11,7 +11,7 @@ import (
 func newStdTrees() bench.Kernel { return &stdTrees{} }
 
 func newStdHold() bench.Kernel {
-	var a *arena.Arena // made with the first object, for its first chunk is measured too
+	var a *arena.Arena // made with the first object, so that its first chunk is measured too
 	return &pointerHold{
 		alloc: func() (*held, error) {
 			if a == nil {
@@ -23,7 +23,7 @@ func newStdHold() bench.Kernel {
 	}
 }
 
-// hasArenas tells whether this program was built with the experiment.
+// hasArenas reports whether this program was built with the experiment.
 const hasArenas = true
 
 type stdTrees struct {

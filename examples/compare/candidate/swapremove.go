@@ -6,9 +6,8 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// A []T in which the last element takes the place of the one that is removed: the
-// fastest there is for a crowd that nobody else refers to, since its members
-// move.
+// A []T in which the last element takes the place of a removed one: the fastest there is
+// for a crowd. Its members move, so nothing else may refer to them.
 func init() {
 	const moves = "removing moves another object, so nothing can refer to one"
 	bench.Register(&bench.Candidate{

@@ -9,8 +9,8 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// sync.Pool, with GOGC=100: what is freed is put into a pool, which the collector
-// empties, half a cycle late. Bytes are pooled by powers of two.
+// sync.Pool, with GOGC=100: what is freed goes into a pool, and the collector drops it
+// at the second cycle. Bytes are pooled by powers of two.
 func init() {
 	bench.Register(&bench.Candidate{
 		Name:   "sync.Pool",
@@ -86,9 +86,9 @@ func (f *poolFixed[T]) Replace(order []uint32, stamp uint64) (sum uint64, err er
 func (f *poolFixed[T]) Close() error { f.at = nil; return nil }
 
 // poolMixed pools pointers to the first byte: Put of a slice would allocate, and a
-// pointer to a slice is one miss of the cache more.
+// pointer to a slice is one more cache miss.
 type poolMixed struct {
-	pools [32]sync.Pool // of *byte, 1<<i of them
+	pools [32]sync.Pool // pool i has *byte, each to 1<<i bytes
 	at    [][]byte      // as long as asked for, the capacity a power of two
 	touch bench.Touch
 }
@@ -121,7 +121,7 @@ func (m *poolMixed) Run(ops []bench.Op, stamp uint64) (sum uint64, err error) {
 }
 
 func (m *poolMixed) Trim() {
-	debug.FreeOSMemory() // to the victims' list
+	debug.FreeOSMemory() // to the victim cache
 	debug.FreeOSMemory() // and out of it
 }
 

@@ -11,11 +11,11 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// A table has a row for each candidate that could do any of its columns; the
-// others are named below it, with their reasons.
+// A table has a row for each candidate, except for those that can do none of its columns
+// for one and the same reason: they are named below it, with the reason.
 
-// mostColumns is how many columns a table of a whole group may have; otherwise
-// each workload gets one of its own.
+// mostColumns is how many columns a table of a whole group may have; in a larger group
+// each workload has its own table.
 const mostColumns = 12
 
 // column is a metric of a workload.
@@ -163,8 +163,8 @@ func (r *Results) writeTable(p *printer, columns []column) {
 	}
 }
 
-// absent returns why a candidate has nothing in any of the columns, if that is one
-// and the same reason.
+// absent returns why a candidate can do none of the columns, if that is one and the
+// same reason for all.
 func (r *Results) absent(c Candidate, columns []column) (reason string, none bool) {
 	for _, col := range columns {
 		cell := r.Cell(col.w.Name, c.Name)
@@ -177,8 +177,8 @@ func (r *Results) absent(c Candidate, columns []column) (reason string, none boo
 }
 
 // ours returns the value of the first of our candidates that has one, or NaN. The best of
-// them, as was tried, compares whichever of several had luck, or huge pages, with each of
-// the others.
+// ours was tried: it compares whichever of them had luck, or huge pages, with each of the
+// others.
 func (r *Results) ours(col column) float64 {
 	for _, c := range r.Candidates {
 		if v, _, ok := r.value(c, col); ok && c.Family == bench.Ours {
@@ -252,7 +252,7 @@ func unmeasured(short bool) string {
 	return "not known on this system"
 }
 
-// ratio has two digits that count.
+// ratio formats x with two significant digits, if it is neither tiny nor large.
 func ratio(x float64) string {
 	switch {
 	case x >= 9.95:

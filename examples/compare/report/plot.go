@@ -19,9 +19,9 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// A figure is some columns side by side, a bar for each candidate. All plots have
-// this one form: a row is a candidate everywhere, with its colour, and lengths can
-// be compared where lines of twenty candidates could not be told apart.
+// A figure is some columns side by side, with a bar for each candidate. All plots have
+// this form: a row is a candidate in its colour everywhere, and lengths can be
+// compared, whereas lines of twenty candidates could not be told apart.
 type figure struct {
 	file, title string
 	panels      []panel
@@ -72,8 +72,8 @@ var themes = []theme{
 	{"dark", color.RGBA{0x0d, 0x11, 0x17, 0xff}, color.Gray{0xe6}, color.Gray{0x98}, color.Gray{0x3a}},
 }
 
-// WritePlots writes each figure that there are results for, in each theme, and removes
-// the others.
+// WritePlots writes each figure that has results, in each theme, and removes the others.
+// After a short run it removes all.
 func (r *Results) WritePlots(dir string) (err error) {
 	for _, f := range figures {
 		rows, columns := r.plotRows(f)
@@ -119,7 +119,7 @@ func (r *Results) plotRows(f figure) (rows []Candidate, columns []column) {
 const (
 	rowHeight   = 15
 	panelWidth  = 165
-	labelsWidth = 96 // with room for a wider font than the one that is asked for
+	labelsWidth = 96 // with room for a wider font than the one asked for
 	valueWidth  = 40 // for the value behind the longest bar
 	headHeight  = 42
 )
@@ -147,18 +147,18 @@ func (r *Results) writePlot(file string, f figure, th theme, rows []Candidate, c
 	if _, err := svg.WriteTo(&out); err != nil {
 		return err
 	}
-	// Where the font is not installed, Arial has the same measures.
+	// Where the font is not installed, Arial has the same metrics.
 	text := bytes.ReplaceAll(out.Bytes(), []byte("font-family:Liberation Sans;"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;"))
 	return write(file, text)
 }
 
-// middle returns the y of a row, which count from the top.
+// middle returns the y of the middle of a row; rows count from the top.
 func middle(height vg.Length, row int) vg.Length {
 	return height - headHeight - vg.Length(row)*rowHeight - rowHeight/2
 }
 
-// style is of text that begins at a point, half above and half below it: what is
-// to the left of something else stays clear of it in any font.
+// style returns the style of text that begins at a point and is centred vertically on
+// it: in any font it stays clear of what is to its left.
 func style(c color.Color, size font.Length) draw.TextStyle {
 	return draw.TextStyle{
 		Color: c, Font: font.Font{Typeface: "Liberation", Variant: "Sans", Size: size}, Handler: plot.DefaultTextHandler,
@@ -166,8 +166,8 @@ func style(c color.Color, size font.Length) draw.TextStyle {
 	}
 }
 
-// drawBars draws the bars of a panel, each with its value behind it. A bar that is
-// far longer than most is cut short.
+// drawBars draws the bars of a panel, each followed by its value. A bar that is far
+// longer than most is cut short.
 func (r *Results) drawBars(c draw.Canvas, th theme, rows []Candidate, col column, left vg.Length) {
 	const width, half = panelWidth - valueWidth, rowHeight * .37
 	full := r.fullLength(rows, col)
@@ -190,7 +190,7 @@ func (r *Results) drawBars(c draw.Canvas, th theme, rows []Candidate, col column
 			c.FillPolygon(colour, []vg.Point{{X: from, Y: mid - half}, {X: to, Y: mid - half}, {X: to + slant, Y: mid + half}, {X: from + slant, Y: mid + half}})
 		}
 		bar(left, left+length, 0, parseColour(row.Colour))
-		if v > full { // a gap
+		if v > full { // a gap shows the cut
 			for _, at := range []vg.Length{.86, .90} {
 				bar(left+width*at, left+width*at+2, 3, th.page)
 			}

@@ -57,7 +57,7 @@ func sample() *Results {
 			add(w.Name, "ours too", NA, "for ten thousand only")
 		}
 	}
-	add("churn-64-10k", "ours too", OK, "", v{"time": 10}, v{"time": 10}) // others are not compared with this
+	add("churn-64-10k", "ours too", OK, "", v{"time": 10}, v{"time": 10}) // the others are not compared with this
 	add("churn-64-1k", "ours", OK, "", v{"time": 10}, v{"time": 9})
 	add("churn-64-1k", "other", OK, "", v{"time": 4.5}, v{"time": 9})
 	add("churn-64-1k", "crasher", Failed, "crashed: panic: ouch")

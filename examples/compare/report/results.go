@@ -12,11 +12,11 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// Schema is the version of the format of results.json. It grows when a field
-// changes its meaning or goes.
+// Schema is the version of the format of results.json. It grows when a field changes
+// its meaning or is removed.
 const Schema = 1
 
-// Results are all that a run found out.
+// Results are everything that a run found out.
 type Results struct {
 	Schema     int         `json:"schema"`
 	Date       time.Time   `json:"date"`
@@ -53,7 +53,7 @@ type Candidate struct {
 	Frees   bool         `json:"frees"`
 }
 
-// Found notes the version of a candidate that was found on the machine, if any.
+// Found records the version of a candidate that was found on the machine, if any.
 func (r *Results) Found(candidate, version string) {
 	for i := range r.Candidates {
 		if c := &r.Candidates[i]; c.Name == candidate && version != "" {
@@ -75,10 +75,10 @@ const (
 	OK     = "ok"
 	NA     = "n/a"     // the candidate cannot do this
 	Failed = "failed"  // it crashed, hung or gave a wrong result
-	NotRun = "not run" // the run was interrupted before
+	NotRun = "not run" // the run was interrupted before it
 )
 
-// Cell is a candidate at a workload.
+// Cell is a workload with a candidate.
 type Cell struct {
 	Workload  string `json:"workload"`
 	Candidate string `json:"candidate"`
@@ -93,16 +93,17 @@ type Run struct {
 	Seconds float64 `json:"seconds"` // of the process, with all preparation
 }
 
-// mostApart is how far, as a share, the two best repetitions may be from each other for
-// the best to be believed. What else a machine does makes a repetition slower, so how bad
-// the worst was says nothing.
+// mostApart is how far apart, as a fraction, the two best repetitions may be for the best
+// to be believed. Other load on the machine makes a repetition slower, so the worst one
+// says nothing.
 //
-// That is not so of what is itself the worst of a run: the best of more repetitions would
-// be better. There the median counts, and there is nothing to believe.
+// A metric that is itself the worst of a run is different: its best would get better with
+// more repetitions. There the median counts, and no spread is computed.
 const mostApart = .1
 
-// Best returns the best value of a metric among the repetitions, and how far the
-// second best is from it, as a share; of one that is the worst of many, the median.
+// Best returns the best value of a metric among the repetitions, and how far the second
+// best is from it, as a fraction. For a metric that is the worst of many, it returns the
+// median (of two, the worse) and 0.
 func (c *Cell) Best(m bench.Metric) (best, spread float64, ok bool) {
 	var all []float64
 	for _, r := range c.Runs {
@@ -127,7 +128,7 @@ func (c *Cell) Best(m bench.Metric) (best, spread float64, ok bool) {
 	return best, spread, true
 }
 
-// apart tells whether a best value is not to be believed; one of nothing is.
+// apart reports whether a best value is not to be believed; 0 always is.
 func apart(best, spread float64) bool { return spread > mostApart && spread*math.Abs(best) > 0 }
 
 // Cell returns the cell of a workload and a candidate, or nil.
@@ -140,8 +141,8 @@ func (r *Results) Cell(workload, candidate string) *Cell {
 	return nil
 }
 
-// CheckSums marks the cells whose checksum is not that of the others: of most of
-// them, and if there is no majority, all.
+// CheckSums marks as failed the cells whose checksum is not that of the majority. If
+// there is no majority, it marks all.
 func (r *Results) CheckSums() {
 	for _, w := range r.Workloads {
 		votes := map[uint64]int{} // of cells, by their first sum

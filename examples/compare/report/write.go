@@ -6,8 +6,8 @@ import (
 	"path/filepath"
 )
 
-// Write writes results.json, results.md and, if the figures mean something, the plots.
-// Plots that there are no results for go: they would be those of an earlier run.
+// Write writes results.json, results.md and, unless the run was short, the plots. It
+// removes plots that have no results, which would be those of an earlier run.
 func Write(r *Results, dir string) error {
 	if err := WriteTables(r, dir); err != nil {
 		return err
@@ -27,14 +27,14 @@ func WriteTables(r *Results, dir string) error {
 	return write(filepath.Join(dir, "results.md"), md.Bytes())
 }
 
-// write replaces a file at once: who is killed meanwhile, or has no room for it, has the
-// one before.
+// write replaces a file atomically: if the process is killed meanwhile, or there is no
+// room for the new file, the old one stays.
 func write(name string, text []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(name), ".new")
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.Remove(f.Name()) }() // unless it has its name
+	defer func() { _ = os.Remove(f.Name()) }() // fails after the rename, as it should
 	_, err = f.Write(text)
 	if e := f.Close(); err == nil {
 		err = e

@@ -7,8 +7,8 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// W8, alloc-test: slots are toggled between an object and none, some of them much
-// more often than others; sizes are small and rarely larger.
+// W8, alloc-test: slots are toggled between an object and none, some of them much more
+// often than others. Sizes are mostly small.
 func init() {
 	bench.RegisterWorkload(&bench.Workload{
 		Name:  "w8",
@@ -26,7 +26,7 @@ func init() {
 			r := rand.New(rand.NewPCG(8, 0))
 			full := make([]bool, m.slots)
 			clear(full) // resident from now on
-			first := 0  // half of the slots are filled to begin with
+			first := 0  // half of the slots are filled first
 			m.next = func(ops []bench.Op) {
 				for i := range ops {
 					slot := pareto(r, m.slots)
@@ -45,8 +45,8 @@ func init() {
 	})
 }
 
-// pareto returns an index below n: four of five times one of the first fifth, and
-// within either part so again, six times in all.
+// pareto returns an index below n: with probability 4/5 one in the first fifth, and
+// likewise within either part, six times in all.
 func pareto(r *rand.Rand, n int) int {
 	lo, hi := 0, n
 	for range 6 {

@@ -6,10 +6,10 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// W19, cfrac: the numbers of a program that factors a long one by its continued
-// fraction, as Morrison and Brillhart did ("A method of factoring and the
-// factorization of F7", 1975). Each result is an object of its own, and nearly all
-// die within a few more, the youngest first.
+// W19, cfrac: the numbers that a program makes to factor a long one by the continued
+// fraction method of Morrison and Brillhart ("A method of factoring and the
+// factorization of F7", 1975). Each result is an object of its own. Nearly all die
+// within a few more allocations, the youngest first.
 func init() {
 	bench.RegisterWorkload(&bench.Workload{
 		Name:  "w19",
@@ -30,20 +30,20 @@ func init() {
 	})
 }
 
-// A cfrac goes through the convergents h of the square root of n, with m and d the
-// fraction's numbers in their usual notation:
+// A cfrac computes the convergents h of the square root of n, with m and d the numbers
+// of the continued fraction in their usual notation:
 //
 //	h² = ±d (mod n)
 //
-// and looks which d have no prime factor beyond a base of small ones, or one: those h
-// are kept. What it makes and drops on the way is the tape.
+// It keeps each h whose d has at most one prime factor beyond a base of small ones. The
+// numbers that it makes and drops on the way are the tape.
 type cfrac struct {
 	n, root          *big.Int
 	m, d, h          int // slots
 	dBefore, hBefore int
 	base             []*big.Int
 
-	numbers [cfracSlots]big.Int // by slot; a slot's next number is made in its memory
+	numbers [cfracSlots]big.Int // by slot; a slot's next number reuses its memory
 	free    []int
 	kept    int // so far
 	ops     []bench.Op
@@ -52,18 +52,18 @@ type cfrac struct {
 
 const (
 	cfracYoung = 64   // slots of numbers that are dropped
-	cfracKept  = 1024 // and of those that are kept, the oldest replaced
+	cfracKept  = 1024 // and of those that are kept; the oldest is replaced
 	cfracSlots = cfracYoung + cfracKept
 
 	cfracBase = 256 // primes
-	// Half of the base has not done much to a number that is still so long.
+	// A number that is still longer than this after half of the base is given up.
 	cfracHopeless = 52 // bits
-	// What is left of a number may be one prime beyond the base: two that share it
-	// are as good as one without.
+	// The rest of a number may be one prime beyond the base, no longer than this: two
+	// numbers that share it are as good as one without.
 	cfracLarge = 23 // bits
 
-	// Before its digits of 16 bits a number has how often it is referred to, the
-	// digits that there is room for and that it has, and its sign.
+	// A number begins with its reference count, the digits that it has room for, the
+	// digits that it has, and its sign; digits of 16 bits follow.
 	numberHead, numberDigit = 8, 2
 )
 
@@ -87,7 +87,7 @@ func newCfrac() *cfrac {
 	return c
 }
 
-// next fills ops with what comes next.
+// next fills ops with the next operations.
 func (c *cfrac) next(ops []bench.Op) {
 	for len(c.ops) < len(ops) {
 		c.step()
@@ -129,8 +129,8 @@ func (c *cfrac) step() {
 	}
 }
 
-// smooth tells whether d has no prime factor beyond the base but one that is not
-// too large.
+// smooth reports whether d has no prime factor beyond the base, except for one of at
+// most cfracLarge bits.
 func (c *cfrac) smooth() bool {
 	rest := c.set(c.at(c.d))
 	for i := 0; i < len(c.base); {
@@ -157,20 +157,20 @@ func (c *cfrac) smooth() bool {
 
 func (c *cfrac) at(slot int) *big.Int { return &c.numbers[slot] }
 
-// slot takes one.
+// slot takes a free slot.
 func (c *cfrac) slot() int {
 	s := c.free[len(c.free)-1]
 	c.free = c.free[:len(c.free)-1]
 	return s
 }
 
-// made puts the new number in a slot on the tape.
+// made records the new number in a slot on the tape.
 func (c *cfrac) made(slot int) {
 	digits := max(1, (c.at(slot).BitLen()+8*numberDigit-1)/(8*numberDigit))
 	c.ops = append(c.ops, bench.Op{Slot: uint32(slot), Size: uint32(numberHead + numberDigit*digits)})
 }
 
-// result makes the number that an operation gives.
+// result makes the number that op computes.
 func (c *cfrac) result(op func(z, x, y *big.Int) *big.Int, x, y *big.Int) int {
 	s := c.slot()
 	op(c.at(s), x, y)

@@ -8,8 +8,8 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// Fixed-size churn: of equal objects, one at random is looked at, freed and
-// replaced, over and over. It is what a cache or a table of sessions does.
+// Fixed-size churn: a random one of many equal objects is read, freed and replaced, over
+// and over, as in a cache or a table of sessions.
 func init() {
 	for _, size := range []int{16, 64, 256} {
 		for _, live := range []int{1_000, 10_000, 1_000_000} {
@@ -75,7 +75,7 @@ func newFixedModel(live int) *fixedModel {
 	return m
 }
 
-// replace returns what a kernel must.
+// replace returns the sum that a kernel must return.
 func (m *fixedModel) replace(order []uint32, stamp uint64) (sum uint64) {
 	for k, s := range order {
 		sum = 3*sum + (m.first[s] ^ m.last[s])

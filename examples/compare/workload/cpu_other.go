@@ -4,5 +4,5 @@ package workload
 
 import "time"
 
-// cpuTime is 0: not known here.
+// cpuTime returns 0: it is not known here.
 func cpuTime() time.Duration { return 0 }

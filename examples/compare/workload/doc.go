@@ -1,3 +1,3 @@
-// Package workload has one file for each thing that candidates are compared at.
-// Each registers what it has with package bench.
+// Package workload has one file for each kind of work that candidates are compared at.
+// Each registers its workloads with package bench.
 package workload

@@ -8,10 +8,10 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// W16, drain and release: 64 MiB are filled, freed at random in three steps, and
-// after each the candidate is asked to give back what it does not need. Last, one
-// object is made and freed over and over while nothing else is live: who gives
-// memory back too eagerly asks the system each time.
+// W16, drain and release: 64 MiB are filled, then freed at random in three steps. After
+// each step the candidate is asked to give back what it does not need. Last, one object
+// is made and freed over and over while nothing else is live: a candidate that gives
+// memory back too eagerly asks the system for it each time.
 func init() {
 	bench.RegisterWorkload(&bench.Workload{
 		Name:  "w16",

@@ -9,9 +9,9 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// The cases of go-ecs-benchmarks that something without components can do, with
-// the same numbers of entities; components are two float64 each. Left out are
-// those about adding, removing and combining components, which an arena has not.
+// The cases of go-ecs-benchmarks that a candidate without components can do, with the
+// same numbers of entities; a component is two float64. The cases about adding,
+// removing and combining components are left out, since an arena has none.
 func init() {
 	for i, w := range []struct {
 		name, about string
@@ -40,8 +40,8 @@ func init() {
 	}
 }
 
-// entityCounts are those of the original. To make or remove 1 or 4 takes less time
-// than looking at the clock does, which is taken off: those figures are rough.
+// entityCounts are those of the original. Making or removing 1 or 4 takes less time than
+// reading the clock, which is subtracted: those figures are rough.
 var entityCounts = []int{1, 4, 16, 64, 256, 1_024, 16_000, 256_000, 1_000_000}
 
 func entities(k bench.ECS, s bench.Size, run func(k bench.ECS, n, rounds int) (time.Duration, error)) (out bench.Outcome, err error) {
@@ -59,18 +59,18 @@ func entities(k bench.ECS, s bench.Size, run func(k bench.ECS, n, rounds int) (t
 			return out, err
 		}
 		out.Values[count(n)] = perOp(took, rounds*n)
-		out.Sum += uint64(n) // each of them checks its own
+		out.Sum += uint64(n) // each run checks its own sums
 	}
 	return out, nil
 }
 
-// stopwatch adds up times, less what looking at the clock takes, which is more
-// than making one entity.
+// stopwatch adds up times, less the cost of reading the clock, which is more than that
+// of making one entity.
 type stopwatch struct{ total float64 } // nanoseconds
 
-// clockCost is the time between two looks at the clock with nothing in between, in the
-// mean: the least of several measurements, for one that is interrupted would take too
-// much off everything else. It need not be a whole number of nanoseconds.
+// clockCost is the mean time between two readings of the clock with nothing in between.
+// It is the least of several measurements, since one that was interrupted would subtract
+// too much from everything else. It need not be a whole number of nanoseconds.
 var clockCost = func() float64 {
 	const n, times = 1000, 20
 	least := math.Inf(1)
@@ -90,7 +90,7 @@ func (s *stopwatch) add(start time.Time) {
 
 func (s *stopwatch) time() time.Duration { return time.Duration(max(0, s.total)) }
 
-// remove removes all entities, and complains if that was not n.
+// remove removes all entities, and returns an error if they were not n.
 func remove(k bench.ECS, n int) error {
 	removed, err := k.Delete()
 	if err == nil && removed != n {
@@ -99,8 +99,8 @@ func remove(k bench.ECS, n int) error {
 	return err
 }
 
-// checkSum complains if the X of entities 0 to n-1, increased by more, do not add
-// up.
+// checkSum returns an error if the X of entities 0 to n-1, each increased by more, do
+// not add up.
 func checkSum(k bench.ECS, n, more int) error {
 	want := float64(n)*float64(n-1)/2 + float64(n)*float64(more)
 	if got := k.Random(n); got != want {
@@ -145,8 +145,8 @@ func freshCreate(k bench.ECS, n, rounds int) (_ time.Duration, err error) {
 		if err == nil {
 			err = checkSum(k, n, 0)
 		}
-		// Some give a world up here, and others leave it to the collector, which comes
-		// during a later Create: both are in the time.
+		// Some candidates free the world here. Others leave it to the collector, which
+		// runs during a later Create. Both are in the time.
 		start = time.Now()
 		err = closing(k, err)
 		watch.add(start)
@@ -193,7 +193,7 @@ func lookUp(k bench.ECS, n, rounds int) (_ time.Duration, err error) {
 	if err := checkSum(k, n, 0); err != nil {
 		return 0, err
 	}
-	some := 0.0 // of them, which tells whether they are in this order
+	some := 0.0 // of half of them, which shows that they are in this order
 	for _, i := range order[:n/2] {
 		some += float64(i)
 	}

@@ -11,9 +11,8 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// W15, heap efficiency, after talc's benchmark: random requests in a heap of a
-// fixed size until one of them finds no room. What counts is how much of the heap
-// was in use by then.
+// W15, heap efficiency, after talc's benchmark: random requests in a heap of fixed size
+// until one finds no room. What counts is how much of the heap is in use by then.
 func init() {
 	bench.RegisterWorkload(&bench.Workload{
 		Name:  "w15",
@@ -69,7 +68,7 @@ type fitted struct {
 	took       time.Duration
 }
 
-// fitRound checks the sum itself: how far it goes is what is measured, and differs.
+// fitRound checks the sum itself: how far a candidate gets is what is measured, and differs.
 func fitRound(k bench.Fit, r *rand.Rand, heap int) (f fitted, err error) {
 	ops, slots := fitTape(r, heap)
 	if err := k.Open(heap, slots); err != nil {
@@ -94,7 +93,7 @@ func fitRound(k bench.Fit, r *rand.Rand, heap int) (f fitted, err error) {
 	return f, nil
 }
 
-// fitTape returns operations that end when more is live than the heap is large.
+// fitTape returns operations that end as soon as more bytes are live than the heap has.
 func fitTape(r *rand.Rand, heap int) (ops []bench.FitOp, slots int) {
 	var sizes []uint32        // by slot
 	var live, unused []uint32 // slots
@@ -134,7 +133,7 @@ func fitTape(r *rand.Rand, heap int) (ops []bench.FitOp, slots int) {
 	return ops, len(sizes)
 }
 
-// fitModel returns what the sum must be after ops, and the bytes that are live.
+// fitModel returns the right sum after ops, and the bytes that are live.
 func fitModel(ops []bench.FitOp) (sum uint64, used int) {
 	sizes := map[uint32]uint32{}
 	for _, op := range ops {

@@ -36,11 +36,11 @@ func init() {
 	})
 }
 
-// meanLife is how many frames a particle lives, plus or minus 4. What is alive is
-// that many times what is born a frame.
+// meanLife is how many frames a particle lives, plus or minus 4. The number alive is
+// meanLife times the births of a frame.
 const meanLife = 40
 
-// A cradle makes particles, always the same.
+// A cradle makes particles, always the same sequence.
 type cradle struct {
 	r  *rand.Rand
 	id uint64
@@ -48,7 +48,7 @@ type cradle struct {
 
 func newCradle() *cradle { return &cradle{r: rand.New(rand.NewPCG(21, 0))} }
 
-// particle returns the next.
+// particle returns the next one.
 func (c *cradle) particle() bench.Particle {
 	r := c.r
 	c.id++
@@ -60,7 +60,7 @@ func (c *cradle) particle() bench.Particle {
 	}
 }
 
-// first returns those that are there to begin with, of any age.
+// first returns the particles that are there at the start, of any age.
 func (c *cradle) first(births int) []bench.Particle {
 	first := make([]bench.Particle, meanLife*births)
 	for i := range first {
@@ -70,7 +70,7 @@ func (c *cradle) first(births int) []bench.Particle {
 	return first
 }
 
-// lived returns the checksum of so many frames.
+// lived returns the right checksum of so many frames.
 func lived(births, frames int) (sum uint64) {
 	c := newCradle()
 	live := c.first(births)

@@ -13,9 +13,9 @@ import (
 )
 
 // What much live data costs the collector, and how often it runs while the program
-// serves requests that leave garbage. The two go against each other: what is
-// outside Go's heap costs a cycle nothing, and does not count for when the next is
-// due, so there are many more of them.
+// serves requests that leave garbage. The two are opposed: data outside Go's heap costs
+// a cycle nothing, but does not count for when the next is due, so there are many more
+// cycles.
 func init() {
 	for i, n := range []int{1_000_000, 10_000_000} {
 		bench.RegisterWorkload(&bench.Workload{
@@ -42,9 +42,9 @@ func init() {
 	}
 }
 
-const looks = 4 // a request
+const looks = 4 // per request
 
-var garbage []byte // so that it is on the heap
+var garbage []byte // global, so that it is on the heap
 
 func hold(k bench.Hold, n, requests int) (out bench.Outcome, err error) {
 	debug.FreeOSMemory()
@@ -73,8 +73,8 @@ func hold(k bench.Hold, n, requests int) (out bench.Outcome, err error) {
 	slices.Sort(times[:])
 	out.Values["cycle"] = float64(times[cycles/2].Nanoseconds()) / 1e6
 
-	// What a request looks at is drawn as it comes: a list of all would be on Go's heap,
-	// for which GOGC leaves room, so that cycles came less often.
+	// Each request draws what it looks at. A list for all requests would be on Go's heap,
+	// where GOGC leaves room in proportion, so cycles would be rarer.
 	r := rand.New(rand.NewPCG(holdSeed, 0))
 	order := make([]uint32, looks)
 	before := gcCycles()
@@ -103,7 +103,7 @@ func hold(k bench.Hold, n, requests int) (out bench.Outcome, err error) {
 
 const holdSeed = 64
 
-// lookedUp is what the requests add up to.
+// lookedUp returns the sum that the requests must have.
 func lookedUp(n, requests int) (sum uint64) {
 	r := rand.New(rand.NewPCG(holdSeed, 0))
 	order := make([]uint32, looks)

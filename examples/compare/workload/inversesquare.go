@@ -7,11 +7,11 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// W11, glibc's thread benchmark: sizes whose frequency falls with their square,
-// from 4 bytes to 32 KiB, half of all bytes in objects above 360.
+// W11, glibc's thread benchmark: sizes from 4 bytes to 32 KiB, their frequency falling
+// with the square of the size. Half of all bytes are in objects above 360.
 func init() {
 	for _, slots := range []int{1 << 10, 1 << 20} {
-		// What a thousand slots hold is less than what any allocator begins with.
+		// A thousand slots hold less than any allocator begins with.
 		name, about, held := "w11", "1 024 slots", false
 		metrics := timeMetrics
 		if slots > 1<<10 {
@@ -33,7 +33,7 @@ func init() {
 				}
 				m.fill = max(2, 3*m.slots/m.batch)
 				r := rand.New(rand.NewPCG(11, 0))
-				sizes := make([]uint32, 8000) // as there: computed beforehand
+				sizes := make([]uint32, 8000) // computed beforehand, as in the original
 				for i := range sizes {
 					sizes[i] = inverseSquare(r, 4, 32768)
 				}

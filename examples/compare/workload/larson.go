@@ -7,9 +7,9 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// Larson's server, one worker: a random one of the live objects is replaced by one
-// of a random size. In the original each worker hands its objects on to a fresh
-// thread now and then; candidates that serve one goroutine at a time cannot.
+// Larson's server with one worker: a random one of the live objects is replaced by one
+// of random size. In the original each worker now and then hands its objects on to a
+// fresh thread; candidates that serve one goroutine at a time cannot do that.
 func init() {
 	for _, live := range []int{1_000, 50_000, 1_000_000} {
 		bench.RegisterWorkload(&bench.Workload{
@@ -24,8 +24,8 @@ func init() {
 				if s == bench.Short {
 					m.slots = min(live, 20_000)
 				}
-				m.fill = (5*m.slots + m.batch - 1) / m.batch // as there: each made, and replaced four times
-				// So many that a collector comes twice, also with GOGC=400.
+				m.fill = (5*m.slots + m.batch - 1) / m.batch // as in the original: each is made and replaced four times
+				// Enough for two collections, even with GOGC=400.
 				m.batches = max(32, 8*m.slots/m.batch)
 				if s == bench.Short {
 					m.batches = 2

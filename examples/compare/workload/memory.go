@@ -7,7 +7,7 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// gauge follows what a kernel holds against what of it is live.
+// gauge compares what a kernel holds with how much of it is live.
 type gauge struct {
 	holder   bench.Holder  // or nil
 	bounder  bench.Bounder // the same, or nil
@@ -22,17 +22,17 @@ func newGauge(k bench.Kernel) *gauge {
 	g := &gauge{}
 	g.holder, _ = k.(bench.Holder)
 	g.bounder, _ = k.(bench.Bounder)
-	// What looking takes is resident before.
+	// A first look makes the memory that looking takes resident, before base is set.
 	g.heldNow(g.residentNow())
 	debug.FreeOSMemory()
 	g.base = resident()
 	return g
 }
 
-// residentNow is what has become resident since the start.
+// residentNow returns what has become resident since newGauge.
 func (g *gauge) residentNow() int64 { return max(0, resident()-g.base) }
 
-// heldNow is what the kernel says it holds, given what has become resident.
+// heldNow returns what the kernel says it holds, given what has become resident.
 func (g *gauge) heldNow(grown int64) int64 {
 	switch {
 	case g.holder == nil:
@@ -43,7 +43,7 @@ func (g *gauge) heldNow(grown int64) int64 {
 	return g.holder.Held()
 }
 
-// peak notes the present state for the highest of each figure.
+// peak updates the maximum of each figure.
 func (g *gauge) peak(live int64) {
 	g.live = max(g.live, live)
 	grown := g.residentNow()
@@ -53,7 +53,7 @@ func (g *gauge) peak(live int64) {
 	}
 }
 
-// What heldMetrics are: peak bytes for each byte at the peak of what is live.
+// heldMetrics are the peaks of bytes held and resident, per byte at the peak of live bytes.
 var heldMetrics = []bench.Metric{
 	{Name: "held", Unit: "held/live", Format: "%.3f"},
 	{Name: "resident", Unit: "RSS/live", Format: "%.3f"},
@@ -76,21 +76,21 @@ func (g *gauge) report(out *bench.Outcome) {
 	}
 }
 
-// resident is the physical memory of this process, of Go and everything else, or
-// -1 where the system does not say it in the way of Linux.
+// resident returns the physical memory of this process, Go's and all other, or -1 where
+// the system does not report it as Linux does.
 func resident() int64 {
-	// smaps_rollup walks the page tables; what status says may be 64 pages a
-	// thread behind.
+	// smaps_rollup walks the page tables; status may lag behind by 64 pages per
+	// thread.
 	if n := bench.ProcBytes("/proc/self/smaps_rollup", "Rss:"); n >= 0 {
 		return n
 	}
 	return bench.ProcBytes("/proc/self/status", "VmRSS:")
 }
 
-// forgetPeak has residentPeak begin anew. Where that is not allowed, it goes back to the
-// start of the process, which has not done much by then.
+// forgetPeak restarts residentPeak. Where that is not allowed, the peak covers the whole
+// life of the process, which has not done much by then.
 func forgetPeak() { _ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) }
 
-// residentPeak is the most that resident has been, or -1. The kernel takes note of it
-// before memory is given back, so what lived in between counts without anybody looking.
+// residentPeak returns the largest value of resident so far, or -1. The system's kernel
+// records it before memory is given back, so it counts what lives between two looks.
 func residentPeak() int64 { return bench.ProcBytes("/proc/self/status", "VmHWM:") }

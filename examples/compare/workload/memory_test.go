@@ -19,7 +19,7 @@ func needsResident(t *testing.T) {
 	}
 }
 
-// modelMixed does what a kernel must with no memory for the objects.
+// modelMixed does what a kernel must, without memory for the objects.
 type modelMixed struct {
 	idle
 	*mixedModel
@@ -33,7 +33,7 @@ func (m *modelMixed) Open(slots, _ int, touch bench.Touch) error {
 func (m *modelMixed) Run(ops []bench.Op, stamp uint64) (uint64, error) { return m.run(ops, stamp), nil }
 
 // What becomes resident is the candidate's: nothing for one that has no memory. (Go's
-// runtime may start a thread meanwhile. A batch that is not there before makes it 0.36.)
+// runtime may start a thread meanwhile. A batch not resident before would make it 0.36.)
 func TestNothingElseBecomesResident(t *testing.T) {
 	needsResident(t)
 	for _, w := range bench.Workloads() {
@@ -69,7 +69,7 @@ func TestBounder(t *testing.T) {
 	assert.EqualValues(t, 1<<20, out.Values["held"], "one that only counts what it has")
 }
 
-// brieflyLarge needs much memory for the first tree and has given it back afterwards.
+// brieflyLarge needs much memory for the first tree, and gives it back at once.
 type brieflyLarge struct {
 	idleTrees
 	done bool
@@ -82,7 +82,7 @@ func (l *brieflyLarge) Churn(depth, trees int) (uint64, error) {
 		for i := 0; i < len(large); i += 4096 {
 			large[i] = 1
 		}
-		debug.FreeOSMemory() // large is used no more
+		debug.FreeOSMemory() // large is dead by now
 	}
 	return uint64(trees) * (2<<depth - 1), nil
 }
@@ -100,7 +100,7 @@ func TestTreesPeak(t *testing.T) {
 	assert.Less(t, out.Values["resident"], 8., "the peak of an earlier one is not that of this one")
 }
 
-// slowClose takes its time to give a world up.
+// slowClose takes a millisecond to give a world up.
 type slowClose struct {
 	idleECS
 	n int
@@ -117,9 +117,9 @@ func TestGivingUpAWorldIsTimed(t *testing.T) {
 	assert.GreaterOrEqual(t, took, rounds*time.Millisecond-time.Duration(2*rounds*clockCost))
 }
 
-// What looking at the clock takes is taken off, and no more than that.
+// The cost of reading the clock is subtracted, and no more than that.
 func TestStopwatch(t *testing.T) {
-	best := math.Inf(1) // what else the machine does makes it more
+	best := math.Inf(1) // other load on the machine makes it more
 	for range 50 {
 		const rounds = 2_000
 		var watch stopwatch
@@ -133,7 +133,7 @@ func TestStopwatch(t *testing.T) {
 	assert.Zero(t, (&stopwatch{-5}).time())
 }
 
-// leavesMuch opens as a table does that grows by append.
+// leavesMuch leaves garbage when opened, like a table that grows by append.
 type leavesMuch struct {
 	idleHold
 	kept []byte
@@ -149,7 +149,7 @@ func (l *leavesMuch) Open(n int) error {
 	return nil
 }
 
-// Look says what it would if the objects were there.
+// Look returns what it would if the objects were there.
 func (*leavesMuch) Look(order []uint32) uint64 { return bench.Looked(order) }
 
 func TestHoldWithoutWhatGrowingLeaves(t *testing.T) {

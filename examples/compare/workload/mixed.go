@@ -15,12 +15,12 @@ type mix struct {
 	fill    int // batches that are not timed
 	batches int
 	batch   int // operations
-	perTime int // operations that the time is given for: 1, or 2 for a pair
+	perTime int // operations that the time is reported for: 1, or 2 for a pair
 	next    func(ops []bench.Op)
 }
 
-// run measures it: time, and if held is set what is held at the peak. Filling and
-// warming up is not timed, but counts for the peak.
+// run measures time and, if held is set, what is held at the peak. Filling and warming up
+// are not timed, but count for the peak.
 func (m *mix) run(k bench.Mixed, s bench.Size, held bool) (out bench.Outcome, err error) {
 	ops := make([]bench.Op, m.batch)
 	clear(ops) // resident from now on: a batch is a third of all that is live in w8
@@ -50,12 +50,12 @@ func (m *mix) run(k bench.Mixed, s bench.Size, held bool) (out bench.Outcome, er
 		if err != nil {
 			return out, err
 		}
-		// What all candidates do is what their peak is of.
+		// The peak covers only the batches that all candidates do.
 		if held && t.done <= m.fill+m.batches {
 			g.peak(model.live)
 		}
 	}
-	// What is still there is looked at as well.
+	// The objects that are still live are freed and checked as well.
 	for s := 0; s < m.slots; s += m.batch {
 		n := min(m.batch, m.slots-s)
 		for i := range n {
@@ -93,7 +93,7 @@ func newMixedModel(slots int, touch bench.Touch) *mixedModel {
 	return m
 }
 
-// run returns what a kernel must.
+// run returns the sum that a kernel must return.
 func (m *mixedModel) run(ops []bench.Op, stamp uint64) (sum uint64) {
 	for k, op := range ops {
 		old := m.size[op.Slot]

@@ -6,7 +6,7 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// count writes a number as names have it: 10k, 1M.
+// count formats a number as in names: 10k, 1M.
 func count(n int) string {
 	switch {
 	case n >= 1_000_000 && n%1_000_000 == 0:

@@ -8,9 +8,9 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// timing counts batches: some to warm up, so many that all candidates do, whose
-// checksums are compared, and then more until there is enough to measure. Each of
-// them must return what a model of the objects says.
+// timing counts batches: some to warm up, a number of timed ones that all candidates do,
+// and then more until there is enough to measure. Checksums of the first two parts are
+// compared. Every batch must return what a model of the objects says.
 type timing struct {
 	warm, batches int
 	enough        time.Duration
@@ -20,15 +20,15 @@ type timing struct {
 	sum         uint64 // of those that all candidates do
 }
 
-// enough is for how long operations are timed at least.
+// enough is the minimum time over which operations are timed.
 const enough = 300 * time.Millisecond
 
-// next tells whether there is another batch to do.
+// next reports whether there is another batch to do.
 func (t *timing) next() bool {
 	return t.done < t.warm+t.batches || t.spent < t.enough
 }
 
-// add takes note of a batch.
+// add records a batch.
 func (t *timing) add(took time.Duration, sum, want uint64) error {
 	if sum != want {
 		return fmt.Errorf("wrong checksum %d in batch %d, should be %d", sum, t.done, want)
@@ -44,8 +44,8 @@ func (t *timing) add(took time.Duration, sum, want uint64) error {
 	return nil
 }
 
-// perOp is nanoseconds.
+// perOp returns nanoseconds per operation.
 func perOp(d time.Duration, ops int) float64 { return float64(d.Nanoseconds()) / float64(ops) }
 
-// closing closes a kernel whatever err is.
+// closing closes a kernel, whatever err is, and joins the errors.
 func closing(k bench.Kernel, err error) error { return errors.Join(err, k.Close()) }

@@ -7,8 +7,8 @@ import (
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
 
-// Binary trees, in the shape of the benchmarks game: one tree that stays, and
-// many of each of several depths that are made, walked and given up.
+// Binary trees, as in the benchmarks game: one tree stays, and many of each of several
+// depths are made, walked and freed.
 func init() {
 	for i, depth := range []int{18, 21} {
 		for j, w := range []struct {
@@ -79,7 +79,7 @@ func trees(k bench.Trees, depth int) (out bench.Outcome, err error) {
 	if now := cpuTime(); now > 0 {
 		out.Values["CPU"] = (now - cpu).Seconds()
 	}
-	// The peak, which is when the largest tree is whole, and long over now.
+	// The peak was when the largest tree was complete, long before now.
 	if peak := residentPeak(); peak >= 0 && base >= 0 {
 		out.Values["resident"] = float64(max(0, peak-base)) / (1 << 20)
 	}

@@ -68,7 +68,7 @@ func TestCfrac(t *testing.T) {
 	steps, smooth := 0, 0
 	c.watch = func() {
 		steps++
-		// The square of h is d but for its sign, which alternates.
+		// The square of h is d, up to the sign, which alternates.
 		x := new(big.Int).Mul(c.at(c.h), c.at(c.h))
 		if steps%2 == 0 {
 			x.Sub(x, c.at(c.d))
@@ -204,7 +204,7 @@ func TestTiming(t *testing.T) {
 	assert.ErrorContains(t, tm.add(time.Second, 1, 2), "wrong checksum 1 in batch 5, should be 2")
 }
 
-// A kernel that is wrong, or closes with an error, is found out by each workload.
+// Each workload detects a kernel that is wrong, or that closes with an error.
 func TestWrongKernels(t *testing.T) {
 	boom := errors.New("boom")
 	for _, w := range bench.Workloads() {
