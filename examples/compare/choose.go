@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"slices"
@@ -56,7 +57,8 @@ func choose[T any](all []T, list string, name func(T) string) (chosen []T, err e
 
 // listAll prints the workloads and candidates, or those that were chosen.
 func listAll(w io.Writer, o options) error {
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var text bytes.Buffer // a tabwriter forgets the error of what it writes before Flush
+	tw := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "workloads:")
 	for _, x := range o.workloads {
 		fmt.Fprintf(tw, "  %s\t%s\n", x.Name, x.About)
@@ -71,5 +73,7 @@ func listAll(w io.Writer, o options) error {
 		}
 		fmt.Fprintf(tw, "  %s\t%s\n", c.Name, about)
 	}
-	return tw.Flush() // errors of earlier writes are lost
+	tw.Flush()
+	_, err := w.Write(text.Bytes())
+	return err
 }

@@ -299,12 +299,24 @@ func TestListOfSome(t *testing.T) {
 	assert.NotContains(t, stdout, "sync.Pool")
 	var stderr bytes.Buffer
 	assert.Equal(t, statusFailed, run([]string{"-list"}, full{}, &stderr))
+	assert.Equal(t, statusFailed, run([]string{"-list"}, new(once), &stderr))
 	assert.Contains(t, stderr.String(), "no room")
 }
 
 type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, errors.New("no room") }
+
+// once is full only at first.
+type once struct{ failed bool }
+
+func (w *once) Write(b []byte) (int, error) {
+	if !w.failed {
+		w.failed = true
+		return 0, errors.New("no room")
+	}
+	return len(b), nil
+}
 
 // A candidate that does other work than the rest is found out by its checksum.
 func TestOtherWorkIsFound(t *testing.T) {
