@@ -13,12 +13,22 @@ import (
 
 // Records that lie among what is the user's, for the source has no more.
 
+// inOneRegion returns memory that one leaf of the address map is enough for: where a second one
+// has to grow, it takes a hole of some kilobytes, and there may be none.
+func inOneRegion(size int) []byte {
+	mem := make([]byte, 2*size)
+	if first := startOf(mem); first/slab.Region != (first+uintptr(size)-1)/slab.Region {
+		mem = mem[size:]
+	}
+	return mem[:size:size]
+}
+
 // crowded returns an allocator that has taken all of a small source, and then has holes, each
 // between two objects.
 func crowded(t *testing.T, cfg slab.Config) (a *slab.Allocator, src *blocksrctest.Counting, kept, freed [][]byte) {
 	t.Helper()
 	const size = 2 << 20
-	cfg.Source = blocksrc.NewBuffer(make([]byte, size))
+	cfg.Source = blocksrc.NewBuffer(inOneRegion(size))
 	if cfg.BlockSize == 0 {
 		cfg.BlockSize = size - 36<<10
 	}
