@@ -9,11 +9,8 @@ import (
 	"runtime"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/vita-go/deblockator/arena"
-	"github.com/vita-go/deblockator/blocksrc"
-	"github.com/vita-go/deblockator/slab"
 )
 
 // The benchmarks compare an arena with what a program would do without one, and with the
@@ -65,6 +62,9 @@ type freeList struct {
 }
 
 const none = ^uint32(0)
+
+// sink keeps what is computed from being optimized away.
+var sink uint64
 
 func (f *freeList) alloc() uint32 {
 	i := f.head
@@ -285,197 +285,4 @@ func BenchmarkGet(b *testing.B) {
 		b.Run(fmt.Sprintf("impl=arena-replaced/order=%s/live=%d", order, live), get)
 	}
 	runtime.KeepAlive(items)
-}
-
-var sink uint64
-
-// sumAll is a function of its own so that its loop is inlined.
-func sumAll(a *arena.Arena[record]) (sum uint64) {
-	for _, p := range a.All() {
-		sum += p.id
-	}
-	return sum
-}
-
-// BenchmarkIterate goes over all live objects; one op is all of them.
-func BenchmarkIterate(b *testing.B) {
-	const slots = 1 << 20
-	items := make([]record, slots)
-	for k := range items {
-		items[k].id = uint64(k)
-	}
-	perLive := func(b *testing.B, live int) {
-		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(live), "ns/live")
-	}
-	b.Run(fmt.Sprintf("impl=limit/slots=%d/live=100%%", slots), func(b *testing.B) {
-		for range b.N {
-			sum := uint64(0)
-			for i := range items {
-				sum += items[i].id
-			}
-			sink = sum
-		}
-		perLive(b, slots)
-	})
-	fill := func(a *arena.Arena[record], percent int) (order []uint32) { // of those that stay
-		r := random(1)
-		for k, h := range arena.Must(a.InsertN(items, nil)) {
-			if r.below(100) < percent {
-				order = append(order, uint32(k))
-			} else {
-				a.Remove(h)
-			}
-		}
-		return order
-	}
-	all := func(b *testing.B, a *arena.Arena[record], impl string, percent int) {
-		b.Run(fmt.Sprintf("impl=%s/slots=%d/live=%d%%", impl, slots, percent), func(b *testing.B) {
-			for range b.N {
-				sink = sumAll(a)
-			}
-			perLive(b, a.Len())
-		})
-	}
-	for _, percent := range []int{100, 10} {
-		var a arena.Arena[record]
-		order := fill(&a, percent)
-		live := a.Len()
-		if percent < 100 { // the speed of reading memory with gaps
-			b.Run(fmt.Sprintf("impl=limit/slots=%d/live=%d%%", slots, percent), func(b *testing.B) {
-				for range b.N {
-					sum := uint64(0)
-					for _, k := range order {
-						sum += items[k].id
-					}
-					sink = sum
-				}
-				perLive(b, live)
-			})
-		}
-		all(b, &a, "all", percent)
-		b.Run(fmt.Sprintf("impl=chunks/slots=%d/live=%d%%", slots, percent), func(b *testing.B) {
-			for range b.N {
-				sum := uint64(0)
-				for c := range a.Chunks() {
-					for i := range c {
-						sum += c[i].id
-					}
-				}
-				sink = sum
-			}
-			perLive(b, live)
-		})
-		if err := a.Close(); err != nil {
-			b.Fatal(err)
-		}
-	}
-	on, err := slab.New(slab.Config{Source: blocksrc.Mmap{HugePages: true}, BlockSize: 2 << 20})
-	if err != nil {
-		b.Fatal(err)
-	}
-	a := arena.Must(arena.New[record](on))
-	fill(a, 10)
-	all(b, a, "all-huge-pages", 10)
-	if err := on.Close(); err != nil {
-		b.Fatal(err)
-	}
-}
-
-// body is what benchmarks of entity component systems create: two components of two float64
-// each.
-type body struct{ x, y, vx, vy float64 }
-
-func bodyAt(x float64) body { return body{x: x, y: -x, vx: 1, vy: 1} }
-
-// BenchmarkSpawn makes 1024 objects, one by one or at once, and frees them with the clock
-// stopped. It has a clock of its own, because testing.B reads the memory statistics whenever
-// its timer stops or starts.
-func BenchmarkSpawn(b *testing.B) {
-	const n = 1024
-	run := func(impl string, spawn func(b *testing.B), clean func()) {
-		b.Run(fmt.Sprintf("impl=%s/n=%d", impl, n), func(b *testing.B) {
-			var clock time.Duration
-			for range b.N {
-				start := time.Now()
-				spawn(b)
-				clock += time.Since(start)
-				clean()
-			}
-			b.ReportMetric(float64(clock.Nanoseconds())/float64(b.N)/n, "ns/object")
-		})
-	}
-	var a arena.Arena[body]
-	defer a.Close()
-	hs := make([]arena.Handle[body], 0, n)
-	remove := func() {
-		for _, h := range hs {
-			a.Remove(h)
-		}
-		hs = hs[:0]
-	}
-	run("insert", func(b *testing.B) {
-		for i := range n {
-			h, err := a.Insert(bodyAt(float64(i)))
-			if err != nil {
-				b.Fatal(err)
-			}
-			hs = append(hs, h)
-		}
-	}, remove)
-	ps := make([]*body, n)
-	run("alloc", func(b *testing.B) {
-		for i := range ps {
-			p, err := a.Alloc()
-			if err != nil {
-				b.Fatal(err)
-			}
-			*p = bodyAt(float64(i))
-			ps[i] = p
-		}
-	}, func() {
-		for _, p := range ps {
-			a.Free(p)
-		}
-	})
-	vs := make([]body, n)
-	run("insertN", func(b *testing.B) {
-		var err error
-		if hs, err = a.InsertN(vs, hs); err != nil {
-			b.Fatal(err)
-		}
-	}, remove)
-	run("slice", func(*testing.B) {
-		vs = vs[:0]
-		for i := range n {
-			vs = append(vs, bodyAt(float64(i)))
-		}
-	}, func() {})
-}
-
-// BenchmarkNew makes an arena, puts a few objects into it, and closes it.
-func BenchmarkNew(b *testing.B) {
-	run := func(impl string, open func() *arena.Arena[body]) {
-		b.Run(fmt.Sprintf("impl=%s/objects=16", impl), func(b *testing.B) {
-			for range b.N {
-				a := open()
-				for range 16 {
-					if _, err := a.Insert(body{}); err != nil {
-						b.Fatal(err)
-					}
-				}
-				if err := a.Close(); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-	run("own", func() *arena.Arena[body] { return new(arena.Arena[body]) })
-	on, err := slab.New(slab.Config{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	run("shared", func() *arena.Arena[body] { return arena.Must(arena.New[body](on)) })
-	if err := on.Close(); err != nil {
-		b.Fatal(err)
-	}
 }
