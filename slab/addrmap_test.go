@@ -13,9 +13,9 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// distantRegions calls f with addresses that are so many bytes apart, and with those
-// of so many regions in a row at each of a few such addresses. Blocks may lie at any
-// distance: those of a source that aligns to 1 GiB lie whole GiB apart.
+// distantRegions calls f with addresses that are each a power of two apart, and with
+// those of consecutive regions at a few such addresses. Blocks may lie at any distance:
+// those of a source that aligns to 1 GiB lie whole GiB apart.
 func distantRegions(f func(apart uint64, addrs []uintptr)) {
 	const rows = 4
 	n, most := 2000, 36
@@ -38,7 +38,7 @@ func distantRegions(f func(apart uint64, addrs []uintptr)) {
 	}
 }
 
-// All regions are found, and none that is not there.
+// Every region that was inserted is found, and no other.
 func TestDistantRegions(t *testing.T) {
 	distantRegions(func(apart uint64, addrs []uintptr) {
 		m := slab.NewMap(addrs...)
@@ -51,9 +51,9 @@ func TestDistantRegions(t *testing.T) {
 	})
 }
 
-// TestFirstPlaces: the regions of two areas are where they are looked for first, unless
-// they lie a multiple of 256 regions apart, or of more if they are many; then too the table
-// stays small.
+// TestFirstPlaces: the regions of two areas are all at their first places, unless the areas
+// lie close to a multiple of 256 regions apart, or of 1024 if there are many regions. The table
+// stays small in either case.
 func TestFirstPlaces(t *testing.T) {
 	end := uintptr(1100)
 	if bits.UintSize == 32 {
@@ -83,7 +83,7 @@ func TestFirstPlaces(t *testing.T) {
 	}
 }
 
-// extentOf is what lies somewhere: a slab, or a chunk of which only the start counts.
+// extentOf is a slab, or a chunk, of which only the start counts.
 type extentOf struct {
 	addr, size uintptr
 	id         uint32
@@ -94,7 +94,7 @@ type extentOf struct {
 type mapModel struct {
 	t       *testing.T
 	m       *slab.Map
-	windows map[uintptr]extentOf // by number of the window
+	windows map[uintptr]extentOf // by window number
 	all     []extentOf
 	ids     uint32
 	checks  int
@@ -104,7 +104,7 @@ func newMapModel(t *testing.T) *mapModel {
 	return &mapModel{t: t, m: slab.NewMap(), windows: make(map[uintptr]extentOf)}
 }
 
-// windowsOf returns the numbers of the windows that an extent has.
+// windowsOf returns the numbers of the windows that [addr, addr+size) touches.
 func windowsOf(addr, size uintptr) (ws []uintptr) {
 	for w := addr / window; ; w++ {
 		if ws = append(ws, w); w == (addr+size-1)/window {
@@ -113,7 +113,7 @@ func windowsOf(addr, size uintptr) (ws []uintptr) {
 	}
 }
 
-// ready has the leaves be as large as they must be.
+// ready grows the leaves of [addr, addr+size) as far as needed, and returns how often.
 func (m *mapModel) ready(addr, size uintptr) (grown int) {
 	for left := size; ; {
 		n := min(left, slab.Region-addr%slab.Region)
@@ -150,7 +150,7 @@ func (m *mapModel) add(addr, size uintptr) bool {
 	return true
 }
 
-// remove takes away what was entered as the i-th.
+// remove removes the i-th extent.
 func (m *mapModel) remove(i int) {
 	x := m.all[i]
 	m.m.Clear(x.addr, x.size)
@@ -160,7 +160,7 @@ func (m *mapModel) remove(i int) {
 	m.all = slices.Delete(m.all, i, i+1)
 }
 
-// check looks up every byte that could be different in the rows that [from, to) touches.
+// check looks up three bytes of each window in the rows that [from, to) touches.
 func (m *mapModel) check(from, to uintptr) {
 	m.t.Helper()
 	if m.checks++; m.checks%8 == 0 || len(m.all) < 10 {
@@ -182,9 +182,9 @@ func (m *mapModel) check(from, to uintptr) {
 	}
 }
 
-// TestAddressMap: whatever comes and goes, each address is known to be in its slab, or in
-// the window that its chunk starts in. Most is at the edges of rows and regions, and at
-// that of the address space.
+// TestAddressMap: whatever is added and removed, the map knows for each address the slab that
+// it lies in, or the chunk that starts in its window. Most extents lie at the edges of rows
+// and regions, and some at the end of the address space.
 func TestAddressMap(t *testing.T) {
 	top := ^uintptr(0) - 2*slab.Region + 1
 	seeds, steps := uint64(5), 4000
@@ -212,7 +212,7 @@ func TestAddressMap(t *testing.T) {
 			case r.IntN(2) == 0:
 				addr, size = addr+uintptr(r.IntN(window/16))*16, 1
 				m.add(addr, size)
-			case r.IntN(50) == 0: // whatever regions it is in
+			case r.IntN(50) == 0: // across several regions
 				addr, size = 7*slab.Region+5*window, 3*slab.Region
 				m.add(addr, size)
 			case bits.UintSize == 32 && r.IntN(10) == 0:
@@ -236,7 +236,7 @@ func TestAddressMap(t *testing.T) {
 	}
 }
 
-// The last byte of the address space is in a slab as any other is.
+// The last byte of the address space can be in a slab like any other.
 func TestAddressMapTop(t *testing.T) {
 	m := newMapModel(t)
 	for _, size := range []uintptr{window, slab.Row, 3 * window, slab.Region + window} {
@@ -254,14 +254,14 @@ func TestAddressMapTop(t *testing.T) {
 	}
 }
 
-// TestRowsAreSplit: as few rows as can be have entries of their own for each window.
+// TestRowsAreSplit: a row has an entry for each window only if it needs them.
 func TestRowsAreSplit(t *testing.T) {
 	const row, base = slab.Row, 5 * slab.Region
 	for _, c := range []struct {
 		name   string
-		add    [][2]uintptr // where from base, and how much; 1 is a chunk
+		add    [][2]uintptr // offset from base, and size; 1 is a chunk
 		splits int
-		remove int // the one that goes then
+		remove int // index of the one that is then removed
 		left   int // splits after that
 	}{
 		{"a chunk alone", [][2]uintptr{{row - 16, 1}}, 0, 0, 0},
@@ -294,8 +294,8 @@ func TestRowsAreSplit(t *testing.T) {
 	}
 }
 
-// TestLeavesGrow: with no split left a region is ready for what needs none, and for all
-// else once its leaf is larger. One for each row is enough for anything.
+// TestLeavesGrow: with no split left, a region is ready for what needs no split, and once
+// its leaf is larger, for everything else. A split for each row is always enough.
 func TestLeavesGrow(t *testing.T) {
 	const rows, row, base = slab.Region / slab.Row, slab.Row, 5 * slab.Region
 	m := newMapModel(t)
@@ -318,7 +318,7 @@ func TestLeavesGrow(t *testing.T) {
 	}{
 		{base + window, window, true}, // in a row that is split
 		{base + window, 1, true},
-		{base + 4*row + window, row, true}, // in two of these
+		{base + 4*row + window, row, true}, // in two such rows
 		{end, 1, true},                     // a chunk alone
 		{end, row, true},                   // a slab of whole rows
 		{end, 2 * row, true},
@@ -347,8 +347,8 @@ func TestLeavesGrow(t *testing.T) {
 	m.check(base, base+slab.Region)
 }
 
-// TestIdleRegions: regions without an entry are pruned when they are more than half of all,
-// and more than a few. What is left is in a table for as many.
+// TestIdleRegions: it pays to prune when more than half of the regions, and more than a few,
+// have no entry. The table then has the size for those that are left.
 func TestIdleRegions(t *testing.T) {
 	for _, c := range []struct {
 		live, idle int

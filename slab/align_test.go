@@ -12,10 +12,10 @@ import (
 )
 
 // An alignment beyond that of blocks can be had in two ways: in a block that is longer by
-// it, and in one that the source aligns so far. Either may be all that there is.
+// the alignment, and in one that the source aligns. Sometimes only one of them is possible.
 
-// TestSourceAligns: what the source has when it is asked for the alignment is not refused,
-// and nothing is said to be impossible that is not.
+// TestSourceAligns: a request is not refused if the source has an aligned block for it, and
+// no refusal says that there never will be room when there may be.
 func TestSourceAligns(t *testing.T) {
 	for _, align := range []int{4 << 10, 32 << 10} {
 		src := blocksrc.Limit(new(blocksrc.GoHeap), 64<<10)
@@ -46,9 +46,9 @@ func TestSourceAligns(t *testing.T) {
 	}
 }
 
-// TestSourceDoesNotAlign: where the source cannot align so far, a block is made that is
-// longer by it, for what has a block of its own too, and that the source cannot align is
-// not the reason of a refusal.
+// TestSourceDoesNotAlign: if the source cannot align that far, the block is longer by the
+// alignment, for large requests too. If that is refused, the error does not say that the
+// source cannot align.
 func TestSourceDoesNotAlign(t *testing.T) {
 	for _, c := range []struct {
 		name        string
@@ -87,12 +87,12 @@ func TestSourceDoesNotAlign(t *testing.T) {
 	}
 }
 
-// TestLongBlocksGoBack: a block that is longer than MaxBlockSize, for something that is as
-// long, is not what is kept for the next need.
+// TestLongBlocksGoBack: a block that is longer than MaxBlockSize because a single request
+// needed it is not kept for the next need.
 func TestLongBlocksGoBack(t *testing.T) {
 	a := onGoHeap(t, slab.Config{BlockSize: 64 << 10, MaxBlockSize: 64 << 10, LargeSize: 32 << 10})
 	b := granted(t, a, 10<<20, 1)
-	b, err := a.Realloc(b, 4<<20) // it is one of several now
+	b, err := a.Realloc(b, 4<<20) // its block is now one like any other
 	require.NoError(t, err)
 	small := granted(t, a, 2000, 1)
 	a.Free(b)

@@ -17,7 +17,7 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// heapModel returns a model whose blocks have no end.
+// heapModel returns a model whose source has no limit.
 func heapModel(t testing.TB, cfg slab.Config) *model {
 	src := newFaultySource(plain(), math.MaxInt)
 	return newModel(t, cfg, src, src)
@@ -26,7 +26,7 @@ func heapModel(t testing.TB, cfg slab.Config) *model {
 func address(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))) }
 
 // TestSizeClasses: every small size at every alignment is served with little
-// waste, and every class is of use.
+// waste, and every class is used.
 func TestSizeClasses(t *testing.T) {
 	m := heapModel(t, slab.Config{})
 	used := make(map[int]bool)
@@ -101,7 +101,7 @@ func TestAllocNothing(t *testing.T) {
 	require.Equal(t, slab.Stats{}, m.a.Stats())
 	require.Zero(t, m.src.acquires.Calls())
 
-	// A slice of nothing that starts in our memory is somebody's mistake.
+	// To free an empty slice that points into the allocator's memory is a mistake.
 	require.True(t, m.alloc(100, 0, true))
 	require.True(t, m.alloc(2000, 0, true))
 	for _, o := range m.live {
@@ -110,7 +110,7 @@ func TestAllocNothing(t *testing.T) {
 	m.finish()
 }
 
-// TestAllocInvalid: what makes no sense is an error and not counted as refused.
+// TestAllocInvalid: a senseless size or alignment is an error and does not count as refused.
 func TestAllocInvalid(t *testing.T) {
 	m := heapModel(t, slab.Config{})
 	require.True(t, m.alloc(100, 0, true))
@@ -126,9 +126,9 @@ func TestAllocInvalid(t *testing.T) {
 	m.finish()
 }
 
-// TestAllocTooLarge: no size or alignment is so large that it wraps to a small
-// one (B1), and what is beyond a block is said to be (B2: and a Realloc to it
-// leaves the allocation alone).
+// TestAllocTooLarge: no large size or alignment wraps to a small one (B1), and a size
+// that no block can hold is ErrTooLarge (B2: and a Realloc to it leaves the allocation
+// alone).
 func TestAllocTooLarge(t *testing.T) {
 	src := newBufferSource(1 << 20)
 	m := newModel(t, slab.Config{}, src, src)
@@ -175,7 +175,7 @@ func TestZeroing(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := c.open(t)
-			// A hole of which the first part was used and the rest was not.
+			// A hole whose first part was used before and whose rest was not.
 			require.True(t, m.alloc(3000, 0, true))
 			m.free(0, false)
 			for _, size := range []int{5000, 2000, 1 << 14, 1500} {
@@ -208,7 +208,7 @@ func TestZeroing(t *testing.T) {
 	}
 }
 
-// TestFreeGoesByCapacity: a shorter slice is as good, a clipped one is not.
+// TestFreeGoesByCapacity: a slice of another length can be freed, a clipped one cannot.
 func TestFreeGoesByCapacity(t *testing.T) {
 	m := heapModel(t, slab.Config{})
 	for _, size := range []int{10, 100, 1000, 1030, 5000, 600_000} {
@@ -226,8 +226,8 @@ func TestFreeGoesByCapacity(t *testing.T) {
 	m.finish()
 }
 
-// TestScanOutlivesItsSlab: a scan whose slab went back meanwhile, empty, does not
-// look at what has become of it.
+// TestScanOutlivesItsSlab: a scan whose slab became empty and went back meanwhile does
+// not look at what is there now.
 func TestScanOutlivesItsSlab(t *testing.T) {
 	for _, how := range []string{"trim", "refusal"} {
 		t.Run(how, func(t *testing.T) {
@@ -257,7 +257,7 @@ func TestScanOutlivesItsSlab(t *testing.T) {
 				require.False(t, m.alloc(budget, 0, true))
 			}
 			require.Less(t, m.a.Stats().Slabs, slots, "the slab went")
-			for range 150 { // its record is another's now
+			for range 150 { // its record is now another slab's
 				require.True(t, m.take(other, 0))
 			}
 			_, n = nextRun(&s, p.stride)
@@ -267,8 +267,8 @@ func TestScanOutlivesItsSlab(t *testing.T) {
 	}
 }
 
-// TestSteady: who allocates and frees the same at a block's edge does not ask
-// the source each time (W16).
+// TestSteady: a program that allocates and frees the same size at a block's edge does
+// not ask the source each time (W16).
 func TestSteady(t *testing.T) {
 	const block = 16 << 10
 	m := heapModel(t, slab.Config{BlockSize: block, MaxBlockSize: block, LargeSize: block})
@@ -295,8 +295,8 @@ func TestSteady(t *testing.T) {
 	m.finish()
 }
 
-// TestSharedSource: allocators on one source keep to themselves, and each counts
-// its own.
+// TestSharedSource: allocators on one source do not interfere, and each counts only
+// what is its own.
 func TestSharedSource(t *testing.T) {
 	counting := &blocksrctest.Counting{Source: new(blocksrc.GoHeap)}
 	var all []*slab.Allocator

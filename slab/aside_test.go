@@ -10,9 +10,9 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// Where the slabs of a pool are one behind the other, every page of them comes to
-// have an entry of its own in what is set aside, however large the pool grows; and
-// there are not many more entries than that.
+// If the slabs of a pool are contiguous, each of their pages gets an entry of its own in
+// the table of what is set aside, however large the pool grows. The table has not many
+// more entries than that.
 func TestPoolSetsEveryPageAside(t *testing.T) {
 	mem, err := (&blocksrc.GoHeap{}).Acquire(1<<20, 64<<10)
 	require.NoError(t, err)
@@ -30,7 +30,7 @@ func TestPoolSetsEveryPageAside(t *testing.T) {
 			require.NoError(t, err)
 			qs = append(qs, q)
 		}
-		for range 2 { // the table may be made anew, and empty, in the first round
+		for range 2 { // in the first round, an empty table may replace the old one
 			for _, q := range qs {
 				require.True(t, p.Owns(q))
 			}
@@ -43,7 +43,7 @@ func TestPoolSetsEveryPageAside(t *testing.T) {
 		require.Equal(t, entries&-entries, entries)
 	}
 	require.NoError(t, a.Check())
-	// It does not outlive what it tells of.
+	// The table does not outlive the slabs that it tells of.
 	for _, q := range qs[1:] {
 		p.Free(q)
 	}
@@ -56,7 +56,8 @@ func TestPoolSetsEveryPageAside(t *testing.T) {
 	require.False(t, p.Owns(qs[0]))
 }
 
-// A page that has the end of one slab and the start of another has one entry in any table.
+// A page with the end of one slab and the start of another has one entry in any table, so
+// the table does not grow for it.
 func TestPoolSharesPagesAside(t *testing.T) {
 	a, err := slab.New(slab.Config{Source: blocksrc.NewBuffer(make([]byte, 256<<10)), MetaSource: &blocksrc.GoHeap{}})
 	require.NoError(t, err)
@@ -79,7 +80,7 @@ func TestPoolSharesPagesAside(t *testing.T) {
 	require.NoError(t, a.Close())
 }
 
-// moving gives each block behind the one before, and starts again at the end.
+// moving hands out each block behind the one before, and starts over at the end.
 type moving struct {
 	mem []byte
 	at  int
@@ -95,7 +96,7 @@ func (s *moving) Acquire(size, _ int) ([]byte, error) {
 
 func (s *moving) Release([]byte) error { return nil }
 
-// What is set aside for slabs that went is in nobody's way.
+// Entries of slabs that are gone do not make the table grow.
 func TestPoolSetsAsideAnew(t *testing.T) {
 	mem, err := (&blocksrc.GoHeap{}).Acquire(3<<20, 64<<10)
 	require.NoError(t, err)
@@ -105,7 +106,7 @@ func TestPoolSetsAsideAnew(t *testing.T) {
 	require.NoError(t, err)
 	p, err := slab.NewPool(a, 2000, 8)
 	require.NoError(t, err)
-	_, err = p.AllocUninitialized() // for one round through the memory not to be like another
+	_, err = p.AllocUninitialized() // so that no two rounds through the memory are alike
 	require.NoError(t, err)
 	for range 400 {
 		var qs []unsafe.Pointer

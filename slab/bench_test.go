@@ -31,9 +31,9 @@ func (r *random) below(n int) int { return int(uint64(r.next()) * uint64(n) >> 3
 
 var lives = []int{1_000, 50_000, 1_000_000}
 
-// BenchmarkLarson replaces a random one of the live allocations by one of 8 to
-// 999 bytes and writes its first and its last byte. The limit is what that takes
-// without an allocator: each stays where it is.
+// BenchmarkLarson replaces a random live allocation by one of 8 to 999 bytes and
+// writes the first and last byte of that. The limit is what this takes without an
+// allocator: each stays where it is.
 func BenchmarkLarson(b *testing.B) {
 	run := func(b *testing.B, live int, alloc func(n int) []byte, free func([]byte)) {
 		at := make([][]byte, live)
@@ -103,8 +103,8 @@ func BenchmarkLarson(b *testing.B) {
 	}
 }
 
-// BenchmarkHeld reports what is held for each byte that was asked for, with all
-// records: inverse-square sizes at 64 MiB live, after each was replaced twice.
+// BenchmarkHeld reports the bytes held, records included, for each byte that was
+// asked for: inverse-square sizes at 64 MiB live, after each was replaced twice.
 func BenchmarkHeld(b *testing.B) {
 	b.Run("impl=slab/sizes=inverse-square/live=64MiB", func(b *testing.B) {
 		for range b.N {
@@ -135,8 +135,8 @@ func BenchmarkHeld(b *testing.B) {
 	})
 }
 
-// BenchmarkRefused asks for what there is no memory for, as a cache does that frees what
-// it can spare only when it is refused.
+// BenchmarkRefused makes requests that there is no memory for, as does a cache that frees
+// what it can spare only when it is refused.
 func BenchmarkRefused(b *testing.B) {
 	for _, size := range []int{40, 4000} {
 		b.Run(fmt.Sprintf("size=%d", size), func(b *testing.B) {
@@ -160,9 +160,9 @@ func BenchmarkRefused(b *testing.B) {
 	}
 }
 
-// BenchmarkFullHeap replaces random ones of the objects in a budget of 8 MiB, one tenth of
-// which was freed when it was full, by others of up to 4 KB: what is live at the end, and
-// how many requests were refused, with records that may lodge and with records that may not.
+// BenchmarkFullHeap fills a budget of 8 MiB, frees a tenth of the objects, and then replaces
+// random ones by others of up to 4 KB. It reports what is live at the end and how many requests
+// were refused, with records that may lodge and with records that may not.
 func BenchmarkFullHeap(b *testing.B) {
 	for _, lodge := range []bool{true, false} {
 		b.Run(fmt.Sprintf("records-lodge=%v", lodge), func(b *testing.B) {

@@ -10,8 +10,8 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// TestBits: a bit that is reached in half of a word is that of the whole word, in
-// either order of bytes.
+// TestBits: a bit that is accessed in half of a word is the same bit of the whole word,
+// in either byte order.
 func TestBits(t *testing.T) {
 	all := [3]uint64{math.MaxUint64, math.MaxUint64, math.MaxUint64}
 	for i := range uint32(3 * 64) {

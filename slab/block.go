@@ -11,8 +11,8 @@ import (
 
 // A heap is a set of blocks of one source, tiled by chunks, with an index of
 // the holes among them. An allocator has two: one for the user's memory and one
-// for its own records, so that a record never keeps a block of the user's from
-// going back to the source.
+// for its own records, so that no record keeps a block of the user's from going
+// back to the source, unless it lodges there (lodger.go).
 
 // block is a range from the source. The slice is the anchor: it keeps a Go
 // slice alive, and every pointer into the block is derived from it.
@@ -20,9 +20,9 @@ type block struct {
 	mem   []byte         // as Acquire returned it; nil if this number is unused
 	base  unsafe.Pointer // of mem
 	first uint32         // chunk at offset 0
-	size  uint32         // granules in use of mem; a last part below one is left out
+	size  uint32         // granules of mem; a rest of less than one is left out
 	clean uint32         // granules from here on were never handed out
-	stuck bool           // empty, for the source refused to take it back
+	stuck bool           // empty, but the source refused to take it back
 }
 
 type heap struct {
@@ -31,11 +31,11 @@ type heap struct {
 	src     blocksrc.Source
 	zeroed  bool // fresh blocks read as zero
 	align   int  // of blocks, as asked from the source
-	minSize int  // of the first block, in bytes
+	minSize int  // bytes of the first block
 	maxSize int  // blocks double up to this
 	retain  int  // see Config.Retain
 	learns  bool // how much to retain, see retain.go
-	most    int  // to ask the source for, unless more is needed; 0 is no bound, see grow
+	most    int  // bytes to ask for, unless a request needs more; 0 = no bound, see grow
 
 	blocks []block
 	vacant []uint32 // unused numbers of blocks
@@ -49,13 +49,13 @@ type heap struct {
 	spare    uint32  // the empty block that is kept back, plus 1; 0 = none
 	stuck    int     // empty blocks that the source refused to take back
 	failures uint64  // refusals by the source
-	refused  []block // not in use, but the source did not take them back
+	refused  []block // blocks not in use that the source did not take back
 
-	asking  bool   // the source is under way
-	odd     error  // what it said, but that it has no more: not to be asked again, see acquire
+	asking  bool   // a call of the source is under way
+	odd     error  // its error, other than exhaustion: it is not asked again, see acquire
 	onGrow  func() // called after held grew
 	keepAll bool   // empty blocks stay, whatever retain says
-	kept    int    // bytes that may be empty since, or since less was to be kept
+	kept    int    // empty bytes that may stay since a Reset or an unlearn, see offerStuck
 	learned retention
 }
 
@@ -80,12 +80,12 @@ func (h *heap) pointer(c *chunk) unsafe.Pointer {
 func (h *heap) isWhole(c *chunk) bool { return c.prev == 0 && c.next == 0 }
 
 // alloc returns a chunk of size granules at a multiple of align bytes, from a
-// hole or else from a new block. The caller has made sure of unused records.
+// hole or else from a new block. The caller has ensured that there are unused records.
 func (h *heap) alloc(size uint32, align uintptr, kind chunkKind) (uint32, error) {
 	i := h.findHole(size, align)
 	if i == 0 {
-		// Not to be looked for again: alignment may put it out of the search's
-		// reach, though it is large enough.
+		// The new hole is used as it is: findHole may miss it for its alignment,
+		// though it is large enough.
 		var err error
 		if i, err = h.grow(size, align); err != nil {
 			if i, _ = h.searchAll(size, align, nil); i == 0 {
@@ -97,7 +97,7 @@ func (h *heap) alloc(size uint32, align uintptr, kind chunkKind) (uint32, error)
 	return i, nil
 }
 
-// take makes hole i, or what is needed of it behind pad granules, a chunk.
+// take makes size granules of hole i, behind pad granules, a chunk.
 func (h *heap) take(i, pad, size uint32, kind chunkKind) {
 	if c := h.table.at(i); h.isWhole(c) {
 		b := &h.blocks[c.block]
@@ -106,7 +106,7 @@ func (h *heap) take(i, pad, size uint32, kind chunkKind) {
 			h.stuck--
 		}
 		if s := h.spare; s != 0 && len(h.blocks[s-1].mem) == len(b.mem) && h.idle() <= h.learned.missed {
-			h.spare = 0 // this was it, and that one is of use, or not, like all others
+			h.spare = 0 // the block taken counts as the spare, and that one is like all others
 		}
 		h.lessEmpty(c.block)
 	}
@@ -126,8 +126,8 @@ func (h *heap) use(c *chunk) uintptr {
 }
 
 // free gives chunk i back. If that empties its block, the block goes back to
-// the source or is kept for the next need: giving it back at once would cost a
-// system call a pair for a program that works at a block's edge.
+// the source or is kept for the next need. Giving it back at once would cost a
+// system call for each operation of a program that works at a block's edge.
 func (h *heap) free(i uint32) {
 	c := h.table.at(h.release(i))
 	if !h.isWhole(c) {
@@ -139,13 +139,13 @@ func (h *heap) free(i uint32) {
 	}
 }
 
-// grow acquires a block and returns the hole that it is, which holds size
-// granules at a multiple of align bytes. Blocks are a tenth of what is held,
-// within bounds, so that they double and what is held for no one stays in
-// proportion; where the source refuses, halves of that are tried, down to what is
-// needed, and last what is needed if the source aligns it. Until it has given a block, no
-// more than that is asked for again: a request may come here for a slab of each size before
-// it is refused, and many are in a program that lives on a budget.
+// grow acquires a block and returns it as a hole, which holds size granules at a
+// multiple of align bytes. A block is a tenth of what is held, within bounds and rounded
+// down to a power of two, so that unused memory stays in proportion. If the source refuses,
+// grow tries half of that, and so on down to what is needed, and last what is needed if the
+// source aligns it. Until a block is had or goes back, later calls start at half of what was
+// refused last, or at what they need: before a request is refused, it may come here for a slab
+// of each size, and in a program that lives on a budget many are refused.
 func (h *heap) grow(size uint32, align uintptr) (uint32, error) {
 	need := h.blockFor(size, align)
 	if need > maxBlockBytes {
@@ -165,7 +165,7 @@ func (h *heap) grow(size uint32, align uintptr) (uint32, error) {
 		if err == nil {
 			h.most = 0
 			b := &h.blocks[i]
-			if h.empty == 0 { // else more of what will not do would not have done either
+			if h.empty == 0 { // else more empty blocks would not have helped either
 				h.learn(len(b.mem))
 			}
 			return h.open(i), nil
@@ -177,18 +177,18 @@ func (h *heap) grow(size uint32, align uintptr) (uint32, error) {
 		case want > int(need):
 			want = max(h.most, int(need))
 		case align > uintptr(at):
-			// What the source aligns itself need not be longer, and may be all it has.
+			// A block that the source aligns need not be longer, and may be all there is.
 			first, need = err, uint64(size)<<granuleShift
 			want, at = int(need), int(align)
 		case first != nil && errors.Is(err, blocksrc.ErrInvalid):
-			return 0, first // it cannot align so far
+			return 0, first // the source cannot align that far
 		default:
 			return 0, err
 		}
 	}
 }
 
-// open makes block i, which is new, a hole and returns that.
+// open makes all of block i, which is new, a hole and returns the hole.
 func (h *heap) open(i uint32) uint32 {
 	b := &h.blocks[i]
 	j, c := h.table.get()
@@ -199,7 +199,7 @@ func (h *heap) open(i uint32) uint32 {
 	return j
 }
 
-// lessEmpty counts block i as empty no more.
+// lessEmpty stops counting block i as empty.
 func (h *heap) lessEmpty(i uint32) {
 	if h.spare == i+1 {
 		h.spare = 0
@@ -219,7 +219,7 @@ func (h *heap) blockFor(size uint32, align uintptr) uint64 {
 	return need
 }
 
-// allocBlock returns a chunk that has a block of size bytes for itself, one that was kept or
+// allocBlock returns a chunk that has a block of size bytes for itself: one that was kept, or
 // a new one.
 func (h *heap) allocBlock(size, align int) (uint32, error) {
 	if h.learns {
@@ -242,8 +242,8 @@ func (h *heap) allocBlock(size, align int) (uint32, error) {
 	return j, nil
 }
 
-// freeBlock gives the block of chunk i, which has it for itself, back or keeps it, an empty
-// one like any other.
+// freeBlock frees chunk i, which has its block for itself. The block goes back to the source or
+// is kept as an empty one.
 func (h *heap) freeBlock(i uint32, c *chunk) {
 	h.insertHole(i, c)
 	h.empty += len(h.blocks[c.block].mem)
@@ -256,9 +256,9 @@ func (h *heap) freeBlock(i uint32, c *chunk) {
 
 var errTooMuch = fmt.Errorf("%w: all that an allocator can count is held", ErrExhausted)
 
-// acquire returns a block. If the source fails, and not for want of memory, it is not asked
-// again for the same request, whatever else is tried: one that lies may lose a block each
-// time.
+// acquire returns a block. If the source fails for another reason than want of memory, it is
+// not asked again for the same request, whatever else is tried: a source that lies may lose a
+// block each time.
 func (h *heap) acquire(size, align int) (uint32, error) {
 	if h.odd != nil {
 		return 0, h.odd
@@ -271,9 +271,9 @@ func (h *heap) acquire(size, align int) (uint32, error) {
 }
 
 // ask takes a block from the source and checks that it is what was asked
-// for: a source that lies is refused here, before anything is built on it.
+// for, so that a source that lies is caught before anything is built on it.
 func (h *heap) ask(size, align int) (uint32, error) {
-	room := maxInt - h.held // the sum of all has to be an int, with 32 bits too
+	room := maxInt - h.held // the sum over both heaps must fit in an int, with 32 bits too
 	if h.other != nil {
 		room -= h.other.held
 	}
@@ -311,10 +311,10 @@ func (h *heap) ask(size, align int) (uint32, error) {
 	return h.enter(block{mem: mem, base: base, size: uint32(uint64(len(mem)) >> granuleShift)}), nil
 }
 
-// refusal is an error whose text is made when it is read: before a request is served, or
-// refused, the source may have refused a dozen times.
+// refusal is an error that makes its text only when it is read: the source may refuse a dozen
+// times before a request is served or refused.
 type refusal struct {
-	_      [0]func() // no two are compared, and no code is needed for it
+	_      [0]func() // not comparable, which spares the code for it
 	format string    // of n and err
 	n      int
 	err    error

@@ -13,7 +13,7 @@ import (
 )
 
 // furnished returns an allocator and a pool that have one of everything that a
-// Corruption may want to break.
+// Corruption may break.
 func furnished(t *testing.T) (*model, *slab.Pool) {
 	src := newFaultySource(new(blocksrc.GoHeap), math.MaxInt)
 	m := newModel(t, slab.Config{BlockSize: 64 << 10, MaxBlockSize: 64 << 10, LargeSize: 32 << 10}, src, src)
@@ -40,8 +40,8 @@ func furnished(t *testing.T) (*model, *slab.Pool) {
 	}
 	get(50, 100)
 	get(8, 1000)              // a full slab
-	drop(get(20, 300), 18)    // little that is live, in several slabs
-	drop(get(1000, 500), 999) // slabs that went
+	drop(get(20, 300), 18)    // few live slots in several slabs
+	drop(get(1000, 500), 999) // slabs that have gone
 	drop(get(100, 700), 100)  // a slab that is kept back
 
 	require.True(t, m.newPool(24, 8))
@@ -49,10 +49,10 @@ func furnished(t *testing.T) (*model, *slab.Pool) {
 	for range 2000 {
 		require.True(t, m.take(p, 2))
 	}
-	for len(p.live) > 250 { // slabs that went, and one that is kept back
+	for len(p.live) > 250 { // slabs that have gone, and one that is kept back
 		m.give(p, len(p.live)-1, true)
 	}
-	for range 2 { // the second is of a word
+	for range 2 { // the second opens a group of a word
 		require.True(t, m.take(p, 2))
 	}
 	for i := range 60 {
@@ -66,8 +66,8 @@ func furnished(t *testing.T) (*model, *slab.Pool) {
 	return m, p.Pool
 }
 
-// TestCheckFinds: Check finds each thing that can be wrong, and nothing where
-// nothing is.
+// TestCheckFinds: Check finds each thing that can be wrong, and reports nothing where
+// nothing is wrong.
 func TestCheckFinds(t *testing.T) {
 	m, p := furnished(t)
 	n := 0
@@ -91,7 +91,7 @@ func TestCheckFinds(t *testing.T) {
 	m.finish()
 }
 
-// TestCheckOfNothing: an allocator that is new, and one that is closed, is fine.
+// TestCheckOfNothing: a new allocator passes Check, and so does a closed one.
 func TestCheckOfNothing(t *testing.T) {
 	a, err := slab.New(slab.Config{})
 	require.NoError(t, err)

@@ -13,8 +13,8 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// TestConfigInvalid: a field that makes no sense, by itself or beside another,
-// is an error that names it. S17 of the ancestor: there it was undefined.
+// TestConfigInvalid: a field that makes no sense, by itself or beside another, is an
+// error that names the field. (S17 of the ancestor, where it was undefined.)
 func TestConfigInvalid(t *testing.T) {
 	type Config = slab.Config
 	beyond := func(n int) int { return min(maxBlockBytes, math.MaxInt-n) + n } // n more than a block can have
@@ -65,7 +65,7 @@ func TestConfigInvalid(t *testing.T) {
 	}
 }
 
-// TestConfigValid: what is no contradiction works, at the limits too.
+// TestConfigValid: a Config that does not contradict itself works, at the limits too.
 func TestConfigValid(t *testing.T) {
 	type Config = slab.Config
 	for i, cfg := range []Config{
@@ -107,8 +107,8 @@ func TestConfigValid(t *testing.T) {
 	}
 }
 
-// TestConfigBlockSizes: blocks start at BlockSize, double as they come to be less
-// than a tenth of what is held, and stop at MaxBlockSize; each starts at a multiple of BlockAlign.
+// TestConfigBlockSizes: blocks start at BlockSize, double while that is no more than a
+// tenth of what is held, and stop at MaxBlockSize. Each is aligned to BlockAlign.
 func TestConfigBlockSizes(t *testing.T) {
 	src := newFaultySource(new(blocksrc.GoHeap), math.MaxInt)
 	m := newModel(t, slab.Config{BlockSize: 16 << 10, MaxBlockSize: 128 << 10, BlockAlign: 32 << 10, LargeSize: 32 << 10}, src, src)
@@ -139,7 +139,7 @@ func TestConfigBlockSizes(t *testing.T) {
 	m.finish()
 }
 
-// asking is a source that notes what it is asked for.
+// asking is a source that records the sizes it is asked for.
 type asking struct {
 	blocksrc.Source
 	sizes []int
@@ -150,7 +150,7 @@ func (s *asking) Acquire(size, align int) ([]byte, error) {
 	return s.Source.Acquire(size, align)
 }
 
-// Where the source has no room for a block of full size, halves of it are tried, down
+// If the source has no room for a block of full size, half of it is tried, and so on down
 // to what is needed and no further.
 func TestConfigBlockSizesRetreat(t *testing.T) {
 	const block = 1 << 20
@@ -175,8 +175,8 @@ func TestConfigBlockSizesRetreat(t *testing.T) {
 	require.NoError(t, a.Close())
 }
 
-// TestConfigLarge: from LargeSize on a request has a block of its own, at a
-// multiple of LargeAlign, that goes back with it; below it has not.
+// TestConfigLarge: a request of LargeSize or more gets a block of its own, aligned to
+// LargeAlign, which goes back when it is freed. A smaller one does not.
 func TestConfigLarge(t *testing.T) {
 	src := newFaultySource(new(blocksrc.GoHeap), math.MaxInt)
 	m := newModel(t, slab.Config{BlockSize: 64 << 10, MaxBlockSize: 64 << 10, LargeSize: 10_000, LargeAlign: 8192, Retain: -1}, src, src)
@@ -203,7 +203,7 @@ func TestConfigLarge(t *testing.T) {
 	m.finish()
 }
 
-// TestConfigRetain: what stays when everything is freed.
+// TestConfigRetain: what stays after everything was freed.
 func TestConfigRetain(t *testing.T) {
 	const block, n = 16 << 10, 10
 	for _, c := range []struct{ retain, empty int }{
@@ -241,8 +241,8 @@ func TestConfigRetainLarger(t *testing.T) {
 	}
 }
 
-// TestConfigMetaSource: nothing but the user's memory comes from Source, nothing
-// but records from MetaSource.
+// TestConfigMetaSource: only the user's memory comes from Source, and only records
+// come from MetaSource.
 func TestConfigMetaSource(t *testing.T) {
 	src, meta := newBufferSource(1<<20), newBufferSource(1<<20)
 	m := newModel(t, slab.Config{}, src, meta)
@@ -258,8 +258,8 @@ func TestConfigMetaSource(t *testing.T) {
 	m.finish()
 }
 
-// TestLargeSizeIsTheEdge: a request that a block has room for is not large before LargeSize,
-// if that is all of a block.
+// TestLargeSizeIsTheEdge: with LargeSize as large as a block, a request below it is not
+// large if a block has room for it.
 func TestLargeSizeIsTheEdge(t *testing.T) {
 	const most = 64 << 10
 	a := onGoHeap(t, slab.Config{BlockSize: most, MaxBlockSize: most, LargeSize: most, Retain: most})
@@ -267,14 +267,14 @@ func TestLargeSizeIsTheEdge(t *testing.T) {
 		for _, align := range []int{1, 16, 64, 128} {
 			b := granted(t, a, size, align)
 			a.Free(b)
-			large := size == most || align == 128 // more than GoHeap aligns to of itself
+			large := size == most || align == 128 // more than GoHeap aligns to by default
 			require.Equal(t, !large, a.Stats().EmptyBytes > 0, "%d bytes aligned to %d", size, align)
 			a.Trim()
 		}
 	}
 }
 
-// TestGrown: whether a heap has grown is told of any BlockSize, also with 32 bits.
+// TestGrown: grown is right for any BlockSize, also with 32 bits.
 func TestGrown(t *testing.T) {
 	for size := 4 << 10; size > 0 && size <= 1<<30; size *= 2 {
 		a := onGoHeap(t, slab.Config{BlockSize: size, MaxBlockSize: size})

@@ -7,8 +7,8 @@ import (
 	"github.com/vita-go/deblockator/vita"
 )
 
-// There is no default source with this tag until the program sets one: here blocks
-// of the kernel, which is the fake in C if that is built in, and simulated otherwise.
+// With this tag there is no default source until the program sets one. Here it is blocks of
+// the kernel: the fake in C if that is built in, and otherwise the simulated one.
 func init() {
 	kernel, err := vita.Native()
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// Messages of any size, within a budget of 1 MiB: half of it set aside at start-up, the
-// rest from Go's heap. When there is no room, the oldest go.
+// Messages of any size live within a budget of 1 MiB: half of it is set aside at start-up,
+// the rest comes from Go's heap. When there is no room, the oldest messages go.
 func Example() {
 	reserved := blocksrc.NewBuffer(make([]byte, 512<<10))
 	more := blocksrc.Limit(new(blocksrc.GoHeap), 512<<10)
@@ -39,8 +39,8 @@ func Example() {
 	s := a.Stats()
 	fmt.Println("some were dropped:", dropped > 0, "most of the budget is in use:", s.Live > 768<<10, "and no more:", s.Held <= 1<<20)
 
-	// A shorter one keeps its bytes, and so does a longer one; what append makes, beyond
-	// the capacity, is on Go's heap.
+	// Realloc keeps the bytes, whether it shortens or lengthens. (An append beyond the
+	// capacity would move them to Go's heap.)
 	messages[0][0] = '!'
 	if messages[0], err = a.Realloc(messages[0], 50); err != nil {
 		fmt.Println(err)
@@ -57,7 +57,7 @@ func Example() {
 	// live: 0 check: <nil>
 }
 
-// What a program frees wrongly is a panic that says what it was.
+// A wrong free is a panic that says what was wrong.
 func ExampleMisuseError() {
 	a, err := slab.New(slab.Config{Name: "messages", Source: new(blocksrc.GoHeap)})
 	if err != nil {

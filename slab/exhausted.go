@@ -6,31 +6,30 @@ import (
 	"github.com/vita-go/deblockator/blocksrc"
 )
 
-// What still serves a request when the source has no block for it, one after the
-// other:
+// What still serves a request when the source has no block for it, tried in turn:
 //
 //   - half a block, and so on down to what the request needs (heap.grow)
 //   - any hole at all, whatever its bin and its alignment (searchAll)
-//   - what is kept for the next need, given back for the source to try again (reclaim),
-//     with no more than is needed
-//   - a hole of the user's, for a record (lodger.go)
-//   - half of a block that there is no leaf of the address map for (allocMapped)
-//   - half a slab, and so on (grow), and for a class a hole that is no slab
-//   - a hole that takes no new record or leaf either (atOnce)
-//   - leaves of the address map without an entry and, if nothing is live, all there
-//     is, given back likewise (startAnew)
+//   - what is kept for the next need: it goes back, and the source is asked again for
+//     no more than is needed (reclaim)
+//   - for a record, a hole in the user's memory (lodger.go)
+//   - half a block, if there is no leaf of the address map for a whole one (allocMapped)
+//   - half a slab, and so on (cache.grow), and for a class a hole without a slab
+//   - a hole that needs no new record and no new leaf (atOnce)
+//   - leaves of the address map without an entry or, if nothing is live, everything:
+//     they go back likewise (startAnew)
 //   - a free slot of a larger class (larger)
 //
-// None of it is on the way of a request that the source has a block for.
+// A request that the source has a block for takes none of these steps.
 
-// canHelp tells whether there may be room after something was given back: not if a source
-// says that there will never be, or lies.
+// canHelp tells whether giving something back may make room. It cannot if the source says
+// that there never will be room, or if the source lies.
 func canHelp(err error) bool {
 	return err != nil && errors.Is(err, blocksrc.ErrExhausted) && !errors.Is(err, blocksrc.ErrInvalid) && !errors.Is(err, ErrBadSource)
 }
 
-// reclaim gives back what is kept for the next need, if err says that this is
-// the need, and tells whether that was anything.
+// reclaim gives back what is kept for the next need, if err says that the need has
+// come. It tells whether anything went back.
 func (a *Allocator) reclaim(err error) bool {
 	if !canHelp(err) {
 		return false
@@ -41,9 +40,9 @@ func (a *Allocator) reclaim(err error) bool {
 	return a.scarce(len(a.vacantSlabs) > vacant || a.user.held+a.meta.held < held)
 }
 
-// startAnew gives records of what was back, if err says that there is need of it, and if
-// nothing is live everything. It tells whether that was anything. It is for the end of a
-// try: while one is under way, a leaf may be without an entry for it is to have one.
+// startAnew is reclaim for leaves of the address map without an entry or, if nothing is live,
+// for everything. It is called only between attempts: during one, a leaf may have no entry
+// because it is about to get one.
 func (a *Allocator) startAnew(err error) bool {
 	if !canHelp(err) {
 		return false
@@ -58,8 +57,9 @@ func (a *Allocator) startAnew(err error) bool {
 	return a.scarce(idle)
 }
 
-// scarce has the next block of memory, and of records, be no larger than it has to be, if
-// there is to be another try: the first of them may have taken what the other needed.
+// scarce makes the next block of memory and the next of records no larger than needed, if
+// there is another attempt: in the last one, the first block may have taken what the second
+// needed.
 func (a *Allocator) scarce(again bool) bool {
 	if again {
 		a.user.most, a.meta.most = 1, 1
@@ -67,16 +67,16 @@ func (a *Allocator) scarce(again bool) bool {
 	return again
 }
 
-// tight tells whether there may be no more to be had: a source has refused since it gave a
-// block, or took one back, the last time.
+// tight tells whether a source may have no more: it has refused since it last gave grow a
+// block or took one back.
 func (a *Allocator) tight() bool { return a.user.most > 0 || a.meta.most > 0 }
 
-// atOnce makes a chunk of a hole that serves a request as things are, with no new block,
-// record or leaf of the address map for its first mapped bytes; 0 if there is none. What was
-// freed can be had again that way, whatever has become of the source.
+// atOnce makes a chunk of a hole that serves a request as things are, with no new block, page
+// of records, or leaf of the address map for its first mapped bytes. It returns 0 if there is
+// no such hole. So what was freed can be had again, whatever has become of the source.
 func (a *Allocator) atOnce(size uint32, align, mapped uintptr, kind chunkKind) uint32 {
 	i, pad := a.user.searchAll(size, align, func(c *chunk, pad uint32) bool {
-		records := chunkStep // that are to be left, for the next page of them
+		records := chunkStep // must be left, to make the next page of them
 		if pad > 0 {
 			records++
 		}
@@ -91,9 +91,9 @@ func (a *Allocator) atOnce(size uint32, align, mapped uintptr, kind chunkKind) u
 	return i
 }
 
-// larger returns a class that has a slot for what was refused otherwise, nil if there
-// is none. It is the last resort of all: a program that has a fixed budget, and frees,
-// must not be refused for having freed objects of other sizes.
+// larger returns a class that has a free slot for a request that was refused otherwise, or nil
+// if there is none. It is the last resort: a program that frees to stay within a fixed budget
+// must not be refused because the objects it freed had other sizes.
 func (a *Allocator) larger(size, align int) *class {
 	k, ok := smallClass(size, align)
 	if !ok {

@@ -12,10 +12,10 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// What happens when there is no more memory, and when there just is.
+// What happens when there is no memory left, and when there is barely enough.
 
 // TestLargestHole: a request of the size that Stats calls the largest hole is
-// served without the source, and so is one of another order.
+// served without the source, and so is a much smaller one.
 func TestLargestHole(t *testing.T) {
 	for _, ask := range []string{"the largest", "little"} {
 		t.Run(ask, func(t *testing.T) {
@@ -50,7 +50,7 @@ func TestLargestHole(t *testing.T) {
 	}
 }
 
-// TestSmallInSmallHole: a small request is served as long as a hole is there
+// TestSmallInSmallHole: a small request is served as long as there is a hole
 // that it fits in, if records need no more memory.
 func TestSmallInSmallHole(t *testing.T) {
 	for _, hole := range []int{8 << 10, 4 << 10, 2 << 10, 1 << 10} {
@@ -59,7 +59,7 @@ func TestSmallInSmallHole(t *testing.T) {
 			require.NoError(t, err)
 			src := newFaultySource(blocksrc.NewBuffer(mem), len(mem))
 			m := newModel(t, slab.Config{BlockSize: 64 << 10}, src, newFaultySource(new(blocksrc.GoHeap), math.MaxInt))
-			// A slab could start where the hole does.
+			// The hole is where a slab could start.
 			require.True(t, m.alloc(64<<10-hole-2048, 1024, false))
 			require.True(t, m.alloc(2048, 1024, false))
 			require.Equal(t, hole, m.a.Stats().LargestHole)
@@ -69,8 +69,8 @@ func TestSmallInSmallHole(t *testing.T) {
 	}
 }
 
-// TestAllocUpTo: it is half as much until there is room, never less than the least,
-// and one request whatever comes of it.
+// TestAllocUpTo: AllocUpTo halves the size until there is room, never goes below least,
+// and counts as one request in any case.
 func TestAllocUpTo(t *testing.T) {
 	for _, room := range []int{0, 4 << 10, 60 << 10, 1 << 20} {
 		for _, least := range []int{1, 5000, 16 << 10, 100_000} {
@@ -105,8 +105,8 @@ func TestAllocUpTo(t *testing.T) {
 	}
 }
 
-// TestSmallWhereNoSlabStarts: a small request is served from a hole of more than a
-// KiB in which no whole window lies, and that is an allocation like any other.
+// TestSmallWhereNoSlabStarts: a small request is served from a hole of more than 1 KiB
+// that contains no whole window, and the result is an allocation like any other.
 func TestSmallWhereNoSlabStarts(t *testing.T) {
 	mem, err := new(blocksrc.GoHeap).Acquire(64<<10, 4096)
 	require.NoError(t, err)
@@ -136,7 +136,7 @@ func TestSmallWhereNoSlabStarts(t *testing.T) {
 	m.finish()
 }
 
-// TestExactFit: a block that the request fills to the last byte (B3, B7).
+// TestExactFit: a request fills a block to the last byte (B3, B7).
 func TestExactFit(t *testing.T) {
 	for _, bytes := range []int{4096, 8192, 64 << 10, 65_008, 1 << 20, 1<<20 + 16, 3_000_000 &^ 15} {
 		mem := make([]byte, bytes+15)
@@ -159,9 +159,9 @@ func TestExactFit(t *testing.T) {
 	}
 }
 
-// TestExhausted: a block that is kept back for the next need is given back when
-// the need is for another one and there is no room for both, and empty slabs are,
-// whether or not anything is live.
+// TestExhausted: a block that is kept for the next need goes back when another one is
+// needed and there is no room for both. So do empty slabs. It makes no difference whether
+// anything is live.
 func TestExhausted(t *testing.T) {
 	for _, c := range []struct {
 		name             string
@@ -201,8 +201,8 @@ func TestExhausted(t *testing.T) {
 	}
 }
 
-// TestExhaustedByRecords: where nothing is live any more, records of what was do
-// not stand in the way, though they came from the same source.
+// TestExhaustedByRecords: once nothing is live, the records of what was live do not
+// stand in the way, although they came from the same source.
 func TestExhaustedByRecords(t *testing.T) {
 	budget := 512 << 10
 	if slow() {
@@ -210,7 +210,7 @@ func TestExhaustedByRecords(t *testing.T) {
 	}
 	src := newFaultySource(blocksrc.Limit(new(blocksrc.GoHeap), budget), budget)
 	m := newModel(t, slab.Config{BlockSize: 4096, MaxBlockSize: 4096}, src, src)
-	require.True(t, m.newPool(1, 1)) // slots that are smaller than what is known of them
+	require.True(t, m.newPool(1, 1)) // slots that are smaller than their records
 	p := m.pools[0]
 	for i := 0; m.take(p, 1); i++ {
 		if i%200 == 0 && !m.alloc(1025, 0, false) {
@@ -228,7 +228,7 @@ func TestExhaustedByRecords(t *testing.T) {
 	m.finish()
 }
 
-// TestPoolExhaustedByRecords: the same for a pool, and for room in it.
+// TestPoolExhaustedByRecords: the same for a slot of a pool, and for a reservation.
 func TestPoolExhaustedByRecords(t *testing.T) {
 	for _, take := range []func(p *slab.Pool) error{
 		func(p *slab.Pool) error { _, err := p.Alloc(); return err },
@@ -255,9 +255,9 @@ func TestPoolExhaustedByRecords(t *testing.T) {
 	}
 }
 
-// TestResetSlabsAreReclaimed: slabs that a Reset has left empty go when there is
-// need of their memory elsewhere, but for those that are reserved. The records have
-// a source of their own: how many there are depends on where blocks come to lie.
+// TestResetSlabsAreReclaimed: slabs that a Pool.Reset has left empty go when their memory
+// is needed elsewhere, except for reserved ones. The records have a source of their own,
+// because their number depends on where blocks come to lie.
 func TestResetSlabsAreReclaimed(t *testing.T) {
 	for _, reserved := range []bool{false, true} {
 		heap := new(blocksrc.GoHeap)
@@ -300,8 +300,8 @@ func TestResetSlabsAreReclaimed(t *testing.T) {
 	}
 }
 
-// TestAlignedBlock: a block made for an aligned request holds it, also where the
-// source gives no byte more than it was asked for and aligns nothing.
+// TestAlignedBlock: a block made for an aligned request holds it, even if the source
+// gives no byte more than it was asked for and aligns nothing.
 func TestAlignedBlock(t *testing.T) {
 	step := 1
 	if slow() {
@@ -323,8 +323,8 @@ func TestAlignedBlock(t *testing.T) {
 	}
 }
 
-// TestReserveIsThere: slots that were reserved can be taken by all means without
-// the source, whatever was freed before.
+// TestReserveIsThere: reserved slots can be taken without the source, whatever was
+// freed before.
 func TestReserveIsThere(t *testing.T) {
 	for _, size := range []int{64, 3000, 66_000} {
 		for _, retain := range []int{-1, 0} {
@@ -350,8 +350,8 @@ func TestReserveIsThere(t *testing.T) {
 	}
 }
 
-// TestReserveSurvivesRefusals: what is reserved is there although something else
-// was refused meanwhile, and gave back what it could for that.
+// TestReserveSurvivesRefusals: reserved slots are still there after another request was
+// refused, before which all that could go back went back.
 func TestReserveSurvivesRefusals(t *testing.T) {
 	for _, live := range []int{0, 1} {
 		for _, size := range []int{24, 3000, 66_000} {
@@ -375,8 +375,8 @@ func TestReserveSurvivesRefusals(t *testing.T) {
 	}
 }
 
-// TestReserveRefusedKeepsRoom: a reservation that is refused does not cost an
-// earlier one its room, whatever it has given back in its need.
+// TestReserveRefusedKeepsRoom: a refused reservation does not cost an earlier one its
+// room, whatever it has given back on its way.
 func TestReserveRefusedKeepsRoom(t *testing.T) {
 	src := newBufferSource(300 << 10)
 	m := newModel(t, slab.Config{BlockSize: 8 << 10}, src, newFaultySource(new(blocksrc.GoHeap), math.MaxInt))
@@ -387,11 +387,11 @@ func TestReserveRefusedKeepsRoom(t *testing.T) {
 	require.True(t, m.reserve(p, 3))
 	require.True(t, m.takeGroup(p, 3))
 	require.False(t, m.reserve(p, 3))
-	m.check() // what is live and what is free are three still
+	m.check() // live and free slots are still three
 	m.finish()
 }
 
-// TestReserveTooMany: no number is so large that it wraps to a small one.
+// TestReserveTooMany: no large number of slots wraps to a small one.
 func TestReserveTooMany(t *testing.T) {
 	for _, size := range []int{0, 1, 3000} {
 		src := newBufferSource(100 << 10)

@@ -6,7 +6,7 @@ import (
 	"unsafe"
 )
 
-// Map is an address map alone, for any address that there is.
+// Map is an address map alone, for any address at all.
 type Map struct {
 	m     addrMap
 	user  heap
@@ -17,7 +17,7 @@ type Map struct {
 func NewMap(addrs ...uintptr) *Map {
 	m := &Map{}
 	m.table.init()
-	m.user = heap{table: &m.table, blocks: make([]block, 1)} // one that starts at 0
+	m.user = heap{table: &m.table, blocks: make([]block, 1)} // a block that starts at 0
 	m.m.user = &m.user
 	m.m.init()
 	for _, addr := range addrs {
@@ -26,17 +26,17 @@ func NewMap(addrs ...uintptr) *Map {
 	return m
 }
 
-// Has tells whether the region of addr is there.
+// Has tells whether the map has the region of addr.
 func (m *Map) Has(addr uintptr) bool {
 	r := m.m.find(addr)
 	return r != nil && r.key == keyOf(addr)
 }
 
-// IsFirst tells whether the region of addr is where it is looked for first.
+// IsFirst tells whether the region of addr is in its first place in the table.
 func (m *Map) IsFirst(addr uintptr) bool { return m.m.place(keyOf(addr)).key == keyOf(addr) }
 
-// IsReady tells whether there can be an entry for what lies in one region: a slab, or
-// the start of an allocation if size is 1.
+// IsReady tells whether there is room for an entry for [addr, addr+size), which lies in one
+// region: for a slab or, if size is 1, for the start of an allocation.
 func (m *Map) IsReady(addr, size uintptr) bool { return m.m.isReady(addr, size) }
 
 // Grow makes a leaf for a region, or a larger one.
@@ -72,7 +72,7 @@ func (m *Map) SetStart(addr uintptr) uint32 {
 	return i
 }
 
-// Clear takes away what was entered for [addr, addr+size).
+// Clear removes the entries of [addr, addr+size).
 func (m *Map) Clear(addr, size uintptr) { m.m.set(addr, size, 0) }
 
 // Lookup returns the slab or the chunk that is entered for addr, 0 if none is.
@@ -90,7 +90,7 @@ func (m *Map) Splits(addr uintptr) (used, all int) {
 // IsMostlyIdle tells whether it pays to prune.
 func (m *Map) IsMostlyIdle() bool { return m.m.mostlyIdle() }
 
-// Prune drops the regions without an entry, and returns how many those were.
+// Prune drops the regions without an entry and returns their number.
 func (m *Map) Prune() (dropped int) {
 	m.m.prune(func(uint32) { dropped++ })
 	return dropped
@@ -99,8 +99,8 @@ func (m *Map) Prune() (dropped int) {
 // Places returns how many places the table has.
 func (m *Map) Places() int { return len(m.m.table) }
 
-// LeafIsLost tells whether the region of addr has no split left, and there is no room for
-// a larger leaf of it in the records that there are.
+// LeafIsLost tells whether the region of addr has no split left and the record heap has no
+// hole for a larger leaf.
 func LeafIsLost(a *Allocator, addr uintptr) bool {
 	r := a.addrs.find(addr)
 	return r.spare == 0 && a.meta.largestHole() < leafSize(r.moreSplits())>>granuleShift
@@ -109,7 +109,7 @@ func LeafIsLost(a *Allocator, addr uintptr) bool {
 // LeafSplits returns how many splits the leaf of addr has room for.
 func LeafSplits(a *Allocator, addr uintptr) int { return int(a.addrs.find(addr).splits) }
 
-// Check verifies the leaves, and that they have entries for so many windows.
+// Check verifies the leaves, and that they have entries for that many windows.
 func (m *Map) Check(windows int) error {
 	k := &checker{}
 	leaves, idle := 0, 0

@@ -1,6 +1,6 @@
 package slab
 
-// The bits of words, for tests.
+// Single bits in words, for tests.
 
 func HasBit(words *uint64, i uint32) bool { return hasBit(words, i) }
 func SetBit(words *uint64, i uint32)      { setBit(words, i) }

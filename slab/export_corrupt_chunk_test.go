@@ -2,7 +2,7 @@ package slab
 
 import "unsafe"
 
-// chunkCorruptions are of chunks, holes and what is counted of them.
+// chunkCorruptions break chunks, holes, and their counts.
 var chunkCorruptions = map[string][]Corruption{
 	"I1 tiling": {
 		{"offset", func(a *Allocator, _ *Pool) func() {

@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// recordCorruptions are of the chunk table and the address map.
+// recordCorruptions break the chunk table and the address map.
 var recordCorruptions = map[string][]Corruption{
 	"I8 records": {
 		{"count of the unused", func(a *Allocator, _ *Pool) func() { return setTo(&a.table.spare, a.table.spare-1) }},
@@ -138,7 +138,7 @@ var recordCorruptions = map[string][]Corruption{
 			return setTo(&r.key, r.key+1)
 		}},
 		{"region in a place where it is not found", func(a *Allocator, _ *Pool) func() {
-			// Its own place is empty then, so the search for it ends there.
+			// Its own place is then empty, so a search for the region ends there.
 			t := a.addrs.table
 			from, to := anyRegion(a), slices.IndexFunc(t, func(r region) bool { return r.key == noRegion })
 			return both(setTo(&t[to], *from), setTo(from, region{key: noRegion}))

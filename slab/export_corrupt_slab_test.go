@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// slabCorruptions are of slabs, classes and pools.
+// slabCorruptions break slabs, classes and pools.
 var slabCorruptions = map[string][]Corruption{
 	"I10 slabs": {
 		{"used slot free", func(a *Allocator, _ *Pool) func() {
@@ -310,7 +310,7 @@ var slabCorruptions = map[string][]Corruption{
 			return setTo(g, *g+1)
 		}},
 		{"slot in the group that is not", func(_ *Allocator, p *Pool) func() {
-			return setTo(&p.group.Slots, p.group.Slots|(p.group.Slots+1)) // the lowest
+			return setTo(&p.group.Slots, p.group.Slots|(p.group.Slots+1)) // the lowest that is not in it
 		}},
 		{"group nowhere", func(_ *Allocator, p *Pool) func() {
 			return setTo(&p.group.Index, uint32(len(p.dir))<<slotShift)

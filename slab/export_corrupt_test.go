@@ -57,7 +57,7 @@ func (h *heap) listed(c *chunk) (head *uint32, level, step uint32) {
 	return &h.bins.head[level][step], level, step
 }
 
-// partial returns a slab of a class that has used and free slots, and its number.
+// partial returns a slab of a class with used and free slots, and its number.
 func partial(a *Allocator) (uint32, *slab) {
 	for id := 1; id < len(a.slabs); id++ {
 		if s := a.slabs[id].rec; s != nil && s.owner < numClasses && s.used > 1 && s.summary != 0 {
@@ -76,8 +76,8 @@ func usedSlot(s *slab) uint32 {
 	panic("the slab has no used slot")
 }
 
-// liveBit returns the word of the live bits that a slot of slab id is in that is
-// live or not, and its bit.
+// liveBit returns the word and the bit in the live bitmap of the first slot of slab id
+// that is live, or that is not.
 func liveBit(a *Allocator, id uint32, live bool) (word *uint64, bit uint64) {
 	ref := &a.slabs[id]
 	for i := range ref.rec.slots {
@@ -88,8 +88,8 @@ func liveBit(a *Allocator, id uint32, live bool) (word *uint64, bit uint64) {
 	panic("the slab has no such slot")
 }
 
-// stocked returns a class of several slabs that has two slots at hand, and room
-// for one.
+// stocked returns a class of several slabs that has at least two slots at hand, and
+// room for one more.
 func stocked(a *Allocator) *class {
 	for _, c := range a.classes {
 		if c.count > 1 && c.count < magazineSize && c.slabs > 1 {
@@ -99,7 +99,7 @@ func stocked(a *Allocator) *class {
 	panic("no class has slots at hand")
 }
 
-// full returns a slab without a free slot.
+// fullSlab returns a slab without a free slot, and its number.
 func fullSlab(a *Allocator) (uint32, *slab) {
 	for id := 1; id < len(a.slabs); id++ {
 		if s := a.slabs[id].rec; s != nil && s.summary == 0 {
@@ -118,7 +118,7 @@ func entryAt(a *Allocator, addr uintptr) *entry {
 	return r.window(*r.row(addr), addr)
 }
 
-// roomy returns the region of addr, with an unused split.
+// roomy returns the region of addr, grown if it had no unused split.
 func roomy(a *Allocator, addr uintptr) *region {
 	if a.addrs.find(addr).spare == 0 {
 		if err := a.growLeaf(addr); err != nil {
@@ -143,7 +143,7 @@ func splitRow(a *Allocator) (*region, *entry) {
 	panic("the address map has no such row")
 }
 
-// splitNeedlessly has the entry of a row in n windows of a split, from that of addr.
+// splitNeedlessly splits the row of addr and puts its entry into n windows, from addr's on.
 func splitNeedlessly(a *Allocator, addr, n uintptr) (undo func()) {
 	r := roomy(a, addr)
 	row := r.row(addr)
@@ -180,7 +180,7 @@ func livePlace(p *Pool) (*place, uint32) {
 	panic("the pool has no live slot")
 }
 
-// Corruptions is what Check must find, by the invariant that is broken.
+// Corruptions is what Check must find, by broken invariant.
 var Corruptions = func() map[string][]Corruption {
 	all := make(map[string][]Corruption)
 	for _, some := range []map[string][]Corruption{chunkCorruptions, recordCorruptions, slabCorruptions} {

@@ -6,7 +6,7 @@ import (
 	"github.com/vita-go/deblockator/blocksrc"
 )
 
-// SlabCheck is set in the build that checks itself, where tests do less.
+// SlabCheck is set in the slabcheck build, where tests do less.
 const SlabCheck = invariants
 
 // PauseChecks stops the checks that the slabcheck build does by itself.
@@ -25,17 +25,17 @@ const (
 	BinScan   = binScan
 )
 
-// MaxBlockBytes is the most that a block can have.
+// MaxBlockBytes is the largest size of a block.
 func MaxBlockBytes() uint64 { return maxBlockBytes }
 
 // BinOf is the bin of a hole.
 func BinOf(size uint32) (level, step uint32) { return binOf(size) }
 
-// BinAbove is the lowest bin all of whose holes will do.
+// BinAbove is the lowest bin all of whose holes are large enough.
 func BinAbove(size uint32) (level, step uint32, ok bool) { return binAbove(size) }
 
-// SetGen sets the generation of the live slot that h names, as if it had been
-// reused so often, and returns its new handle.
+// SetGen sets the generation of the live slot that h names, as if the slot had been
+// reused that often, and returns its new handle.
 func (p *Pool) SetGen(h Handle, gen uint32) Handle {
 	e := &p.dir[h.index>>slotShift]
 	*e.gen(h.index % maxSlots), e.sure = gen, touched
@@ -46,14 +46,14 @@ func (p *Pool) SetGen(h Handle, gen uint32) Handle {
 // LastGen is the generation after which a slot is retired.
 const LastGen = lastGen
 
-// Index is a heap of one block with no allocator around it: its chunks start at
-// one granule, where an allocator puts small requests into slabs.
+// Index is a heap of one block with no allocator around it. Its chunks may be as small
+// as one granule; an allocator puts such requests into slabs.
 type Index struct {
 	table chunkTable
 	heap  heap
 }
 
-// NewIndex returns an index with a hole of so many granules.
+// NewIndex returns an index of one block with that many granules.
 func NewIndex(granules uint32) *Index {
 	x := &Index{}
 	x.table.init()
@@ -65,7 +65,7 @@ func NewIndex(granules uint32) *Index {
 	return x
 }
 
-// Alloc returns the number of a chunk, 0 if no hole was found for it.
+// Alloc returns the number of a new chunk, or 0 if no hole was found for it.
 func (x *Index) Alloc(granules uint32, align uintptr) uint32 {
 	for x.table.spare < chunkReserve {
 		x.table.addPage(unsafe.Pointer(new([chunkPage]chunk)), uint32(chunkPageBytes), 0)

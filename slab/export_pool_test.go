@@ -5,8 +5,8 @@ import (
 	"unsafe"
 )
 
-// The door of the tests to what a Pool keeps to itself. Generations cannot be
-// brought to their end by use: that takes 2^31 frees of one slot.
+// Access for tests to the internals of a Pool. Use alone cannot bring a generation to
+// its end: that takes 2^31 frees of one slot.
 
 const (
 	PoolLastGen  = lastGen
@@ -21,7 +21,7 @@ func (h Handle) Index() (place, slot uint32) { return h.index >> slotShift, h.in
 // Gen returns the generation of h.
 func (h Handle) Gen() uint32 { return h.gen }
 
-// RawHandle returns a handle that HandleFromBits might refuse to make.
+// RawHandle returns a handle that HandleFromBits may refuse to make.
 func RawHandle(place, slot, gen uint32) Handle { return Handle{place<<slotShift | slot, gen} }
 
 // SetGeneration gives the slot that h names, live or not, another generation,
@@ -39,11 +39,11 @@ func (p *Pool) Generation(h Handle) uint32 {
 	return *p.dir[place].gen(slot)
 }
 
-// Places returns how many places the pool ever had, and how many wait for a slab.
+// Places returns how many places the pool has, and how many of them wait for a slab.
 func (p *Pool) Places() (all, vacant int) { return len(p.dir), len(p.vacantSeqs) }
 
-// UsePlaces makes it as if a new pool had used up so many places, all of whose
-// generations have come to their end.
+// UsePlaces makes a new pool look as if it had used up n places, whose generations have
+// all come to their end.
 func (p *Pool) UsePlaces(n int) {
 	p.dir = make([]place, n, maxSeq+1)
 	for i := range p.dir {
@@ -51,10 +51,10 @@ func (p *Pool) UsePlaces(n int) {
 	}
 }
 
-// AtHand returns how many slots the pool will hand out before it opens a bitmap.
+// AtHand returns how many slots the pool hands out before it opens another group.
 func (p *Pool) AtHand() int { return bits.OnesCount64(p.group.Slots) }
 
-// Aside returns how many entries there are for what is set aside, and how many of
+// Aside returns how many entries the table of what is set aside has, and how many of
 // them hold a place.
 func (p *Pool) Aside() (entries, used int) {
 	for _, e := range p.asides() {
@@ -65,7 +65,7 @@ func (p *Pool) Aside() (entries, used int) {
 	return len(p.asides()), used
 }
 
-// Sure returns the generation that all slots of a place have for sure, 0 if none is.
+// Sure returns the generation that all slots of a place surely have, 0 if none is known.
 func (p *Pool) Sure(place uint32) uint32 {
 	if e := &p.dir[place]; e.sure&1 != 0 {
 		return e.sure
@@ -73,8 +73,8 @@ func (p *Pool) Sure(place uint32) uint32 {
 	return 0
 }
 
-// Into tells whether the pool still has a pointer to memory in [addr, addr+n)
-// that the collector could follow.
+// Into tells whether the pool still has a pointer into [addr, addr+n) that the
+// collector could follow.
 func (p *Pool) Into(addr uintptr, n int) bool {
 	in := func(q unsafe.Pointer) bool { return uintptr(q)-addr < uintptr(n) }
 	if in(p.group.Base) || in(p.group.Gens) {
@@ -88,7 +88,7 @@ func (p *Pool) Into(addr uintptr, n int) bool {
 	return false
 }
 
-// PlaceSize is the size of a place, a power of two for indexing to be a shift.
+// PlaceSize is the size of a place, a power of two so that indexing is a shift.
 const PlaceSize = unsafe.Sizeof(place{})
 
 // Numbers returns how many numbers for blocks, slabs and pools there are, in use or not.
@@ -96,7 +96,7 @@ func Numbers(a *Allocator) (blocks, slabs, pools int) {
 	return len(a.user.blocks) + len(a.meta.blocks), len(a.slabs), len(a.pools)
 }
 
-// Lost tells whether the scan has no pointer to memory of the pool's.
+// Lost tells whether the scan has no pointer to the pool's memory.
 func (c *Scan) Lost() bool {
 	for _, q := range []unsafe.Pointer{
 		c.Base, c.Gens, unsafe.Pointer(c.s), c.place.base, unsafe.Pointer(c.place.rec), unsafe.Pointer(unsafe.SliceData(c.place.gens)),
@@ -108,22 +108,22 @@ func (c *Scan) Lost() bool {
 	return true
 }
 
-// BeSure has the pool take it for sure that all slots of a place have their first name.
+// BeSure makes the pool believe that all slots of a place have their first name.
 func (p *Pool) BeSure(place uint32) (undo func()) {
 	e := &p.dir[place]
 	return setTo(&e.sure, e.floor+1)
 }
 
-// CanPrefetch tells whether scans ask ahead on this processor.
+// CanPrefetch tells whether scans prefetch on this processor.
 const CanPrefetch = canPrefetch
 
 // Prefetch is prefetch.
 func Prefetch(base unsafe.Pointer, stride uintptr, slots uint64) { prefetch(base, stride, slots) }
 
-// Lead returns how many words c asks ahead of the one at hand.
+// Lead returns how many words c prefetches ahead of the current one.
 func (c *Scan) Lead() int { return int(c.lead) }
 
-// Leads returns how many words a scan would ask ahead in each slab.
+// Leads returns how many words a scan would prefetch ahead in each slab.
 func (p *Pool) Leads() (words []int) {
 	for _, e := range p.dir {
 		if e.base != nil {

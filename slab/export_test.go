@@ -6,10 +6,10 @@ import (
 	"unsafe"
 )
 
-// The door for the external tests: constants, counters, and ways to bring about
-// what a program cannot in reasonable time, or not at all.
+// Access for external tests: constants, counters, and ways to bring about what a
+// program cannot in reasonable time, or not at all.
 
-// Invariants says that every operation ends with a Check, so that tests do less.
+// Invariants says that operations end with a Check, so that tests do less.
 const Invariants = invariants
 
 // NumClasses is how many sizes of slots there are for small requests.
@@ -24,7 +24,7 @@ func SlabShape(c, target int) (slots, size int) {
 	return int(n), size
 }
 
-// FreeRuns returns the runs of free slots of a slab with these bits of free slots.
+// FreeRuns returns the runs of free slots of a slab with this bitmap of free slots.
 func FreeRuns(words []uint64, clean int) (runs [][2]int) {
 	s := &struct {
 		slab
@@ -51,18 +51,18 @@ func MetaBlocks(a *Allocator) [][]byte {
 // ChunkStep is how many records a step may take.
 const ChunkStep = chunkStep
 
-// SpareRecords returns how many records of chunks are in no use.
+// SpareRecords returns how many chunk records are unused.
 func SpareRecords(a *Allocator) int { return a.table.spare }
 
 // Stuck returns how many blocks the sources refused to take back.
 func Stuck(a *Allocator) int { return a.user.stuck + a.meta.stuck }
 
-// Regions returns how many regions the address map has a leaf for.
+// Regions returns how many regions have a leaf in the address map.
 func Regions(a *Allocator) int { return a.addrs.leaves }
 
-// Fingerprint returns a hash of everything that can bear on what an allocator
-// does next, counts of events aside. Two allocators with the same fingerprint
-// have the same future. Addresses count relative to the blocks.
+// Fingerprint returns a hash of everything that can affect what an allocator does
+// next, apart from counts of events. Two allocators with the same fingerprint behave
+// the same from then on. Addresses of blocks count; chunks count by their offset.
 func Fingerprint(a *Allocator) uint64 {
 	f := fnv.New64a()
 	put := func(ns ...uint64) {
@@ -78,7 +78,7 @@ func Fingerprint(a *Allocator) uint64 {
 		}
 		return 0
 	}
-	// Record numbers follow from history; what counts is which chunk each is.
+	// Record numbers depend on history; what counts is which chunk each one is.
 	name := make(map[uint32]uint64)
 	for _, h := range []*heap{&a.user, &a.meta} {
 		for _, bi := range h.order {
@@ -149,16 +149,16 @@ func Fingerprint(a *Allocator) uint64 {
 	return f.Sum64()
 }
 
-// Pretend has a hold so many bytes less than an int can count, and returns what undoes
-// it.
+// Pretend makes a look as if another less bytes were all that an int can count. It
+// returns what undoes that.
 func Pretend(a *Allocator, less int) (undo func()) {
 	held := a.meta.held
 	a.meta.held = maxInt - a.user.held - less
 	return func() { a.meta.held = held }
 }
 
-// PretendChunks has a use as many records as can be counted, but for what one step may
-// take, and returns what undoes it.
+// PretendChunks makes a look as if it had as many pages of chunk records as there may be,
+// and one unused record too few to be ready. It returns what undoes that.
 func PretendChunks(a *Allocator) (undo func()) {
 	pages, spare := a.table.pages, a.table.spare
 	a.table.pages = make([]unsafe.Pointer, chunkPages)
@@ -167,12 +167,12 @@ func PretendChunks(a *Allocator) (undo func()) {
 	return func() { a.table.pages, a.table.spare = pages, a.table.spare-(chunkReserve-1)+spare }
 }
 
-// Grown tells whether a would count as grown with so many bytes in use.
+// Grown tells whether a would count as grown with held bytes in use.
 func (a *Allocator) Grown(held int) bool {
 	defer func(held int) { a.user.held = held }(a.user.held)
 	a.user.held = a.user.empty + held
 	return a.grown()
 }
 
-// Kept returns how many bytes of empty blocks Check passes over since a Reset.
+// Kept returns how many bytes of empty blocks Check lets pass since a Reset or an unlearn.
 func (a *Allocator) Kept() int { return a.user.kept }

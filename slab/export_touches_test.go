@@ -2,7 +2,7 @@
 
 package slab
 
-// Touches returns how many records were visited since the last call.
+// Touches returns how many records were visited since its last call.
 func Touches() int {
 	n := touches
 	touches = 0

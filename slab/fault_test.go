@@ -12,11 +12,11 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// Every call of a source fails once, for every workload (W24): what was refused
-// has changed nothing, works when it is tried again, and nothing is left behind.
+// Every call of a source fails once, in every workload (W24). A refused operation has
+// changed nothing, works when it is tried again, and leaves nothing behind.
 
-// A script is a workload. Each do is tried again if it is refused; do returns
-// false for that.
+// A script is a workload. It passes each operation that may be refused to do, which
+// tries it again then. The operation returns false if it was refused.
 type script struct {
 	name string
 	run  func(m *model, do func(op func() bool))
@@ -79,7 +79,7 @@ var scripts = []script{
 		p := m.pools[0]
 		do(func() bool { return m.take(p, 0) })
 		do(func() bool { return m.reserve(p, 3000) })
-		// What is reserved is there, whatever the source says.
+		// Reserved slots are there, whatever the source says.
 		arm(m.src.acquires, 1, true)
 		arm(m.meta.acquires, 1, true)
 		m.give(p, 0, true)
@@ -133,7 +133,7 @@ var scripts = []script{
 	}},
 }
 
-// faultCases are the configurations that differ in when a source is asked.
+// faultCases are configurations that differ in when they call a source.
 func faultCases() (cases []func(t testing.TB) *model) {
 	for _, retain := range []int{0, -1, 100_000} {
 		for _, apart := range []bool{false, true} {
@@ -150,8 +150,8 @@ func faultCases() (cases []func(t testing.TB) *model) {
 	return cases
 }
 
-// everyFault runs f for each script, configuration and source until the fault,
-// which f makes the k-th call, is no longer met.
+// everyFault runs f for each script, configuration and source, with k from 1 on, until
+// the run ends before the k-th call, which f makes fail.
 func everyFault(t *testing.T, f func(t *testing.T, m *model, s *faultySource, script script, k int) (met bool)) {
 	for _, script := range scripts {
 		t.Run(script.name, func(t *testing.T) {
@@ -211,7 +211,7 @@ func TestFaultAcquire(t *testing.T) {
 }
 
 // TestFaultAcquireFromThere: the k-th block and all after it are refused, until
-// the workload cannot do without.
+// the workload cannot go on without one.
 func TestFaultAcquireFromThere(t *testing.T) {
 	everyFault(t, func(t *testing.T, m *model, s *faultySource, script script, k int) bool {
 		arm(s.acquires, k, true)
@@ -240,8 +240,8 @@ func TestFaultAcquireFromThere(t *testing.T) {
 	})
 }
 
-// TestFaultRelease: the k-th block is not taken back. No operation fails for it,
-// the block stays in use, and in the end it goes.
+// TestFaultRelease: the source does not take the k-th block back. No operation fails
+// because of that, the block stays usable, and in the end it goes.
 func TestFaultRelease(t *testing.T) {
 	for _, persist := range []bool{false, true} {
 		everyFault(t, func(t *testing.T, m *model, s *faultySource, script script, k int) bool {
@@ -263,8 +263,8 @@ func TestFaultRelease(t *testing.T) {
 	}
 }
 
-// TestFaultClose: Close says what was not taken back, and gives it back when it
-// is called again.
+// TestFaultClose: Close returns the error of a block that was not taken back, and gives
+// the block back when it is called again.
 func TestFaultClose(t *testing.T) {
 	everyFault(t, func(t *testing.T, m *model, s *faultySource, script script, k int) bool {
 		script.run(m, func(op func() bool) { require.True(t, op()) })
@@ -300,8 +300,8 @@ func TestFaultClose(t *testing.T) {
 	})
 }
 
-// TestFaultHoldsNoMore: what a refused request has acquired on its way may be
-// kept, as any empty block may, but refusals do not add up, and Trim takes it.
+// TestFaultHoldsNoMore: what a refused request has acquired on its way may be kept, like
+// any empty block. But it does not add up over refusals, and Trim gives it back.
 func TestFaultHoldsNoMore(t *testing.T) {
 	for _, retain := range []int{0, -1} {
 		for _, r := range requests {

@@ -11,7 +11,7 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// A slot of the word that the group is of is not fresh any more once it was freed.
+// A slot of the group's word is not fresh any more once it was freed.
 func TestPoolClearsWhatWasFreedBesideItsGroup(t *testing.T) {
 	a, err := slab.New(slab.Config{Source: new(blocksrc.GoHeap)})
 	require.NoError(t, err)
@@ -25,7 +25,7 @@ func TestPoolClearsWhatWasFreedBesideItsGroup(t *testing.T) {
 		*(*uint64)(qs[i]) = 1
 	}
 	p.Free(qs[0])
-	p.Free(qs[1]) // both to the bitmap, while the rest of the word is at hand
+	p.Free(qs[1]) // both go to the bitmap, while the rest of the word is at hand
 	for range 64 {
 		q, err := p.Alloc()
 		require.NoError(t, err)
@@ -34,13 +34,13 @@ func TestPoolClearsWhatWasFreedBesideItsGroup(t *testing.T) {
 }
 
 // TestPoolDoesNotClearWhatIsFresh: a slot that was never handed out is as zero as its
-// block, and is not cleared.
+// block was, and so is not cleared.
 func TestPoolDoesNotClearWhatIsFresh(t *testing.T) {
 	p, _ := newPool(t, 64, 8, slab.Config{})
 	first, err := p.Alloc()
 	require.NoError(t, err)
 	for slot := 1; slot < 8; slot++ {
-		mark := (*byte)(unsafe.Add(first, slot*64)) // a byte that is no one's
+		mark := (*byte)(unsafe.Add(first, slot*64)) // a byte that nobody owns
 		*mark = 7
 		q, err := p.Alloc()
 		require.NoError(t, err)

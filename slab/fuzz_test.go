@@ -10,7 +10,7 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// opTape is a string of bytes read as decisions. Past its end all are 0.
+// opTape is a string of bytes that are read as decisions. Past its end, all are 0.
 type opTape []byte
 
 func (t *opTape) byte() int {
@@ -24,7 +24,7 @@ func (t *opTape) byte() int {
 
 func (t *opTape) word() int { return t.byte() | t.byte()<<8 }
 
-// below returns a number from 0 to n-1, and 0 if there is none.
+// below returns a number from 0 to n-1, or 0 if there is none.
 func (t *opTape) below(n int) int {
 	switch {
 	case n <= 1:
@@ -76,12 +76,12 @@ func (t *opTape) align() int {
 	return []int{3, -1, math.MinInt, math.MaxInt, math.MaxInt/2 + 1, 24}[k-250]
 }
 
-// zeroedMem is for one model at a time: making it costs more than most tapes.
+// zeroedMem serves one model at a time: allocating it takes longer than most tapes.
 var zeroedMem = make([]byte, 3<<20)
 
-const zeroedMeta = 1 << 20 // of it, for records if they are to lie apart
+const zeroedMeta = 1 << 20 // bytes of it for records, if they have a source of their own
 
-// zeroedBuffer is a Buffer that clears what it hands out, and says so.
+// zeroedBuffer is a Buffer that clears what it hands out, and declares that.
 type zeroedBuffer struct{ *blocksrc.Buffer }
 
 func (z *zeroedBuffer) Acquire(size, align int) ([]byte, error) {
@@ -92,7 +92,7 @@ func (z *zeroedBuffer) Acquire(size, align int) ([]byte, error) {
 
 func (z *zeroedBuffer) Zeroed() bool { return true }
 
-// sources returns what the tape says to build on, and the configuration.
+// sources returns the configuration and the sources that the tape asks for.
 func (t *opTape) sources() (cfg slab.Config, src, meta *faultySource) {
 	one := func(k int, mem []byte) *faultySource {
 		switch k % 8 {
@@ -203,7 +203,7 @@ func (m *model) step(t *opTape) {
 			m.badFree(b, "a double free")
 			m.badFree(b[:0:0], "a double free of nothing")
 		}
-	case 14: // inside an allocation, and a part of one
+	case 14: // the inside and a part of an allocation
 		if len(m.live) > 0 {
 			b := m.live[t.below(len(m.live))].b
 			b = b[:cap(b)]
@@ -212,7 +212,7 @@ func (m *model) step(t *opTape) {
 			m.badFree(b[:i:i], "a free of the start of an allocation")
 			m.badFree(b[i:i:i], "a free of nothing in an allocation")
 		}
-	case 15: // no memory of the allocator at all
+	case 15: // memory that is not the allocator's at all
 		m.foreign(t)
 	case 16:
 		if t.byte() < 64 {
@@ -244,8 +244,7 @@ func (m *model) step(t *opTape) {
 	}
 }
 
-// arm makes a call of a source fail that is still to come, or makes them all
-// well again.
+// arm makes a future call of a source fail, or makes the sources well again.
 func (m *model) arm(t *opTape) {
 	k := t.byte()
 	s := m.src
@@ -333,7 +332,7 @@ func (m *model) poolStep(op int, t *opTape) {
 		}
 		m.give(p, i, op&1 == 0)
 		m.misuse(slab.DoubleFree, "a double free of a slot", func() { p.Free(o.start) })
-		m.take(p, 0) // which may be the one that was freed
+		m.take(p, 0) // it may be the slot that was freed
 		m.freeGone(p, t.below(len(p.gone)))
 	case 9:
 		m.takeGroup(p, t.below(70))
@@ -359,7 +358,7 @@ func (m *model) poolStep(op int, t *opTape) {
 				m.step(t)
 			}
 		})
-	case 16: // all of it goes, its slabs too, and some comes back
+	case 16: // all slots go, with their slabs, and some come back
 		for len(p.live) > 0 {
 			m.give(p, len(p.live)-1, op&1 == 0)
 		}
@@ -389,7 +388,7 @@ func randomTape(seed uint64, n int) []byte {
 }
 
 // FuzzAllocator plays any tape: whatever is asked of an allocator, in whatever
-// order, over whatever source, it stays within what it promises.
+// order, over whatever source, it keeps its promises.
 func FuzzAllocator(f *testing.F) {
 	for seed := range uint64(40) {
 		f.Add(randomTape(seed, 100<<(seed%5)))

@@ -7,11 +7,11 @@ import (
 	"github.com/vita-go/deblockator/blocksrc"
 )
 
-// How a heap gives blocks, and pages of them, back to the source, and what becomes
-// of those that the source refuses to take.
+// How a heap gives blocks back to the source, and what becomes of those that the source
+// refuses to take. (For pages of blocks that stay, see discard.go.)
 
 // discardBlock gives an empty block back to the source. If the source refuses,
-// the block stays and can be used, and is offered again the next time.
+// the block stays usable and is offered again later.
 func (h *heap) discardBlock(i uint32) error {
 	b := &h.blocks[i]
 	gone, err := h.giveBack(b.mem)
@@ -30,8 +30,8 @@ func (h *heap) discardBlock(i uint32) error {
 	return err
 }
 
-// offerStuck offers the source one block again that it has refused to take, and if it
-// takes that, all.
+// offerStuck offers the source the smallest block that it refused to take. If the source
+// takes it now, all others are offered too, except for what is to be kept.
 func (h *heap) offerStuck() {
 	if h.stuck == 0 {
 		return
@@ -49,9 +49,9 @@ func (h *heap) offerStuck() {
 	}
 }
 
-// giveBack gives the memory of a block to the source and tells whether it is gone. It
-// is gone with an error too if the source has no such block any more: somebody has
-// taken it away behind our back, and whose it is now nobody knows.
+// giveBack gives the memory of a block to the source and tells whether it is gone. With
+// blocksrc.ErrNotHeld it is gone too: somebody else has taken it from the source, and
+// nobody knows whose it is now.
 func (h *heap) giveBack(mem []byte) (gone bool, err error) {
 	h.asking = true
 	err = h.src.Release(mem)
@@ -64,7 +64,7 @@ func (h *heap) giveBack(mem []byte) (gone bool, err error) {
 	return errors.Is(err, blocksrc.ErrNotHeld), &refusal{format: "slab: releasing a block of %d bytes: %v", n: len(mem), err: err}
 }
 
-// forget drops block i, which the source has back, from the books.
+// forget drops block i, which has gone back, from the books.
 func (h *heap) forget(i uint32) {
 	b := &h.blocks[i]
 	at, _ := h.search(b.addr(), 0)
@@ -77,13 +77,12 @@ func (h *heap) forget(i uint32) {
 	h.vacant = append(h.vacant, i)
 }
 
-// shrink gives empty blocks back, those first that are never the one block that is kept, and
-// then the smallest, until no more than keep bytes of them are left, or that one block if one
-// is set. Blocks that were refused before are offered again. (Sorted they are only as far as
-// it takes.)
+// shrink gives empty blocks back until no more than keep bytes of them are left, besides a
+// spare if one is set. Long blocks, which are never the spare, go first, and then the smallest.
+// Blocks that were refused before are offered again. (The sort goes only as far as needed.)
 func (h *heap) shrink(keep int, one bool) error { return h.shrinkBy(keep, one, maxInt) }
 
-// shrinkBy is shrink that gives no more than most blocks back.
+// shrinkBy is shrink for no more than most blocks.
 func (h *heap) shrinkBy(keep int, one bool, most int) error {
 	err := h.offer()
 	h.kept = 0
@@ -95,7 +94,7 @@ func (h *heap) shrinkBy(keep int, one bool, most int) error {
 	}
 	var idle []uint32
 	h.spare = 0
-	for _, i := range slices.Backward(h.order) { // the last leaves the order at once
+	for _, i := range slices.Backward(h.order) { // backward: the last leaves without a copy
 		b := &h.blocks[i]
 		if c := h.table.at(b.first); c.kind == chunkHole && h.isWhole(c) {
 			idle = append(idle, i)
@@ -124,15 +123,15 @@ func (h *heap) shrinkBy(keep int, one bool, most int) error {
 	return err
 }
 
-// join returns what there is of two errors. (In line, errors.Join is a slice each time.)
+// join is errors.Join for two errors. (Inlined, each call would make a slice.)
 //
 //go:noinline
 func join(a, b error) error { return errors.Join(a, b) }
 
-// restart gives all blocks back, whatever is in them, and empties the books; the
-// chunk table is emptied by the caller. What the source refuses to take is held
-// and offered again later, and used when a block is needed (reuse), not before: there
-// may be more of it than the empty table has records for.
+// restart gives all blocks back, whatever is in them, and empties the books. The caller
+// empties the chunk table. Blocks that the source refuses to take are still held and are
+// offered again later. They come into use only when a block is needed (reuse), because
+// there may be more of them than the empty table has records for.
 func (h *heap) restart() error {
 	for _, i := range h.order {
 		h.refused = append(h.refused, h.blocks[i])
@@ -144,21 +143,20 @@ func (h *heap) restart() error {
 	return h.offer()
 }
 
-// idleRefused returns which block of those that were refused before a restart is the shortest
-// that has need bytes, -1 if none has. A source that takes nothing back must not be asked for
-// more and more.
+// idleRefused returns the number of the shortest block in h.refused that has need bytes, or -1
+// if there is none. A source that takes nothing back must not be asked for more and more.
 func (h *heap) idleRefused(need uint64) int {
 	at := -1
 	for n := range h.refused {
 		b := &h.refused[n]
-		if b.size > 0 && uint64(len(b.mem)) >= need && (at < 0 || len(b.mem) < len(h.refused[at].mem)) { // size 0: a bad one
+		if b.size > 0 && uint64(len(b.mem)) >= need && (at < 0 || len(b.mem) < len(h.refused[at].mem)) { // size 0: bad, see ask
 			at = n
 		}
 	}
 	return at
 }
 
-// reuse takes refused block n into use, and returns the hole that it is.
+// reuse takes refused block n into use and returns it as a hole.
 func (h *heap) reuse(n int) uint32 {
 	b, last := h.refused[n], len(h.refused)-1
 	h.refused[n], h.refused[last], h.refused = h.refused[last], block{}, h.refused[:last]
@@ -177,7 +175,7 @@ func (h *heap) overlaps(addr uintptr, n int) bool {
 	return taken
 }
 
-// offer gives back what was refused: blocks of before a restart, and bad ones.
+// offer offers the refused blocks again: those from before a restart, and bad ones.
 func (h *heap) offer() (err error) {
 	kept := h.refused[:0]
 	for _, b := range h.refused {

@@ -11,10 +11,10 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// What is at hand of a pool: the group of a word, and the group that is one slot.
+// What a pool has at hand: a group of a word, or a group of one slot.
 
-// filled returns a pool with a slab that has n slots, all of them live, and no
-// slot at hand; and the handles by slot.
+// filledPool returns a pool with a slab of at least n slots, all of them live, and no
+// slot at hand, and the handles by slot.
 func filledPool(t *testing.T, size, n int) (*slab.Pool, []slab.Handle) {
 	t.Helper()
 	p, _ := newPool(t, size, 8, slab.Config{})
@@ -44,8 +44,8 @@ func liveSlots(p *slab.Pool) map[uint32]bool {
 	return m
 }
 
-// A slot that is freed while there is no group is the group, wherever it is in
-// its word, and goes back to its own bit when the group is given back.
+// A slot that is freed while there is no group becomes the group, wherever it is in
+// its word. When the group is given back, the slot goes back to its own bit.
 func TestPoolGroupOfOne(t *testing.T) {
 	p, hs := filledPool(t, 24, 150)
 	for slot := range hs {
@@ -69,7 +69,7 @@ func TestPoolGroupOfOne(t *testing.T) {
 			require.Equal(t, 1, p.Stats().Free)
 			switch how {
 			case "room":
-				require.NoError(t, p.Room(1)) // which needs nothing
+				require.NoError(t, p.Room(1)) // which needs no new slot
 				require.Equal(t, 1, p.AtHand())
 				p.Allocator().Trim()
 			case "trim":
@@ -113,8 +113,8 @@ func TestPoolGroupOfOne(t *testing.T) {
 	require.Len(t, liveSlots(p), len(hs))
 }
 
-// Slots of the word that the group is of go to the bitmap, and none is lost or
-// handed out twice.
+// Freed slots of the group's own word go to the bitmap, and none is lost or handed
+// out twice.
 func TestPoolFreesBesideTheGroup(t *testing.T) {
 	p, hs := filledPool(t, 24, 150)
 	for first := range 64 {
@@ -153,11 +153,11 @@ func TestPoolFreesBesideTheGroup(t *testing.T) {
 	}
 }
 
-// What is freed while the group is of a word goes to the bitmap of that word or
-// another, whose slabs are then on the list again.
+// While there is a group of a word, freed slots go to their bitmaps, and slabs that were
+// full are on the list again.
 func TestPoolFreesWhileThereIsAGroup(t *testing.T) {
 	p, hs := filledPool(t, 24, 150)
-	_, far, err := p.Insert() // in another slab, which the group is of
+	_, far, err := p.Insert() // in another slab, of which the group is now
 	require.NoError(t, err)
 	require.Greater(t, p.AtHand(), 1)
 	at := p.AtHand()
@@ -180,9 +180,8 @@ func TestPoolFreesWhileThereIsAGroup(t *testing.T) {
 	require.NoError(t, p.Allocator().Check())
 }
 
-// No slab is kept for the group of an empty pool, but the one that the slot freed
-// last is in; and a pool with others does not keep what only the group is in, once
-// the memory is wanted.
+// An empty pool keeps no slab for its group, except that of the slot freed last. A pool
+// with live slots gives back a slab that only the group is in, once the memory is wanted.
 func TestPoolKeepsNoSlabForItsGroup(t *testing.T) {
 	for _, size := range []int{24, 500, 5000, 40_000} {
 		for _, order := range []string{"up", "down"} {
@@ -219,7 +218,7 @@ func TestPoolKeepsNoSlabForItsGroup(t *testing.T) {
 	}
 }
 
-// A slot that was used is not zero, though the word it was taken with was.
+// A slot that was used is cleared, although the word that it was taken with was fresh.
 func TestPoolClearsTheGroupOfOne(t *testing.T) {
 	for _, first := range []int{0, 1, 63} {
 		p, _ := newPool(t, 64, 8, slab.Config{})
@@ -240,8 +239,8 @@ func TestPoolClearsTheGroupOfOne(t *testing.T) {
 	}
 }
 
-// A slab is looked up where it is now, though the list of places has moved since
-// the last time.
+// A lookup finds a slab's place where it is now, although the list of places has moved
+// since the last one.
 func TestPoolLooksWherePlacesAre(t *testing.T) {
 	p, _ := newPool(t, 5000, 8, slab.Config{})
 	var qs []unsafe.Pointer
@@ -267,7 +266,7 @@ func TestPoolLooksWherePlacesAre(t *testing.T) {
 	}
 }
 
-// What a pool has at hand is not live, except in the peak.
+// Stats does not count what a pool has at hand as live, except in the peak.
 func TestStatsLeaveOutTheGroup(t *testing.T) {
 	p, _ := newPool(t, 24, 8, slab.Config{})
 	a := p.Allocator()
@@ -296,10 +295,10 @@ func TestStatsLeaveOutTheGroup(t *testing.T) {
 	}
 }
 
-// A place is a power of two, so that to index is to shift.
+// The size of a place is a power of two, so that indexing is a shift.
 func TestPlaceSize(t *testing.T) { require.Equal(t, 64, int(slab.PlaceSize)) }
 
-// The last live slot is retired while there is a group: no slab is kept for it.
+// If the last live slot is retired while there is a group, no slab is kept for the group.
 func TestPoolRetiresTheLastWithAGroup(t *testing.T) {
 	for _, size := range []int{24, 5000} {
 		p, _ := newPool(t, size, 8, slab.Config{})
@@ -314,7 +313,7 @@ func TestPoolRetiresTheLastWithAGroup(t *testing.T) {
 	}
 }
 
-// Room does not count on slots that are retired.
+// Room does not count retired slots.
 func TestPoolRoomWithRetiredSlots(t *testing.T) {
 	p, hs := filledPool(t, 24, 150)
 	for _, h := range hs[:10] {

@@ -14,17 +14,16 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// A picture shows a block, letter by letter: _ is a hole, every other run of a
-// letter an allocation. What was done to come from one picture to the next can
-// be seen in them: F is freed, L gets another size or, if it was not there,
-// is allocated.
+// A picture shows a block, letter by letter: _ is a hole, every run of another letter
+// an allocation. Two pictures show what was done between them: F is freed, and L gets
+// another size or, if it was not there, is allocated.
 const letter = 2 << 10 // bytes: the least power of two that no slab serves
 
 var pictures = []struct {
 	name, before, after string
 	align               int // of a new L, in letters
 }{
-	// Those in the comments of hole.go.
+	// The pictures in the comments of hole.go.
 	{"release, no hole", "xxxxFFFFxxxx", "xxxx____xxxx", 0},
 	{"release, hole before", "____FFFFxxxx", "________xxxx", 0},
 	{"release, hole behind", "xxxxFFFF____", "xxxx________", 0},
@@ -33,7 +32,7 @@ var pictures = []struct {
 	{"cut, hole behind", "LLLLLLLL____xxxx", "LLLL________xxxx", 0},
 	{"extend", "LLLL________xxxx", "LLLLLLLL____xxxx", 0},
 
-	// The same at the edges of a block, where there is no neighbor.
+	// The same at the edges of a block, where there is no neighbour.
 	{"release, all of it", "FFFF", "____", 0},
 	{"release at the start", "FFFFxxxx", "____xxxx", 0},
 	{"release at the end", "xxxxFFFF", "xxxx____", 0},
@@ -65,14 +64,13 @@ var pictures = []struct {
 	{"carve, the hole that is aligned", "x__xxxxxx__x________", "x__xxxxxx__xLL______", 4},
 }
 
-// picture is an allocator on one block, letters of it.
+// picture is an allocator on one block, and its allocations by letter.
 type picture struct {
 	*slab.Allocator
 	live map[byte][]byte
 }
 
-// draw allocates every run of before from the first to the last, and then frees
-// the holes.
+// draw allocates every run of before, from first to last, and then frees the holes.
 func draw(t *testing.T, before string) *picture {
 	t.Helper()
 	a, err := slab.New(slab.Config{
@@ -97,7 +95,7 @@ func draw(t *testing.T, before string) *picture {
 		}
 		from = to
 	}
-	// A letter may have several runs, of which the last can be freed or resized.
+	// If a letter has several runs, only the last can be freed or resized.
 	for _, b := range holes {
 		a.Free(b)
 	}
@@ -105,8 +103,8 @@ func draw(t *testing.T, before string) *picture {
 	return p
 }
 
-// draw renders the block with the letters that were at the same place before,
-// and those of the allocations that the picture knows.
+// draw renders the block with the letters that were at the same places before, and with
+// those of the allocations that the picture knows.
 func (p *picture) draw(t *testing.T, before string) string {
 	t.Helper()
 	blocks := slices.Collect(p.Blocks())
@@ -167,8 +165,8 @@ func TestPictures(t *testing.T) {
 
 var holeRuns = regexp.MustCompile(`_+`)
 
-// Every picture in the source is a row of the table, so that neither can change
-// without the other.
+// Every picture in hole.go is a row of the table, so that it cannot change without
+// the table.
 func TestPicturesOfTheSource(t *testing.T) {
 	src, err := os.ReadFile("hole.go")
 	require.NoError(t, err)

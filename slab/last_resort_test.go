@@ -12,11 +12,11 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// What still serves a request when the sources have nothing more: the holes, with
-// what records are left, and free slots of larger classes.
+// What still serves a request when the sources have nothing more: holes, with the
+// records that are left, and free slots of larger classes.
 
-// TestHolesServeWithoutNewRecords: what was freed can be had again, whatever has
-// become of the records' source meanwhile.
+// TestHolesServeWithoutNewRecords: what was freed can be had again, even if the
+// source of records has nothing more.
 func TestHolesServeWithoutNewRecords(t *testing.T) {
 	for _, size := range []int{1 << 10, 3000, 5 << 10} {
 		for _, align := range []int{1, 2048} { // with holes before and behind
@@ -47,7 +47,7 @@ func TestHolesServeWithoutNewRecords(t *testing.T) {
 	}
 }
 
-// refusing is a source that refuses while that is set.
+// refusing is a source that refuses while *refuse is set.
 func refusing(src blocksrc.Source, refuse *bool) blocksrc.Source {
 	return &wrapped{Source: src, acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
 		if *refuse {
@@ -57,9 +57,8 @@ func refusing(src blocksrc.Source, refuse *bool) blocksrc.Source {
 	}}
 }
 
-// TestMisalignedHolesServe: a hole out of the search's reach, for it would not be large
-// enough if it lay as badly as can be, serves a pool's slab and what wants a block of its
-// own.
+// TestMisalignedHolesServe: a hole that findHole does not see, because it would be too small
+// at the worst alignment, serves a pool's slab and a large request.
 func TestMisalignedHolesServe(t *testing.T) {
 	const size, align = 100 << 10, 64 << 10
 	for name, get := range map[string]func(a *slab.Allocator) error{
@@ -90,8 +89,8 @@ func TestMisalignedHolesServe(t *testing.T) {
 	}
 }
 
-// TestChunksAreCounted: there are as many chunks as an entry of the address map can tell
-// apart. Beyond that what has no slot and no hole is refused, and nothing is changed.
+// TestChunksAreCounted: there are no more chunks than an entry of the address map can tell
+// apart. Beyond that, a request with no slot and no hole is refused, and nothing changes.
 func TestChunksAreCounted(t *testing.T) {
 	a, err := slab.New(slab.Config{Source: &blocksrc.GoHeap{}})
 	require.NoError(t, err)
@@ -101,7 +100,7 @@ func TestChunksAreCounted(t *testing.T) {
 	_, err = a.Alloc(1<<20, 0)
 	require.ErrorIs(t, err, slab.ErrExhausted)
 	require.ErrorContains(t, err, "can count")
-	b := granted(t, a, 2000, 0) // there is a hole, and records for what it leaves
+	b := granted(t, a, 2000, 0) // there is a hole, and records for the rest of it
 	undo()
 	require.NoError(t, a.Check())
 	a.Free(b)
@@ -111,7 +110,7 @@ func TestChunksAreCounted(t *testing.T) {
 }
 
 // TestLargerClassesServe: when nothing else is left, a free slot of a larger class
-// will do, aligned as asked and with the capacity that Free wants.
+// serves, aligned as asked and with the capacity that Free expects.
 func TestLargerClassesServe(t *testing.T) {
 	for _, align := range []int{1, 8, 64} {
 		mem := blocksrc.NewBuffer(make([]byte, 512<<10))
@@ -165,8 +164,8 @@ func TestLargerClassesServe(t *testing.T) {
 	}
 }
 
-// TestOtherErrorsAreSurvived: what a source says when it refuses makes no difference
-// to what else there is.
+// TestOtherErrorsAreSurvived: whatever error a source refuses with, as many requests are
+// served without it.
 func TestOtherErrorsAreSurvived(t *testing.T) {
 	mem := make([]byte, 1<<20) // the same each time: how many fit depends on where a block lies
 	count := func(refusal error, alloc func(a *slab.Allocator) func() error) (n int) {
@@ -209,8 +208,8 @@ func TestOtherErrorsAreSurvived(t *testing.T) {
 	}
 }
 
-// TestShrinkToNothingLarger: what is to be smaller stays where it is if all that there is
-// for it is a slot of a larger class.
+// TestShrinkToNothingLarger: an allocation that shrinks stays where it is if only a slot
+// of a larger class is left for it.
 func TestShrinkToNothingLarger(t *testing.T) {
 	a, err := slab.New(slab.Config{Source: blocksrc.NewBuffer(make([]byte, 128<<10))})
 	require.NoError(t, err)
@@ -239,8 +238,8 @@ func TestShrinkToNothingLarger(t *testing.T) {
 	require.NoError(t, a.Close())
 }
 
-// TestHeldFitsAnInt: what is held is never more than an int can count, which with 32
-// bits is what a process can have. The sums do not wrap, and all that is left serves.
+// TestHeldFitsAnInt: no more is held than an int can count, which with 32 bits is what
+// a process can have. The sums do not wrap, and requests are served up to that limit.
 func TestHeldFitsAnInt(t *testing.T) {
 	more := 0
 	src := &wrapped{Source: new(blocksrc.GoHeap)}
@@ -250,14 +249,14 @@ func TestHeldFitsAnInt(t *testing.T) {
 	a.PauseChecks()
 	b, err := a.Alloc(5000, 1)
 	require.NoError(t, err)
-	for _, less := range []int{70 << 10, 200 << 10} { // more than is in the first block
+	for _, less := range []int{70 << 10, 200 << 10} { // more than the first block has
 		undo := slab.Pretend(a, less)
 		_, err := a.Alloc(less+1, 1)
 		require.ErrorIs(t, err, slab.ErrExhausted)
 		c, err := a.Alloc(less, 1)
 		require.NoError(t, err)
 		a.Free(c)
-		more = 64 << 10 // than was asked for
+		more = 64 << 10 // bytes than was asked for
 		for _, takes := range []bool{true, false} {
 			src.release = nil
 			if !takes {
@@ -275,8 +274,8 @@ func TestHeldFitsAnInt(t *testing.T) {
 	require.NoError(t, a.Close())
 }
 
-// TestRecordsReclaim: for want of a record what is kept for the next need goes, before
-// a request is refused.
+// TestRecordsReclaim: before a request is refused for want of a record, what is kept for
+// the next need goes back.
 func TestRecordsReclaim(t *testing.T) {
 	a, err := slab.New(slab.Config{
 		Source: blocksrc.Limit(new(blocksrc.GoHeap), 160<<10), BlockSize: 64 << 10, MaxBlockSize: 64 << 10, LargeSize: 64 << 10,
@@ -292,7 +291,7 @@ func TestRecordsReclaim(t *testing.T) {
 	a.Free(second)
 	require.Equal(t, 64<<10, a.Stats().EmptyBytes)
 	require.Equal(t, 160<<10, a.Stats().Held)
-	p, err := slab.NewPool(a, 1, 1) // slots that are smaller than what is known of them
+	p, err := slab.NewPool(a, 1, 1) // slots that are smaller than their records
 	require.NoError(t, err)
 	for err == nil {
 		_, err = p.AllocUninitialized()
@@ -304,8 +303,8 @@ func TestRecordsReclaim(t *testing.T) {
 	require.NoError(t, a.Close())
 }
 
-// TestOtherErrorsReclaimNothing: only a source that is exhausted is a reason to give
-// back what is kept for the next need, and to ask again.
+// TestOtherErrorsReclaimNothing: only if the source is exhausted does what is kept for the
+// next need go back, and is the source asked again.
 func TestOtherErrorsReclaimNothing(t *testing.T) {
 	var refusal error
 	asked := 0
@@ -347,7 +346,7 @@ func TestOtherErrorsReclaimNothing(t *testing.T) {
 	require.NoError(t, a.Close())
 }
 
-// TestAllocUpToInvalid: what makes no sense is no refusal for want of memory.
+// TestAllocUpToInvalid: neither a senseless request nor one after Close counts as refused.
 func TestAllocUpToInvalid(t *testing.T) {
 	a, err := slab.New(slab.Config{Source: new(blocksrc.GoHeap)})
 	require.NoError(t, err)

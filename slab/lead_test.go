@@ -11,8 +11,8 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// TestScanLeads: how far a scan asks ahead, by how many of the slots are live, and
-// that it shows what is live and nothing else.
+// TestScanLeads: how far a scan prefetches ahead depends on how many of the slots are
+// live, and the scan shows all live slots and nothing else.
 func TestScanLeads(t *testing.T) {
 	const large, small = 80 << 10, 8 << 10 // slots of 64 bytes: 5 MiB, half a MiB
 	for _, test := range []struct{ slots, keep, of, words int }{
@@ -21,7 +21,7 @@ func TestScanLeads(t *testing.T) {
 	} {
 		if !slab.CanPrefetch {
 			if test.words = 0; test.of != 4 {
-				continue // all are alike then
+				continue // then all cases are alike
 			}
 		}
 		p, _ := newPool(t, 64, 8, slab.Config{})
@@ -54,7 +54,7 @@ func TestScanLeads(t *testing.T) {
 	}
 }
 
-// In a slab without a live slot there is nothing to ask for, however few slots it has.
+// In a slab without a live slot there is nothing to prefetch, however few slots it has.
 func TestScanLeadsNowhere(t *testing.T) {
 	for _, size := range []int{64, 8 << 10, 100 << 10, 3 << 20} {
 		p, _ := newPool(t, size, 8, slab.Config{})
@@ -74,7 +74,7 @@ func TestScanLeadsNowhere(t *testing.T) {
 	}
 }
 
-// TestPrefetch: whatever is asked for, it ends, and reads nothing.
+// TestPrefetch: prefetch ends and reads nothing, whatever it is asked for.
 func TestPrefetch(t *testing.T) {
 	for _, slots := range []uint64{0, 1, 1 << 63, 0x8000_0001_0010_0000, ^uint64(0)} {
 		slab.Prefetch(nil, 64, slots)

@@ -11,10 +11,10 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// Records that lie among what is the user's, for the source has no more.
+// Records that lie in the user's memory, because the source has no more.
 
-// inOneRegion returns memory that one leaf of the address map is enough for: where a second one
-// has to grow, it takes a hole of some kilobytes, and there may be none.
+// inOneRegion returns memory for which one leaf of the address map is enough. A second one
+// would need a hole of some kilobytes to grow, and there may be none.
 func inOneRegion(size int) []byte {
 	mem := make([]byte, 2*size)
 	if first := startOf(mem); first/slab.Region != (first+uintptr(size)-1)/slab.Region {
@@ -23,8 +23,8 @@ func inOneRegion(size int) []byte {
 	return mem[:size:size]
 }
 
-// crowded returns an allocator that has taken all of a small source, and then has holes, each
-// between two objects.
+// crowded returns an allocator that has filled all of a small source and then freed every
+// second object, so that each hole is between two objects.
 func crowded(t *testing.T, cfg slab.Config) (a *slab.Allocator, src *blocksrctest.Counting, kept, freed [][]byte) {
 	t.Helper()
 	const size = 2 << 20
@@ -48,7 +48,7 @@ func crowded(t *testing.T, cfg slab.Config) (a *slab.Allocator, src *blocksrctes
 	return a, src, kept, freed
 }
 
-// dust fills the holes with objects of several sizes, each of which takes a record more,
+// dust fills the holes with objects of several sizes, each of which takes another record,
 // until one is refused.
 func dust(a *slab.Allocator) (got [][]byte) {
 	for n := 0; ; n++ {
@@ -60,7 +60,7 @@ func dust(a *slab.Allocator) (got [][]byte) {
 	}
 }
 
-// lodging returns the bytes of records in the user's blocks, and where those are.
+// lodging returns the bytes of records in the user's blocks, and their addresses.
 func lodging(a *slab.Allocator) (bytes int, at []uintptr) {
 	for b := range a.Blocks() {
 		for c := range b.Chunks() {
@@ -73,8 +73,8 @@ func lodging(a *slab.Allocator) (bytes int, at []uintptr) {
 	return bytes, at
 }
 
-// TestRecordsLodge: holes serve as long as there are any, with what has to be noted of it in
-// one of them. Where records have a source of their own they do not, and requests are refused.
+// TestRecordsLodge: requests are served as long as there are holes, with the records in one of
+// those. Where records have a source of their own they do not lodge, and requests are refused.
 func TestRecordsLodge(t *testing.T) {
 	a, _, _, _ := crowded(t, slab.Config{})
 	apart, _, _, _ := crowded(t, slab.Config{MetaSource: blocksrc.NewBuffer(nil)})
@@ -95,15 +95,15 @@ func TestRecordsLodge(t *testing.T) {
 	assert.Zero(t, bytes)
 }
 
-// TestLodgersLeave: once nothing is live they go, and every block, with a Trim or a Reset, or
-// when their room is needed.
+// TestLodgersLeave: once nothing is live, a Trim or a Reset gives back lodgers and all blocks,
+// and so does a request that needs their room.
 func TestLodgersLeave(t *testing.T) {
 	for _, how := range []string{"Trim", "Reset", "need", "Close"} {
 		a, src, live, _ := crowded(t, slab.Config{BlockSize: 64 << 10, MaxBlockSize: 256 << 10, LargeSize: 256 << 10})
 		live = append(live, dust(a)...)
 		p, err := slab.NewPool(a, 8, 8)
 		require.NoError(t, err)
-		if _, err := p.Alloc(); err != nil { // for a slab of whose a record lodges too
+		if _, err := p.Alloc(); err != nil { // no room for its slab, whose record lodges too
 			a.Free(live[0])
 			live = live[1:]
 			_, err = p.Alloc()
@@ -137,7 +137,7 @@ func TestLodgersLeave(t *testing.T) {
 	}
 }
 
-// TestReservedSlabKeepsLodgers: what is reserved stays, and the records of it.
+// TestReservedSlabKeepsLodgers: reserved slots stay, and with them their records.
 func TestReservedSlabKeepsLodgers(t *testing.T) {
 	a, _, live, _ := crowded(t, slab.Config{})
 	freeAll(a, live[:4])
@@ -145,7 +145,7 @@ func TestReservedSlabKeepsLodgers(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, p.Reserve(10))
 	freeAll(a, append(live[4:], dust(a)...))
-	_, err = a.Alloc(2<<20, 1) // whatever can be given back is
+	_, err = a.Alloc(2<<20, 1) // gives back all that it can
 	require.ErrorIs(t, err, slab.ErrExhausted)
 	require.NoError(t, a.Check())
 	require.GreaterOrEqual(t, p.Stats().Free, 10)
@@ -155,7 +155,7 @@ func TestReservedSlabKeepsLodgers(t *testing.T) {
 	require.Zero(t, a.Stats().Held)
 }
 
-// TestFreeOfARecord: what lies among the user's is not the user's, also if it was.
+// TestFreeOfARecord: a lodger is not the user's to free, even where the user had memory before.
 func TestFreeOfARecord(t *testing.T) {
 	a, _, _, freed := crowded(t, slab.Config{})
 	dust(a)

@@ -5,12 +5,12 @@ import "unsafe"
 // How memory goes back: all that was allocated (Reset), all that is not needed
 // (Trim), and everything (Close).
 
-// Reset frees everything that was allocated from a, also in pools, arenas and
-// regions on it, and keeps the blocks for what comes next, but for those that a large
-// request had for itself, and none if records lie in them (lodger.go). Handles from before
-// name nothing any more; pointers and slices from before must not be used. It takes time in
-// proportion to the number of blocks, slabs and chunks, and of slots of pools where some had
-// a handle.
+// Reset frees everything that was allocated from a, also in pools, arenas and regions on
+// it. It keeps the blocks for what comes next, except those that a large request had for
+// itself; if records lie in any of them (lodger.go), it keeps none. Handles from before name
+// nothing any more; pointers and slices from before must not be used. Reset takes time in
+// proportion to the number of blocks, slabs and chunks, and to the slots of those pools in
+// which any slot had a handle.
 func (a *Allocator) Reset() {
 	if a.closed {
 		return
@@ -35,7 +35,7 @@ func (a *Allocator) Reset() {
 			a.cacheOf(ref.rec.owner).evict(uint32(id), ref.rec)
 		}
 	}
-	for n := len(a.user.order) - 1; n >= 0; n-- { // the last leaves it at once
+	for n := len(a.user.order) - 1; n >= 0; n-- { // backward: the last leaves without a copy
 		b := a.user.order[n]
 		for i := a.user.blocks[b].first; i != 0; {
 			c := a.table.at(i)
@@ -62,20 +62,20 @@ func (a *Allocator) Reset() {
 	}
 	a.user.keepAll, a.user.kept = false, a.user.empty
 	if a.lodged > 0 {
-		_ = a.trim() // a block that a record lodges in is of no use as a whole
+		_ = a.trim() // a block in which a record lodges cannot be used as a whole
 	}
 	a.epoch++
 	a.after()
 }
 
-// Trim gives back to the source what a holds and does not need: empty slabs,
-// empty blocks whatever Retain says, and the records that described them, but for
-// those of chunks and of addresses: 32 bytes for each chunk that there was at the peak
-// stay as long as a block does, and up to 36 KiB for 8 MiB of addresses as long as
-// something is live there. Where a block stays and the source can do so, the pages of holes and of
-// free slots in it are given back too. It ends what pools and arenas on a have reserved. It returns the bytes of the blocks that were released, and
-// takes time in proportion to the number of blocks, holes and slots, and a system
-// call for each run of pages.
+// Trim gives back to the source what a holds and does not need: empty slabs, empty blocks
+// whatever Retain says, and the records that described them. Of the records, 32 bytes for
+// each chunk that there was at the peak stay as long as any block does, and up to 36 KiB for
+// each 8 MiB of addresses as long as something is live there. In blocks that stay, the pages
+// of holes and of free slots go back too if the source can take them. Trim ends what pools
+// and arenas on a have reserved. It returns the bytes of the blocks that were released. It
+// takes time in proportion to the number of blocks, holes and slots, and a system call for
+// each run of pages.
 func (a *Allocator) Trim() (released int) {
 	if a.closed {
 		return 0
@@ -88,16 +88,16 @@ func (a *Allocator) Trim() (released int) {
 	return a.trimmed()
 }
 
-// trimmed is Trim that keeps what is reserved.
+// trimmed is Trim, but keeps what is reserved.
 func (a *Allocator) trimmed() (released int) {
 	held := a.user.held + a.meta.held
-	_ = a.trim() // what was refused is counted in Stats
+	_ = a.trim() // Stats counts what was refused
 	a.after()
 	return held - a.user.held - a.meta.held
 }
 
-// dropEmpty gives all empty slabs back, but those that are reserved, and what
-// classes and pools have at hand.
+// dropEmpty gives back the slots that classes and pools have at hand, and all empty slabs
+// that are not reserved.
 func (a *Allocator) dropEmpty() {
 	for i := range a.classes {
 		a.classes[i].empty()
@@ -115,12 +115,12 @@ func (a *Allocator) trim() error {
 	a.dropEmpty()
 	for _, p := range a.pools {
 		if p != nil {
-			p.aside = nil // it may be for many more slabs than there are
+			p.aside = nil // it may be sized for many more slabs than there are
 		}
 	}
 	a.addrs.prune(a.freeRecord)
 	if a.live == 0 && len(a.slabs) == len(a.vacantSlabs)+1 {
-		// The records describe nothing any more, besides themselves.
+		// The records describe nothing any more, except themselves.
 		err := join(a.user.restart(), a.meta.restart())
 		a.table.init()
 		a.lodged = 0
@@ -132,8 +132,8 @@ func (a *Allocator) trim() error {
 }
 
 // Close gives everything back to the sources. Memory that was allocated must not
-// be used any more. A second call does nothing, unless a source refused to take
-// a block back the first time, which is the error; then it tries those again.
+// be used any more. The error is that of a source that refused to take a block back. A
+// further call offers such blocks again, and otherwise does nothing.
 func (a *Allocator) Close() error {
 	if a.closed && a.user.held+a.meta.held == 0 {
 		return nil

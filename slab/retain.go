@@ -2,40 +2,41 @@ package slab
 
 import "github.com/vita-go/deblockator/blocksrc"
 
-// How much of what is empty is kept for the next need.
+// How many bytes of empty blocks a heap keeps for its next need.
 //
-// A block from the system costs a call, and a page fault for each 4 KiB: a hundred thousand
-// objects of 64 bytes, made and freed again and again, take twenty times as long where their
-// blocks go back in between, and four times what the collector takes (BenchmarkPeak of package
-// arena). But what was needed once, at the start of a program, is to go. So a heap learns. At
-// first all that becomes empty goes back, but for one block, without which a program that
-// works at a block's edge would ask for it all the time. When blocks are asked for again after
-// some went back, those were missed, and so many bytes are kept from then on. What is kept
-// and of no use is forgotten by halves, by a low-water mark, as in the caches of TCMalloc.
-// Time has no part in it: an allocator that is asked the same does the same.
+// A block from the system costs a system call, and a page fault for each 4 KiB. A hundred
+// thousand objects of 64 bytes, made and freed again and again, take twenty times as long if
+// their blocks go back in between, and four times as long as on the collector's heap
+// (BenchmarkPeak of package arena). But memory that was needed once, at the start of a
+// program, should go back. So a heap learns. At first all empty blocks go back except one,
+// because a program that works at a block's edge would acquire that one again and again. If
+// blocks are acquired after others went back, those were missed, and from then on the heap
+// keeps that many bytes. A low-water mark tells what it keeps in vain, and half of that is
+// forgotten at a time, as in the caches of TCMalloc. Time plays no part: given the same
+// requests, an allocator does the same.
 //
-// A large request's block is kept for the next of about that size, if it was missed, as glibc
-// maps no requests any more of a size that it had mapped and was given back. A megabyte that
-// comes and goes takes microseconds then, and not milliseconds.
+// The block of a large request is kept for the next request of about that size, if it was
+// missed. (Likewise glibc stops mapping requests of a size once such a mapping was freed.) A
+// megabyte that comes and goes then takes microseconds instead of milliseconds.
 
 // retention is what a heap has learned.
 type retention struct {
-	gone   int // bytes that went back, and were not missed yet
-	most   int // bytes that were ever held: gone is no more than what is not, of those
+	gone   int // bytes that went back and were not missed yet, at most the peak less held
+	most   int // that peak: the most bytes that were held
 	missed int // bytes that were missed, and are kept
-	low    int // the least bytes that were empty in this turn
-	turn   int // how many blocks have yet to become empty in it
+	low    int // low-water mark of idle in this turn
+	turn   int // how many blocks have yet to become empty in this turn
 }
 
-// settle decides about block i, which has just become empty.
+// settle decides whether block i, which has just become empty, stays.
 func (h *heap) settle(i uint32) { h.keep(h.surplus(i)) }
 
-// settleLarge is settle for a block that one allocation had for itself. It is never the one
-// block that is kept, and stays only if it was missed.
+// settleLarge is settle for a block that one allocation had for itself. Such a block is never
+// made the spare, and stays only as far as bytes were missed.
 func (h *heap) settleLarge(i uint32) { h.keep(i, h.idle() > h.learned.missed) }
 
-// keep keeps what is empty, but for block i if it is too many. A refusal by the source is
-// counted in Stats and is no reason to fail: the block stays in use.
+// keep keeps all empty blocks or, if there are too many, all but block i. If the source
+// refuses to take it, nothing fails: Stats counts the refusal, and the block stays usable.
 func (h *heap) keep(i uint32, tooMany bool) {
 	if tooMany {
 		l, n := &h.learned, len(h.blocks[i].mem)
@@ -43,7 +44,7 @@ func (h *heap) keep(i uint32, tooMany bool) {
 		if h.discardBlock(i) != nil {
 			return
 		}
-		if h.learns { // what goes again and again and is not missed has gone once
+		if h.learns { // bytes that go again and again without being missed count once
 			l.gone = min(l.gone+n, l.most-h.held)
 		}
 	}
@@ -53,8 +54,8 @@ func (h *heap) keep(i uint32, tooMany bool) {
 	}
 }
 
-// idle returns the bytes of empty blocks beside the one that is kept whatever was missed.
-// (In line it would be code in six places, none of which is a short way.)
+// idle returns the bytes of empty blocks without the spare, which is kept whatever was missed.
+// (Inlined, it would be code in nine places, none of them on a fast path.)
 //
 //go:noinline
 func (h *heap) idle() int {
@@ -64,7 +65,7 @@ func (h *heap) idle() int {
 	return h.empty - len(h.blocks[h.spare-1].mem)
 }
 
-// surplus tells whether there is a block too many now that block i is empty, and which.
+// surplus returns the block that is to go, if there is one too many now that i is empty.
 func (h *heap) surplus(i uint32) (uint32, bool) {
 	switch {
 	case h.retain != 0:
@@ -77,7 +78,7 @@ func (h *heap) surplus(i uint32) (uint32, bool) {
 		h.spare = i + 1
 		return i, false
 	}
-	// The larger is kept, or else a program that needs it every now and
+	// The larger one is kept. Otherwise a program that needs it every now and
 	// then would acquire it each time.
 	s := h.spare - 1
 	if len(h.blocks[s].mem) < len(h.blocks[i].mem) {
@@ -86,19 +87,19 @@ func (h *heap) surplus(i uint32) (uint32, bool) {
 	return i, true
 }
 
-// long tells whether b is longer than blocks are that not one request alone made so long.
+// long tells whether b is longer than grow makes blocks unless a single request needs more.
 func (h *heap) long(b *block) bool { return len(b.mem) > max(h.minSize, h.maxSize) }
 
-// learn notes that a block of n bytes is asked for that is not kept, and would have been.
+// learn notes that a block of n bytes was acquired: up to n of the bytes gone were missed.
 func (h *heap) learn(n int) {
 	n = min(n, h.learned.gone)
 	h.learned.gone -= n
 	h.learned.missed += n
 }
 
-// unlearn notes that a block has become empty. When as many have as there were blocks, half of
-// what was empty all the time is not to be kept any more: some goes at once, and more as
-// blocks become empty.
+// unlearn notes that a block has become empty. A turn ends when as many have as there were
+// blocks at its start. Half of the bytes that were empty throughout are then no longer kept:
+// a few blocks go at once, and the others in later turns.
 func (h *heap) unlearn() {
 	l := &h.learned
 	if l.turn > 0 {
@@ -110,19 +111,18 @@ func (h *heap) unlearn() {
 	if idle > 0 {
 		most, keep := l.missed, l.missed-(idle+1)/2
 		_ = h.shrinkBy(keep, true, unlearnBlocks)
-		l.missed = max(keep, min(most, h.idle())) // what has not gone yet is for later turns
+		l.missed = max(keep, min(most, h.idle())) // what has not gone yet is left to later turns
 		h.kept = h.empty
 	}
 	l.low = h.idle()
 }
 
-// unlearnBlocks bounds how long a Free may take for that.
+// unlearnBlocks is how many go at once, at most, to bound the time of a Free.
 const unlearnBlocks = 8
 
-// idleBlock returns the chunk of an empty block for a request of so many granules that is to
-// have one for itself, 0 if there is none that is at most an eighth longer, or as much as the
-// source rounds up. It looks at no more than binScan holes of each bin, of which there are nine
-// for an eighth at most.
+// idleBlock returns the chunk of an empty block for a large request of size granules, or 0 if
+// there is none. The block may be longer by up to an eighth, or as far as the source rounds up.
+// idleBlock looks at no more than binScan holes in each bin; an eighth is nine bins at most.
 func (h *heap) idleBlock(size uint32, align uintptr) uint32 {
 	unit := uint64(blocksrc.Granularity(h.src)) >> granuleShift
 	most := uint32(min(uint64(size)+max(uint64(size)/8, unit), 1<<32-1))
