@@ -11,8 +11,8 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// The slots that a class has at hand are no one's. They must not be missed when
-// they are needed, kept when they are not, or taken for what they are not.
+// Slots in a class's magazine belong to nobody. They must go back when their memory
+// is needed or little is live, and must not be taken for live slots or for dirty ones.
 
 func onGoHeap(t *testing.T, cfg slab.Config) *slab.Allocator {
 	t.Helper()
@@ -33,8 +33,8 @@ func one(t *testing.T, a *slab.Allocator, size int) []byte {
 	return b
 }
 
-// TestWhatIsAtHandGoesBackForNeed: one block, a class all over it, of which one
-// slot stays live. All that lies behind can be had.
+// TestWhatIsAtHandGoesBackForNeed: a class fills the only block, and all its slots but
+// the first are freed. The memory behind that slot serves a request.
 func TestWhatIsAtHandGoesBackForNeed(t *testing.T) {
 	const k = 1 << 10
 	a := onGoHeap(t, slab.Config{
@@ -59,9 +59,9 @@ func TestWhatIsAtHandGoesBackForNeed(t *testing.T) {
 	a.Free(all[0])
 }
 
-// TestWhatIsAtHandGoesBackWhenLittleIsLive: a slot at hand keeps its block, so a
-// heap that was large and is not any more has none, though each class has had but
-// one slab.
+// TestWhatIsAtHandGoesBackWhenLittleIsLive: a slot in a magazine keeps its block. So a
+// heap that was large has no such slots once it is small, even where each class only
+// ever had one slab.
 func TestWhatIsAtHandGoesBackWhenLittleIsLive(t *testing.T) {
 	a := onGoHeap(t, slab.Config{BlockSize: 4 << 10, MaxBlockSize: 4 << 10, LargeSize: 3 << 10})
 	var ballast, all [][]byte
@@ -79,9 +79,9 @@ func TestWhatIsAtHandGoesBackWhenLittleIsLive(t *testing.T) {
 	assert.LessOrEqual(t, s.Blocks, 17, "that is not many any more: %v", s)
 }
 
-// TestWhatWasAtHandIsStillClean: slots that were taken from a slab, not handed out,
-// and went back are as zero as they were: they are not cleared when their time
-// comes. What was handed out is.
+// TestWhatWasAtHandIsStillClean: slots that went from a slab to the magazine and back
+// without being handed out are still zero, so Alloc does not clear them. It clears
+// slots that were handed out.
 func TestWhatWasAtHandIsStillClean(t *testing.T) {
 	if slab.SlabCheck {
 		t.Skip("what is freed is filled")
@@ -93,7 +93,7 @@ func TestWhatWasAtHandIsStillClean(t *testing.T) {
 	second := one(t, a, size)
 	a.Free(second)
 	a.Trim()
-	mark := func(slot int) *byte { // bytes that are no one's
+	mark := func(slot int) *byte { // bytes that belong to nobody
 		return (*byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(first)), slot*size))
 	}
 	*mark(1), *mark(5) = 7, 7
@@ -108,10 +108,11 @@ func TestWhatWasAtHandIsStillClean(t *testing.T) {
 	assert.Equal(t, 5, marked, "the slot that is marked and never was handed out")
 }
 
-// TestFreeInsideASlotWithTheRightSize: the capacity is that of the class.
+// TestFreeInsideASlotWithTheRightSize: an interior free is found even if the capacity is
+// that of the class.
 func TestFreeInsideASlotWithTheRightSize(t *testing.T) {
 	for c := range slab.NumClasses {
-		a := onGoHeap(t, slab.Config{}) // of its own: what is wrong is followed by a Check of all
+		a := onGoHeap(t, slab.Config{}) // new: each wrong free is followed by a full Check
 		size := slab.ClassSize(c)
 		b, behind := one(t, a, size), one(t, a, size)
 		for off := 1; off < size; off += max(1, size/13) {
@@ -122,11 +123,11 @@ func TestFreeInsideASlotWithTheRightSize(t *testing.T) {
 	}
 }
 
-// TestFreeOfWhatIsAtHand: every slot of a class's first slab that is not live, be
-// it free, at hand, or at hand once more, is a double free.
+// TestFreeOfWhatIsAtHand: freeing a slot of a class's first slab that is not live is a
+// double free, whether the slot is free in the slab, in the magazine, or there once more.
 func TestFreeOfWhatIsAtHand(t *testing.T) {
 	for c := range slab.NumClasses {
-		a := onGoHeap(t, slab.Config{}) // of its own: what is wrong is followed by a Check of all
+		a := onGoHeap(t, slab.Config{}) // new: each wrong free is followed by a full Check
 		size := slab.ClassSize(c)
 		b := one(t, a, size)
 		for range 3 {
@@ -146,8 +147,8 @@ func TestFreeOfWhatIsAtHand(t *testing.T) {
 	}
 }
 
-// TestFreeBehindTheLastSlot: what is left of a slab behind its last slot may look
-// like one more, and has the next bit of the bitmap.
+// TestFreeBehindTheLastSlot: the rest of a slab behind its last slot may look like one
+// more slot, since the bitmap has a bit for it.
 func TestFreeBehindTheLastSlot(t *testing.T) {
 	total := 100 << 10
 	if testing.Short() {
@@ -181,7 +182,7 @@ func TestFreeBehindTheLastSlot(t *testing.T) {
 		}
 		require.NoError(t, a.Check())
 	}
-	// The bit is never the first of a word that is not there.
+	// That bit is never in a word beyond the bitmap.
 	for c := range slab.NumClasses {
 		for target := slab.ClassSize(c); target < 300<<10; target += 100 {
 			slots, size := slab.SlabShape(c, target)

@@ -13,12 +13,12 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// What is freed wrongly is one of these, which an allocator keeps in ways of
-// their own.
+// misused has the allocations to free wrongly, one of each kind that the allocator keeps in
+// a way of its own.
 var misused = []struct {
 	name string
 	size int
-	gone slab.Misuse // what a second free is when nothing else was freed
+	gone slab.Misuse // what a second free is if nothing else was freed
 }{
 	{"slot", 64, slab.DoubleFree},
 	{"slot of 8 bytes", 5, slab.DoubleFree},
@@ -38,7 +38,7 @@ func wrong(t *testing.T, a *slab.Allocator, kind slab.Misuse, op string, f func(
 	assert.Equal(t, op, e.Op)
 	says := kind.String()
 	if kind == slab.DoubleFree && !strings.HasSuffix(op, "Free") {
-		says = "free already" // once only
+		says = "free already" // it was freed only once
 	}
 	assert.Contains(t, e.Error(), says)
 	assert.Equal(t, before, a.Stats(), "a misuse changes nothing")
@@ -46,8 +46,8 @@ func wrong(t *testing.T, a *slab.Allocator, kind slab.Misuse, op string, f func(
 	return e
 }
 
-// wrongFree is wrong for Free and for Realloc, in which nothing may be freed,
-// moved or grown either. Both would be taken by Owns.
+// wrongFree is wrong for Free and for Realloc to sizes that would free, move or grow b.
+// Owns must be false too, since it is true of whatever those two accept.
 func wrongFree(t *testing.T, a *slab.Allocator, kind slab.Misuse, b []byte) *slab.MisuseError {
 	t.Helper()
 	assert.False(t, a.Owns(b))
@@ -66,8 +66,8 @@ func TestMisuse(t *testing.T) {
 	}
 }
 
-// onStack returns p and hides it from the compiler, which would else move what it
-// points to to the heap.
+// onStack returns p and hides it from the compiler, which would otherwise move its
+// target to the heap.
 func onStack[T any](p *T) *T {
 	at := uintptr(unsafe.Pointer(p))
 	return *(**T)(unsafe.Pointer(&at))
@@ -118,7 +118,7 @@ func misuse(t *testing.T, size int, gone slab.Misuse) {
 		assert.True(t, a.Owns(keep))
 	})
 
-	// What is reported then depends on what is there now; that it is does not.
+	// A misuse is reported in any case; which one depends on what is there now.
 	t.Run("double free, after the memory was reused in another way", func(t *testing.T) {
 		a := newAllocator()
 		old := granted(t, a, size, 0)
@@ -129,7 +129,7 @@ func misuse(t *testing.T, size int, gone slab.Misuse) {
 		}
 		if a.Owns(old) {
 			t.Skip("it was reused in the same way")
-			return // which Skip does not under TinyGo
+			return // under TinyGo, Skip does not
 		}
 		before := a.Stats()
 		assert.NotNil(t, caught(t, func() { a.Free(old) }))
@@ -137,8 +137,8 @@ func misuse(t *testing.T, size int, gone slab.Misuse) {
 		assert.NoError(t, a.Check())
 	})
 
-	// A pointer does not tell whose it is. The free goes through, and the new
-	// owner's is the one that is reported. Handles do not have that gap.
+	// A pointer does not tell whose it is. The stale free succeeds, and the new owner's
+	// own free is the one reported. Handles do not have that gap.
 	t.Run("double free, after the memory was reused", func(t *testing.T) {
 		a := newAllocator()
 		granted(t, a, size, 0)
@@ -147,11 +147,11 @@ func misuse(t *testing.T, size int, gone slab.Misuse) {
 		owner := granted(t, a, size, 0)
 		if startOf(old) != startOf(owner) {
 			t.Skip("it was not")
-			return // which Skip does not under TinyGo
+			return // under TinyGo, Skip does not
 		}
 		require.True(t, a.Owns(old))
 		require.Nil(t, caught(t, func() { a.Free(old) }))
-		wrongFree(t, a, slab.DoubleFree, owner) // also of a large one: its block was missed, and stays
+		wrongFree(t, a, slab.DoubleFree, owner) // also of a large one: its block was missed, so it stays
 	})
 
 	t.Run("inside", func(t *testing.T) {
@@ -179,7 +179,7 @@ func misuse(t *testing.T, size int, gone slab.Misuse) {
 				assert.False(t, a.Owns(b[:n:n]))
 			}
 		}
-		beyond := unsafe.Slice(unsafe.SliceData(b), len(b)) // as long as it is
+		beyond := unsafe.Slice(unsafe.SliceData(b), len(b)) // the same start and capacity
 		require.True(t, a.Owns(beyond))
 		a.Free(beyond[:0]) // the length does not matter
 	})
@@ -299,13 +299,13 @@ func TestMisuseOfPools(t *testing.T) {
 			for _, off := range []int{1, 4, p.Stats().Stride - 1} {
 				free(slab.Interior, unsafe.Add(first, off))
 			}
-			p.Free(first) // while there is a group, so to the bitmap
+			p.Free(first) // there is a group, so it goes to the bitmap
 			free(slab.DoubleFree, first)
 			p.Free(second)
 			free(slab.DoubleFree, first)
 			free(slab.DoubleFree, second)
 
-			// After reuse a pointer is the new owner's, and a handle is not.
+			// After reuse the old pointer is the new owner's, but the old handle is stale.
 			again := []unsafe.Pointer{take(p), take(p)}
 			require.ElementsMatch(t, []unsafe.Pointer{first, second}, again)
 			assert.Nil(t, p.Get(h))
@@ -326,7 +326,7 @@ func TestMisuseOfPools(t *testing.T) {
 	}
 }
 
-// What a slab has left behind its last slot is nobody's.
+// The rest of a slab behind its last slot belongs to nobody.
 func TestMisuseBehindTheLastSlot(t *testing.T) {
 	a, _ := onCounting(t, slab.Config{})
 	b := granted(t, a, 72, 0)
@@ -347,7 +347,7 @@ func TestMisuseBehindTheLastSlot(t *testing.T) {
 	a.Free(b)
 }
 
-// Nothing at all is nothing to free, and to be reallocated is to be allocated.
+// Freeing an empty slice does nothing, and reallocating one allocates.
 func TestFreeOfNothing(t *testing.T) {
 	a, _ := onCounting(t, slab.Config{})
 	for _, b := range [][]byte{nil, {}, make([]byte, 0)} {

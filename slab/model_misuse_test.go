@@ -6,10 +6,9 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// The part of the model that is about frees that are wrong.
+// The model's wrong frees.
 
-// misuse runs f, which must panic with the misuse that is wanted and change
-// nothing.
+// misuse runs f, which must panic with the wanted misuse and change nothing.
 func (m *model) misuse(want slab.Misuse, what string, f func()) {
 	before := m.a.Stats()
 	got := func() (got any) {
@@ -29,9 +28,9 @@ func (m *model) misuse(want slab.Misuse, what string, f func()) {
 	}
 }
 
-// judge returns what is wrong with a free of n bytes at addr, 0 if nothing is,
-// by the model and the allocator's picture of its blocks. A slot that is taken
-// in the picture is one of the model's or it is not the model's business.
+// judge returns what is wrong with a free of n bytes at addr, or 0 if nothing is,
+// going by the allocator's picture of its blocks. A slot that is taken in the picture
+// is one of the model's, or not the model's business.
 func (m *model) judge(addr uintptr, n int) slab.Misuse {
 	for b := range m.a.Blocks() {
 		if addr-b.Addr >= uintptr(b.Size) {
@@ -67,7 +66,7 @@ func (m *model) judge(addr uintptr, n int) slab.Misuse {
 			}
 			return 0
 		}
-		return slab.Foreign // an end of the block below a granule
+		return slab.Foreign // the block's end, less than a granule
 	}
 	if n == 0 {
 		return 0
@@ -75,7 +74,7 @@ func (m *model) judge(addr uintptr, n int) slab.Misuse {
 	return slab.Foreign
 }
 
-// badFree frees b, which is no live allocation, and expects to be told.
+// badFree frees b and expects the misuse, unless b happens to be a live allocation.
 func (m *model) badFree(b []byte, what string) {
 	want := m.judge(uintptr(unsafe.Pointer(unsafe.SliceData(b))), cap(b))
 	if want == 0 {

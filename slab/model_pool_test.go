@@ -13,15 +13,15 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// The part of the model that is about pools.
+// The model's pools.
 
-// modelPool is a pool, its live slots, some of them without a name, and handles of
-// some that are dead.
+// modelPool is a pool, its live slots, some of them without a name, and the handles of
+// some dead ones.
 type modelPool struct {
 	*slab.Pool
 	pointers            bool // no slot ever has a name
 	size, align, stride int
-	reserved            int // slots that there must be, live or free
+	reserved            int // slots that there must be at least, live or free
 	live                []*modelObject
 	dead                []slab.Handle
 	gone                []unsafe.Pointer // where some of the dead were
@@ -59,7 +59,7 @@ func (p *modelPool) died(o *modelObject) {
 	p.dead[i], p.gone[i] = o.handle, o.start
 }
 
-// freeGone frees where a slot was that died some time ago, if nothing is there.
+// freeGone frees the address of a slot that died some time ago, if no object is there now.
 func (m *model) freeGone(p *modelPool, i int) {
 	q := p.gone[i]
 	if _, live := m.find(uintptr(q)); live {
@@ -132,7 +132,7 @@ func (m *model) take(p *modelPool, how int) bool {
 	return true
 }
 
-// slotsOf visits the slots of a group, as an arena does, and gives them names.
+// slotsOf visits the slots of a group, as an arena does, and names them if names is set.
 func slotsOf(g slab.Group, stride int, names bool) iter.Seq2[unsafe.Pointer, slab.Handle] {
 	return func(yield func(unsafe.Pointer, slab.Handle) bool) {
 		for i := range 64 {
@@ -234,8 +234,8 @@ func (m *model) scan(p *modelPool) {
 	}
 }
 
-// scanWith walks over a pool as Arena.All does and calls change after each slot,
-// which may do what it likes. What is live at its turn is visited, once.
+// scanWith walks over a pool as Arena.All does and calls change after each slot.
+// Whatever change does, a slot that is live at its turn is visited, once.
 func (m *model) scanWith(p *modelPool, change func()) {
 	before := slices.Clone(p.live)
 	visited := make(map[*modelObject]bool)

@@ -7,16 +7,16 @@ import (
 	"github.com/vita-go/deblockator/blocksrc/blocksrctest"
 )
 
-// Where the model gets its memory from.
+// The sources of the model's memory.
 
-// faultySource is a source that can be told to fail, under a budget, and counts.
+// faultySource is a source with a budget that counts and can be told to fail.
 type faultySource struct {
-	*blocksrctest.Failing // of Release; the top
+	*blocksrctest.Failing // for Release; the outermost source
 	acquires              *blocksrctest.Failing
 	counting              *blocksrctest.Counting
-	budget                int    // bytes that it can give in one block, at the most, when nothing is out
-	pieces                bool   // of a fixed buffer: what is free may be in pieces
-	beside                []byte // memory just behind that of the source, nil if there is none to show
+	budget                int    // the most bytes that it can give in one block when nothing is out
+	pieces                bool   // it is a fixed buffer: what is free may be in pieces
+	beside                []byte // memory right behind that of the source, nil if there is none to show
 }
 
 func newFaultySource(base blocksrc.Source, budget int) *faultySource {

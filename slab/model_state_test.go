@@ -10,7 +10,7 @@ import (
 
 // What must hold between operations of the model.
 
-// held is what the sources have given.
+// held returns how many bytes the sources have given.
 func (m *model) held() int {
 	if m.src == m.meta {
 		return m.src.held()
@@ -26,14 +26,14 @@ func (m *model) blocksOut() int {
 	return n
 }
 
-// modelState is what an operation finds.
+// modelState is the state that an operation finds.
 type modelState struct {
 	slab.Stats
 	room int // a request for less than that must succeed
 }
 
 func (m *model) state() modelState {
-	// There is room by a wide margin, in one piece, and no fault is ahead.
+	// Room counts only with a wide margin, in one piece, and with no fault ahead.
 	s := modelState{Stats: m.a.Stats()}
 	margin := 256<<10 + m.cfg.MaxBlockSize
 	if !m.src.pieces && !m.meta.pieces && !m.faultAhead() && m.meta.budget-m.meta.held() > margin {
@@ -81,10 +81,9 @@ func (m *model) totals() {
 	}
 }
 
-// sameState fails if a request that was refused has changed something: nothing
-// of what is live or was counted, but for the failures. Memory that was kept for
-// the next need may have been given back, and a block that was acquired on the
-// way may be kept, empty, as any block may, and so may records.
+// sameState fails if a refused request has changed anything that is live or counted, except
+// for the failures. Memory that was kept for the next need may have gone back. A block that
+// was acquired on the way may be kept, empty, as any block may, and so may records.
 func (m *model) sameState(before slab.Stats, what string) {
 	after := m.a.Stats()
 	inUse := func(s slab.Stats) slab.Stats {
@@ -110,8 +109,8 @@ func (m *model) verifyAll() {
 	}
 }
 
-// refused checks an error of a request for n bytes in all, which had to succeed
-// or not.
+// refused checks the error of a request for n bytes in all. The request must not fail if
+// there was room for it.
 func (m *model) refused(err error, before modelState, n uint64, what string) {
 	switch {
 	case errors.Is(err, slab.ErrTooLarge):

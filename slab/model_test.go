@@ -15,32 +15,32 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// Figures of the documentation, in bytes.
+// Figures from the documentation, in bytes.
 const (
 	granule  = 16
 	window   = 1 << 10 // the least that an allocation outside a slab takes
 	smallMax = 1 << 10 // the most that a slot of the allocator's own has
 )
 
-// maxBlockBytes is more than any block can have by less than a granule.
+// maxBlockBytes is the largest size of a block.
 var maxBlockBytes = int(min(1<<32-1, uint64(math.MaxInt)/granule) * granule)
 
-// slow tells whether tests take many times as long as usual, and should do with
-// less: where every operation is followed by a Check, and where the default
+// slow tells whether tests should do less: with -short, and where they take many times as
+// long as usual. That is where a Check follows every operation, and where the default
 // source is not the system, which is under the race detector and on wasm.
 func slow() bool {
 	_, system := blocksrc.Default().(blocksrc.Mmap)
 	return slab.Invariants || !system || testing.Short()
 }
 
-// The ownership model: which bytes belong to whom, and what is in them, by the
-// account of somebody who only sees what the allocator returns. Every operation
-// is done to both, and they must agree.
+// The ownership model knows which bytes belong to whom and what is in them, from nothing
+// but what the allocator returns. Every operation is done to the allocator and to the
+// model, and the two must agree.
 
 // modelObject is an allocation, or a slot of a pool.
 type modelObject struct {
-	b      []byte         // the allocation as it was returned; of a slot, its size
-	start  unsafe.Pointer // of a slot of size 0, b does not know
+	b      []byte         // an allocation as it was returned, or the bytes of a slot
+	start  unsafe.Pointer // also of a slot of size 0, which has no b
 	align  int
 	stamp  uint32 // says what is in it
 	handle slab.Handle
@@ -49,8 +49,8 @@ type modelObject struct {
 func (o *modelObject) addr() uintptr { return uintptr(o.start) }
 func (o *modelObject) room() uintptr { return uintptr(max(cap(o.b), 1)) }
 
-// stampBytes is where contents come from: long enough that two stamps differ
-// wherever they are compared, and odd, so that they differ block by block.
+// stampBytes is where contents come from. It is so long that two stamps differ wherever
+// they are compared, and of odd length, so that they differ block by block.
 var stampBytes = func() []byte {
 	b := make([]byte, 4099)
 	r := rand.New(rand.NewPCG(1, 2))
@@ -60,7 +60,7 @@ var stampBytes = func() []byte {
 	return b
 }()
 
-// fill writes to all the room that o has.
+// fill writes to all bytes of o, up to its capacity.
 func (o *modelObject) fill() {
 	all := o.b[:cap(o.b)]
 	at := int(o.stamp) % len(stampBytes)
@@ -70,7 +70,7 @@ func (o *modelObject) fill() {
 	}
 }
 
-// intact tells whether the first n bytes are as fill left them.
+// intact tells whether b, the start of an object, is as fill left it.
 func (o *modelObject) intact(b []byte) bool {
 	at := int(o.stamp) % len(stampBytes)
 	for len(b) > 0 {
@@ -104,9 +104,9 @@ type model struct {
 	src, meta *faultySource // the same, or two
 	live      []*modelObject
 	pools     []*modelPool
-	byAddr    []*modelObject // all live ones, to see overlaps
+	byAddr    []*modelObject // all live objects, to find overlaps
 	stamp     uint32
-	done      []string // what has been done, if it is known by name
+	done      []string // names of the operations so far, if they have any
 }
 
 // newModel returns an allocator on src, whose records are in meta.
@@ -135,10 +135,10 @@ func (m *model) disarm() {
 	m.meta.disarm()
 }
 
-// faultAhead tells whether a source may fail by itself from here on.
+// faultAhead tells whether a source is set to fail an Acquire from here on.
 func (m *model) faultAhead() bool { return armed(m.src.acquires) || armed(m.meta.acquires) }
 
-// enter makes o a live object: it is where it should be, and nobody else is.
+// enter makes o a live object. It must be aligned as asked, and overlap no other.
 func (m *model) enter(o *modelObject, what string) {
 	if o.align > 1 && o.addr()&uintptr(o.align-1) != 0 {
 		m.fatalf("%s is at %#x, not a multiple of %d", what, o.addr(), o.align)
@@ -287,7 +287,7 @@ func (m *model) realloc(i, size int) bool {
 	return true
 }
 
-// reset, trim: the operations on everything.
+// reset and trim: the operations on everything.
 
 func (m *model) reset() {
 	m.verifyAll()
@@ -324,10 +324,8 @@ func (m *model) trim() {
 	m.verifyAll()
 }
 
-// pool operations
-
-// finish frees everything and sees that nothing is left: every block that the
-// source does not take is one hole, and then it takes all of them.
+// finish frees everything and checks that nothing is left. While the source takes no block
+// back, each block is one hole; then the source takes them all.
 func (m *model) finish() {
 	m.disarm()
 	m.verifyAll()
@@ -362,7 +360,7 @@ func (m *model) finish() {
 	m.close()
 }
 
-// close closes the allocator, whatever is live, and sees that all is given back.
+// close closes the allocator, whatever is live, and checks that everything is given back.
 func (m *model) close() {
 	m.disarm()
 	if err := m.a.Close(); err != nil {

@@ -11,11 +11,11 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// Slots that are only used by pointer have no name: no generation is looked at, and
-// that they are live is told by the bitmaps alone.
+// Slots that are only used by pointer have no name. Nothing looks at their generations:
+// the bitmaps alone tell which of them are live.
 
-// madeUp returns a handle with the index of the slot at q, without giving it a name,
-// of a pool all of whose slots are in place 0 and have stride bytes.
+// madeUp returns a handle with the index of the slot at q, without naming the slot. All
+// slots of the pool must be in place 0, from first on, with stride bytes each.
 func madeUp(first, q unsafe.Pointer, stride int, gen uint32) slab.Handle {
 	return slab.RawHandle(0, uint32(uintptr(q)-uintptr(first))/uint32(stride), gen)
 }
@@ -88,14 +88,14 @@ func TestPoolWithoutNames(t *testing.T) {
 		live[q] = false
 	}
 	same()
-	free(qs[70]) // the group
+	free(qs[70]) // becomes the group
 	same()
-	free(qs[71]) // the bitmap of a slab that was full
+	free(qs[71]) // goes to the bitmap of a slab that was full
 	same()
 	free(qs[3])
 	free(qs[149])
 	same()
-	for range 2 { // one of the group, one that is taken with its word
+	for range 2 { // one from the group, one that is taken with its word
 		q, err := p.Alloc()
 		require.NoError(t, err)
 		require.False(t, live[q])
@@ -122,8 +122,8 @@ func TestPoolWithoutNames(t *testing.T) {
 	same()
 }
 
-// A name is given once for each life that has one, and goes with it. Lives without
-// one in between leave no trace.
+// A slot gets at most one name in each life, and loses it at the end of that life. Lives
+// without a name in between leave no trace.
 func TestPoolNamesOfSome(t *testing.T) {
 	const size = 24
 	p, qs := pointers(t, size, 150)
@@ -131,7 +131,7 @@ func TestPoolNamesOfSome(t *testing.T) {
 	require.Equal(t, h, p.Handle(qs[9]), "the same again")
 	require.Equal(t, qs[9], p.Get(h))
 	far := p.Handle(qs[100])
-	for i, q := range qs { // the others have none, whatever is made up
+	for i, q := range qs { // the others have no name, whatever handle is made up
 		forged := slab.RawHandle(0, uint32(i), h.Gen())
 		require.Equal(t, i == 9 || i == 100, p.Get(forged) == q)
 		require.Equal(t, i == 9 || i == 100, p.Get(forged) != nil)
@@ -153,7 +153,7 @@ func TestPoolNamesOfSome(t *testing.T) {
 	require.Equal(t, qs[9], p.Get(g))
 	require.Nil(t, p.Get(h))
 	require.Equal(t, qs[100], p.Get(far))
-	_, err = p.AllocUninitialized() // the next need; it would be sure here
+	_, err = p.AllocUninitialized() // the next need: here a slab full of names becomes sure
 	require.NoError(t, err)
 	require.Zero(t, p.Sure(0))
 	require.Nil(t, p.Get(slab.RawHandle(0, 3, far.Gen())))
@@ -171,8 +171,8 @@ func TestPoolNamesOfSome(t *testing.T) {
 	require.NoError(t, p.Allocator().Check())
 }
 
-// A slab full of objects that all have their first name is one whose generation is
-// sure, whichever way they got it.
+// The generation of a slab is sure only if it is full of objects that all have their
+// first name, whichever way they got it.
 func TestPoolIsSureOfNames(t *testing.T) {
 	p, qs := pointers(t, 24, 150)
 	for _, q := range qs[1:] {
@@ -185,7 +185,7 @@ func TestPoolIsSureOfNames(t *testing.T) {
 	require.Nil(t, p.Get(slab.RawHandle(0, 0, p.Handle(qs[1]).Gen())))
 }
 
-// Objects without a name that are dropped at once are as if they had never been.
+// Objects without a name that are all dropped at once leave no trace.
 func TestPoolIsSureAfterReset(t *testing.T) {
 	p, qs := pointers(t, 24, 150)
 	p.Reset()

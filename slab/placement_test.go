@@ -11,9 +11,9 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// What is served from where, and how large blocks are for it.
+// Where requests are served from, and how large the blocks for them are.
 
-// TestSmallIsInSlabs: up to 1 KiB, at a multiple of up to 1 KiB, is served from slabs.
+// TestSmallIsInSlabs: requests for up to 1 KiB, aligned to up to 1 KiB, are served from slabs.
 func TestSmallIsInSlabs(t *testing.T) {
 	for _, size := range []int{1, 1000, smallMax - 1, smallMax} {
 		for _, align := range []int{1, 8, smallMax / 2, smallMax} {
@@ -32,8 +32,7 @@ func TestSmallIsInSlabs(t *testing.T) {
 	}
 }
 
-// TestFirstBlockWithinMax: the first block is of 64 KiB, or of MaxBlockSize if that is
-// less.
+// TestFirstBlockWithinMax: the first block has 64 KiB, or MaxBlockSize if that is less.
 func TestFirstBlockWithinMax(t *testing.T) {
 	for _, c := range []struct{ most, want int }{{0, 64 << 10}, {8 << 10, 8 << 10}, {64 << 10, 64 << 10}, {1 << 20, 64 << 10}} {
 		src := &asking{Source: new(blocksrc.GoHeap)}
@@ -46,8 +45,8 @@ func TestFirstBlockWithinMax(t *testing.T) {
 	}
 }
 
-// TestLargeAlignment: a small request at a multiple of more than a block has gets a
-// block of its own, as large as itself, and not one as large as its alignment.
+// TestLargeAlignment: a small request whose alignment is larger than a block gets a block
+// of its own, as large as the request and not as its alignment.
 func TestLargeAlignment(t *testing.T) {
 	src := &asking{Source: new(blocksrc.GoHeap)}
 	a, err := slab.New(slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap), BlockSize: 16 << 10, MaxBlockSize: 64 << 10})
@@ -69,8 +68,8 @@ func TestLargeAlignment(t *testing.T) {
 	require.NoError(t, a.Close())
 }
 
-// TestNumbersAreUsedAgain: what comes and goes does not use up numbers, which cost
-// Go memory each.
+// TestNumbersAreUsedAgain: blocks, slabs and pools that come and go do not use up numbers,
+// each of which costs Go memory.
 func TestNumbersAreUsedAgain(t *testing.T) {
 	a, err := slab.New(slab.Config{Source: new(blocksrc.GoHeap), Retain: -1})
 	require.NoError(t, err)
@@ -98,16 +97,16 @@ func TestNumbersAreUsedAgain(t *testing.T) {
 	require.NoError(t, a.Close())
 }
 
-// Slabs whose slots are not a power of two of bytes, and too many for it, leave a rest of
-// each block, which is to be used before there is another block. So do slabs of all sizes
-// where blocks begin anywhere, as those of a buffer do.
+// Slabs with the most slots that a slab can have do not tile a block if the slot size is not
+// a power of two. Where blocks begin anywhere, as those of a buffer do, other slabs do not
+// either. The rest of each block must be used before another block is acquired.
 func TestSlabsTileBlocks(t *testing.T) {
 	const n = 100_000
 	places := map[string]blocksrc.Source{"plain": plain()}
-	if runtime.Compiler == "gc" { // TinyGo's heap has not that much in one piece, and its blocks are anywhere
+	if runtime.Compiler == "gc" { // TinyGo's heap has no piece that large, and its blocks begin anywhere
 		room := make([]byte, 64<<20)
 		places["anywhere"] = &wrapped{Source: new(blocksrc.GoHeap), acquire: func(_ blocksrc.Source, size, align int) ([]byte, error) {
-			block := room[64*37:][:size:size] // a number of lines that is odd
+			block := room[64*37:][:size:size] // an odd number of cache lines
 			room = room[64*37+(size+63)&^63:]
 			return block, nil
 		}, release: func(blocksrc.Source, []byte) error { return nil }}
@@ -126,8 +125,8 @@ func TestSlabsTileBlocks(t *testing.T) {
 			s := a.Stats()
 			t.Logf("%s, %d bytes: held %.3f of what is live, %d slabs in %d blocks, %d bytes in %d holes", where, size,
 				float64(s.Held)/float64(s.Live), s.Slabs, s.Blocks, s.HoleBytes, s.Holes)
-			// One hole may be the next slab, which is an eighth; a block's rest is less than
-			// an eighth of a slab.
+			// One hole may be room for the next slab, an eighth of the pool; what a block has
+			// left is less than an eighth of a slab.
 			assert.Less(t, s.HoleBytes-s.LargestHole, s.Live/50, "%s, %d bytes", where, size)
 			require.NoError(t, a.Check())
 			require.NoError(t, a.Close())

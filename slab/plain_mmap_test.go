@@ -1,7 +1,7 @@
 //go:build goexperiment.cgocheck2 && linux && !vita
 
-// What the experiment looks at is pointers that are stored outside the Go heap, so
-// with it blocks are mapped.
+// The experiment looks at pointers that are stored outside the Go heap, so here the
+// blocks are mapped.
 
 package slab_test
 
@@ -16,12 +16,12 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// plain is where blocks come from in tests that do not care.
+// plain returns a source for tests that do not care where blocks come from.
 func plain() blocksrc.Source { return blocksrc.Mmap{} }
 
 var kept *int
 
-// The experiment finds what it is there for: a pointer in a block ends the program.
+// The experiment finds what it is for: storing a Go pointer in a block ends the program.
 func TestCgocheckFindsAPointer(t *testing.T) {
 	const child = "SLAB_STORES_A_POINTER"
 	if os.Getenv(child) != "" {

@@ -4,5 +4,5 @@ package slab_test
 
 import "github.com/vita-go/deblockator/blocksrc"
 
-// plain is where blocks come from in tests that do not care.
+// plain returns a source for tests that do not care where blocks come from.
 func plain() blocksrc.Source { return new(blocksrc.GoHeap) }

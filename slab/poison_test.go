@@ -11,7 +11,7 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// TestFreedIsPoisoned: however memory is freed, who still reads it notices.
+// TestFreedIsPoisoned: however memory is freed, it is filled, so a later read notices.
 func TestFreedIsPoisoned(t *testing.T) {
 	for name, free := range map[string]func(a *slab.Allocator, p *slab.Pool, b []byte, q unsafe.Pointer){
 		"one by one": func(a *slab.Allocator, p *slab.Pool, b []byte, q unsafe.Pointer) { a.Free(b); p.Free(q) },
@@ -69,7 +69,7 @@ func TestFreedIsPoisoned(t *testing.T) {
 					continue // a slot cannot be cut
 				}
 			} else if name == "Realloc" && size <= 1024 {
-				continue // nor is there a better one
+				continue // nor must it move
 			}
 			for i, v := range b[from:] {
 				require.Equal(t, byte(0xDF), v, "%s: byte %d of %d", name, from+i, size)

@@ -13,7 +13,7 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// A handle names one slot for one life: forged ones, stale ones, the end of
+// A handle names one slot for one life. Here: forged handles, stale handles, the end of
 // generations.
 
 func TestPoolHandleBits(t *testing.T) {
@@ -47,8 +47,8 @@ func TestPoolZeroHandle(t *testing.T) {
 	assert.False(t, p.Remove(even))
 }
 
-// Every generation next to the right one, and the slots and slabs next to the
-// one that is live, name nothing.
+// Handles with a generation next to the right one, or with a slot or slab next to the
+// live one, name nothing.
 func TestPoolForgedHandles(t *testing.T) {
 	p, _ := newPool(t, 5000, 8, slab.Config{})
 	live := map[slab.Handle]unsafe.Pointer{}
@@ -63,7 +63,7 @@ func TestPoolForgedHandles(t *testing.T) {
 			delete(live, hs[i/2])
 		}
 	}
-	try := func(h slab.Handle) { // a quarter of a million times: testify would take all the time
+	try := func(h slab.Handle) { // called a quarter of a million times: testify would take most of the time
 		h = slab.HandleFromBits(h.Bits())
 		q, ok := live[h]
 		if p.Get(h) != q || !ok && p.Remove(h) {
@@ -91,8 +91,8 @@ func TestPoolForgedHandles(t *testing.T) {
 	require.Equal(t, n, p.Len())
 }
 
-// A slab that comes in the place of another goes on above the generations of
-// all its slots: handles stay stale, however often the slots are used again.
+// A slab that takes the place of another starts above all its generations: stale handles
+// stay stale, however often the slots are used again.
 func TestPoolGenerationsOutliveSlabs(t *testing.T) {
 	for name, drop := range map[string]func(p *slab.Pool){
 		"Trim": func(p *slab.Pool) {
@@ -130,7 +130,7 @@ func TestPoolGenerationsOutliveSlabs(t *testing.T) {
 	}
 }
 
-// nameNothing fails the test if one of the handles, which may be very many, names something.
+// nameNothing fails the test if any of the handles, which may be very many, names something.
 func nameNothing(t *testing.T, p *slab.Pool, hs []slab.Handle) {
 	t.Helper()
 	for _, h := range hs {
@@ -147,7 +147,7 @@ func TestPoolRetires(t *testing.T) {
 		"Remove": func(p *slab.Pool, _ unsafe.Pointer, h slab.Handle) { p.Remove(h) },
 		"Free after another": func(p *slab.Pool, q unsafe.Pointer, _ slab.Handle) {
 			r, _, _ := p.Insert()
-			p.Free(r) // is the group
+			p.Free(r) // becomes the group
 			p.Free(q)
 		},
 		"Remove after another": func(p *slab.Pool, _ unsafe.Pointer, h slab.Handle) {
@@ -165,13 +165,13 @@ func TestPoolRetires(t *testing.T) {
 			q, h, err := p.Insert()
 			require.NoError(t, err)
 			var more []slab.Handle
-			for p.AtHand() > 0 { // so that what is freed is the group
+			for p.AtHand() > 0 { // so that the next slot freed becomes the group
 				_, h, err := p.Insert()
 				require.NoError(t, err)
 				more = append(more, h)
 			}
 			require.True(t, p.Remove(more[0]))
-			require.True(t, p.Remove(more[1])) // to the bitmap
+			require.True(t, p.Remove(more[1])) // goes to the bitmap
 			_, _, err = p.Insert()
 			require.NoError(t, err)
 			require.Zero(t, p.AtHand())
@@ -236,7 +236,7 @@ func TestPoolRetires(t *testing.T) {
 	}
 }
 
-// A slab of which every slot is retired goes back; its place is not used again.
+// A slab goes back once all its slots are retired. Its place is not used again.
 func TestPoolRetiresSlabs(t *testing.T) {
 	for _, size := range []int{40_000, 20_000, 64} { // 1, 3 and 64 slots a slab
 		p, _ := newPool(t, size, 8, slab.Config{})
@@ -279,8 +279,8 @@ func TestPoolRetiresSlabs(t *testing.T) {
 	}
 }
 
-// Slots in their last life may be dropped together with their slab. Their
-// handles are as dead as any.
+// Slots in their last life may be dropped together with their slab. Their handles are
+// as dead as any others.
 func TestPoolDropsLastLives(t *testing.T) {
 	for _, last := range []uint32{slab.PoolLastGen, slab.PoolLastGen - 2, slab.PoolLastGen - 4} {
 		p, _ := newPool(t, 40_000, 8, slab.Config{}) // one slot a slab

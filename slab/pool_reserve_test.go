@@ -38,7 +38,7 @@ func TestPoolReserve(t *testing.T) {
 	}
 }
 
-// A number of slots that cannot be is refused at once, whatever is live already.
+// An impossible number of slots is refused at once, however many are live already.
 func TestPoolReserveTooMany(t *testing.T) {
 	for _, live := range []int{0, 1, 2} {
 		src := &blocksrctest.Counting{Source: blocksrc.Limit(new(blocksrc.GoHeap), 1<<20)}
@@ -156,7 +156,7 @@ func insertAll(t *testing.T, p *slab.Pool, n int) (hs []slab.Handle) {
 	return hs
 }
 
-// Retired slots are no room that was reserved.
+// Retired slots do not count as reserved room.
 func TestPoolReservesBesideRetiredSlots(t *testing.T) {
 	p, _ := newPool(t, 64, 8, slab.Config{})
 	hs := insertAll(t, p, 1000)
@@ -180,7 +180,7 @@ func TestPoolReservesBesideRetiredSlots(t *testing.T) {
 	require.GreaterOrEqual(t, p.Stats().Free, len(more))
 }
 
-// Slots that were retired in slabs that went are not missing in those there are.
+// Slots that were retired in slabs that are gone do not count against the slabs there are.
 func TestPoolRoomAfterRetiredSlabs(t *testing.T) {
 	p, hs := filledPool(t, 64, 64)
 	for _, h := range hs {
@@ -193,12 +193,12 @@ func TestPoolRoomAfterRetiredSlabs(t *testing.T) {
 	}
 }
 
-// A pool that has had slabs in all the places that a handle can tell apart, to the end
-// of their generations, is full.
+// A pool is full once all the places that a handle can tell apart have had slabs to the
+// end of their generations.
 func TestPoolPlacesAreFinite(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a table of 64 MB")
-		return // which Skip does not under TinyGo
+		return // under TinyGo, Skip does not
 	}
 	p, _ := newPool(t, 64, 8, slab.Config{})
 	p.UsePlaces(slab.PoolMaxSeq - 1)
@@ -213,7 +213,7 @@ func TestPoolPlacesAreFinite(t *testing.T) {
 	require.ErrorIs(t, p.Room(1), slab.ErrTooLarge)
 }
 
-// An empty slab, kept for the next need or reserved, comes behind those in part use.
+// An empty slab, kept for the next need or reserved, is used after those in partial use.
 func TestEmptySlabIsFilledLast(t *testing.T) {
 	for _, reserved := range []bool{false, true} {
 		p, first := filledPool(t, 64, 64)
@@ -222,8 +222,8 @@ func TestEmptySlabIsFilledLast(t *testing.T) {
 		if reserved {
 			require.NoError(t, p.Reserve(0))
 		}
-		require.True(t, p.Remove(second[0])) // the group
-		require.True(t, p.Remove(first[0]))  // this slab is on the list first
+		require.True(t, p.Remove(second[0])) // becomes the group
+		require.True(t, p.Remove(first[0]))  // its slab is first on the list
 		require.True(t, p.Remove(second[9]))
 		for _, h := range first[1:] {
 			require.True(t, p.Remove(h))
@@ -239,7 +239,7 @@ func TestEmptySlabIsFilledLast(t *testing.T) {
 	}
 }
 
-// A slab that was full comes before the empty one that is kept.
+// A slab that was full is used before the empty one that is kept.
 func TestFullSlabIsFilledFirst(t *testing.T) {
 	p, first := filledPool(t, 64, 64)
 	second := insertAll(t, p, 64)
@@ -248,7 +248,7 @@ func TestFullSlabIsFilledFirst(t *testing.T) {
 	}
 	require.Len(t, liveSlots(p), len(first)) // the scan gives the group back
 	require.Equal(t, 2, p.Stats().Slabs, "the second is kept")
-	require.True(t, p.Remove(first[3])) // is the group
+	require.True(t, p.Remove(first[3])) // becomes the group
 	require.True(t, p.Remove(first[9])) // goes to the bitmap
 	for range 2 {
 		_, h, err := p.Insert()
@@ -262,7 +262,7 @@ func TestFullSlabIsFilledFirst(t *testing.T) {
 	require.Equal(t, uint32(1), place)
 }
 
-// Room that no memory could make is a failure like any other.
+// A request for more room than any memory has counts as a failure like any other.
 func TestRoomTooLargeIsAFailure(t *testing.T) {
 	p, _ := newPool(t, 8, 8, slab.Config{})
 	_, err := p.Alloc()
@@ -274,8 +274,8 @@ func TestRoomTooLargeIsAFailure(t *testing.T) {
 	require.Equal(t, uint64(2), p.Allocator().Stats().Failures, "a mistake")
 }
 
-// An empty slab that was kept for the next need, and reserved then, stays when little is
-// live in many blocks and such slabs go.
+// An empty slab that was kept for the next need and has been reserved since stays, even
+// where little is live in many blocks and such slabs go.
 func TestReservedSpareStays(t *testing.T) {
 	refuse := false
 	p, _ := newPool(t, 64, 8, slab.Config{Source: refusing(new(blocksrc.GoHeap), &refuse)})
@@ -307,7 +307,7 @@ func TestReservedSpareStays(t *testing.T) {
 		}
 	}
 	refuse = true
-	for { // what went is somebody else's now
+	for { // takes whatever memory went
 		if _, err := a.AllocUninitialized(500, 8); err != nil {
 			break
 		}

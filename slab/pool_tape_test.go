@@ -14,20 +14,19 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// Tapes of a few operations, all of them and random longer ones, on a pool beside a
-// model.
+// Tapes of operations on a pool beside a model: all short ones, and random longer ones.
 
-// poolModel is a pool beside the least that can be said about it: which slots
-// are live and what they hold, and which handles are spent.
+// poolModel is a pool and the least that can be said about it: which slots are live,
+// what they hold, and which handles are spent.
 type poolModel struct {
 	t       testing.TB
 	a       *slab.Allocator
 	p       *slab.Pool
 	size    int
-	live    []liveSlot // in the order of their making
+	live    []liveSlot // in the order they were made
 	spent   []slab.Handle
 	retired int
-	raw     []byte // memory of the allocator's that is not the pool's
+	raw     []byte // an allocation beside the pool
 	next    byte   // what the next slot is filled with
 }
 
@@ -49,7 +48,7 @@ func (m *poolModel) fail(format string, args ...any) {
 	m.t.Fatalf(format, args...)
 }
 
-// add enters a new slot. An error is right if the source had no more.
+// add enters a new slot. The only error allowed is that the source has no more.
 func (m *poolModel) add(q unsafe.Pointer, h slab.Handle, err error) {
 	if err != nil {
 		if !errors.Is(err, blocksrc.ErrExhausted) {
@@ -78,7 +77,7 @@ func (m *poolModel) alloc() {
 	m.add(q, m.p.Handle(q), nil)
 }
 
-// free ends live slot i, by pointer or by handle.
+// free frees live slot i, by pointer or by handle.
 func (m *poolModel) free(i int, pointer bool) {
 	if i < 0 || i >= len(m.live) {
 		return
@@ -107,7 +106,7 @@ func (m *poolModel) drop(retire bool) {
 	m.live = m.live[:0]
 }
 
-// wear brings the newest slot to the end of its generations.
+// wear brings the newest slot to its last generation.
 func (m *poolModel) wear() {
 	if n := len(m.live); n > 0 {
 		s := &m.live[n-1]
@@ -142,7 +141,7 @@ func (m *poolModel) walk(body func(n int, h slab.Handle)) {
 	})
 }
 
-// poolOps are what a tape is made of.
+// poolOps are the operations that a tape is made of.
 var poolOps = []struct {
 	name string
 	do   func(m *poolModel)
@@ -173,7 +172,7 @@ var poolOps = []struct {
 	}},
 	{"pool reset", func(m *poolModel) { m.p.Reset(); m.drop(true) }},
 
-	// From here on for tapes of all operations.
+	// From here on, only in tapes of all operations.
 	{"alloc", func(m *poolModel) { m.alloc() }},
 	{"remove middle", func(m *poolModel) { m.free(len(m.live)/2, false) }},
 	{"wear", func(m *poolModel) { m.wear() }},
@@ -237,7 +236,7 @@ var poolOps = []struct {
 	}},
 }
 
-// poolShortOps is how many operations the longest exhaustive tapes are made of.
+// poolShortOps is how many of poolOps the longest exhaustive tapes are made of.
 const poolShortOps = 8
 
 // check compares the pool with the model.
@@ -328,7 +327,7 @@ func (m *poolModel) end() {
 	}
 }
 
-// play runs a tape on a new pool. What went before is in the failure.
+// playPoolTape runs a tape on a new pool. A failure names the operations so far.
 func playPoolTape(t *testing.T, memory []byte, size int, tape []byte) {
 	src := &blocksrctest.Counting{Source: blocksrc.NewBuffer(memory)}
 	m := newPoolModel(t, src, size)
@@ -354,8 +353,8 @@ func playPoolTape(t *testing.T, memory []byte, size int, tape []byte) {
 	}
 }
 
-// Every sequence of a few operations, on slabs of so few slots that a few
-// operations fill and empty them.
+// Every sequence of a few operations, on slabs with so few slots that these fill and
+// empty them.
 func TestPoolTapes(t *testing.T) {
 	memory := make([]byte, 2<<20)
 	for _, c := range []struct{ size, ops, length int }{
@@ -373,7 +372,7 @@ func TestPoolTapes(t *testing.T) {
 	}
 }
 
-// nextTape counts tape up as a number to the base n, and returns false at the end.
+// nextTape increments tape, a number in base n, and returns false at the end.
 func nextTape(tape []byte, n int) bool {
 	for i := range tape {
 		if tape[i]++; int(tape[i]) < n {

@@ -51,8 +51,8 @@ var poolSources = []struct {
 	{"default", blocksrc.Default},
 }
 
-// newPool returns a pool of which the test's end asserts that it leaves nothing
-// behind, and the source that tells.
+// newPool returns a pool and its source, which counts. The end of the test asserts that
+// the pool leaves nothing behind.
 func newPool(t testing.TB, size, align int, cfg slab.Config) (*slab.Pool, *blocksrctest.Counting) {
 	t.Helper()
 	if cfg.Source == nil {
@@ -75,7 +75,7 @@ func newPool(t testing.TB, size, align int, cfg slab.Config) (*slab.Pool, *block
 	return p, src
 }
 
-// slotBytes shows the slot at q.
+// slotBytes returns the n bytes of the slot at q.
 func slotBytes(q unsafe.Pointer, n int) []byte { return unsafe.Slice((*byte)(q), n) }
 
 func allBytes(b []byte, v byte) bool {
@@ -162,7 +162,7 @@ func poolShape(t *testing.T, p *slab.Pool, size, align, n int) {
 	qs := make([]unsafe.Pointer, n)
 	hs := make([]slab.Handle, n)
 	for round := range 3 {
-		// Something that keeps slabs from being aligned by luck.
+		// This keeps slabs from being aligned by luck.
 		_, err := p.Allocator().AllocUninitialized(1100, 1)
 		require.NoError(t, err)
 		for i := range qs {
@@ -241,8 +241,8 @@ func TestPoolArguments(t *testing.T) {
 	assert.ErrorIs(t, err, slab.ErrClosed)
 }
 
-// Whatever the stride, Free tells a slot's start from every other address, both
-// in slabs that it has just been to and in others.
+// Whatever the stride, Free tells a slot's start from every other address, both in slabs
+// that it has looked up before and in others.
 func TestPoolFreeKnowsEveryAddress(t *testing.T) {
 	strides := []int{1, 2, 3, 5, 7, 8, 12, 13, 24, 31, 40, 48, 64, 96, 100, 255, 256, 257, 500, 511, 512, 1000, 1023, 1365, 2047, 3000, 8191, 8192, 8193, 9000, 20_000, 40_000, 65_536, 70_000}
 	if poolSlow || testing.Short() {
@@ -276,8 +276,8 @@ func TestPoolFreeKnowsEveryAddress(t *testing.T) {
 		}
 		for _, k := range []int{0, 1, len(qs) / 2, len(qs) - 1} {
 			q := qs[k]
-			// A free that succeeds makes the slab known, the next take clears the
-			// way for the shortest path.
+			// A free that succeeds sets the slab's place aside, and the next take uses
+			// up the group: then Free takes its fast path.
 			p.Free(q)
 			got, err := p.AllocUninitialized()
 			require.NoError(t, err)
@@ -303,8 +303,8 @@ func TestPoolFreeKnowsEveryAddress(t *testing.T) {
 	}
 }
 
-// Memory behind the last slot of a slab, or in a slot never handed out, is none
-// of a pool's objects, whatever lies behind the last generation.
+// Memory behind the last slot of a slab, or in a slot never handed out, is not an object
+// of the pool's, whatever lies behind the last generation.
 func TestPoolFreeOfWhatNeverWas(t *testing.T) {
 	p, _ := newPool(t, 1000, 8, slab.Config{Source: new(soiled)}) // 8 slots of 1000 in 8 KiB leave a tail
 	q, _, err := p.Insert()
@@ -318,7 +318,7 @@ func TestPoolFreeOfWhatNeverWas(t *testing.T) {
 		_, _, err := p.Insert()
 		require.NoError(t, err)
 	}
-	// A slot freed makes its surroundings known.
+	// Freeing a slot sets its place aside.
 	last := unsafe.Add(end, -1000)
 	p.Free(last)
 	r, err := p.Alloc()
@@ -335,8 +335,8 @@ func TestPoolFreeOfWhatNeverWas(t *testing.T) {
 	assert.True(t, p.Owns(q))
 }
 
-// What belongs to the allocator or to another pool on it is not the pool's, nor
-// the other way round.
+// A slot of the allocator's or of another pool on it is not the pool's, nor the other way
+// round.
 func TestPoolFreeOfOthers(t *testing.T) {
 	p, _ := newPool(t, 64, 8, slab.Config{Name: "level"})
 	a := p.Allocator()
@@ -369,7 +369,7 @@ func TestPoolFreeOfOthers(t *testing.T) {
 	p.Free(q)
 }
 
-// Counters only ever grow, also when a pool and its slots go.
+// Counters never go down, not even when a pool and its slots go.
 func TestPoolCountersOutliveIt(t *testing.T) {
 	p, _ := newPool(t, 8, 8, slab.Config{})
 	a := p.Allocator()
@@ -390,8 +390,8 @@ func TestPoolCountersOutliveIt(t *testing.T) {
 	assert.Zero(t, after.Live)
 }
 
-// After its slabs are gone, a pool has no pointer left to where they were: the
-// Go heap may grow there, and the collector would stop at such a pointer.
+// Once its slabs are gone, a pool has no pointer left to where they were. The Go heap may
+// grow there, and the collector would end the program at such a pointer.
 func TestPoolKeepsNoStalePointer(t *testing.T) {
 	var blocks [][]byte
 	p, _ := newPool(t, 64, 8, slab.Config{Source: &noting{note: func(b []byte) { blocks = append(blocks, b) }}})
@@ -409,7 +409,7 @@ func TestPoolKeepsNoStalePointer(t *testing.T) {
 	}
 }
 
-// noting shows what it gives out.
+// noting reports each block that it gives out.
 type noting struct {
 	blocksrc.GoHeap
 	note func([]byte)

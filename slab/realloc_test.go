@@ -36,7 +36,7 @@ func TestRealloc(t *testing.T) {
 	}
 }
 
-// TestReallocFits: what shrinks by a quarter or more goes where it fits better.
+// TestReallocFits: what shrinks by a quarter or more moves to a hole that it fits better.
 func TestReallocFits(t *testing.T) {
 	m := heapModel(t, slab.Config{})
 	for _, size := range []int{16_384, 4096, 14_336, 4096, 26_000} {
@@ -54,7 +54,7 @@ func TestReallocFits(t *testing.T) {
 	m.finish()
 }
 
-// TestReallocOfNothing: an empty slice is allocated anew, size 0 frees.
+// TestReallocOfNothing: Realloc of an empty slice allocates, and Realloc to size 0 frees.
 func TestReallocOfNothing(t *testing.T) {
 	m := heapModel(t, slab.Config{})
 	for _, none := range [][]byte{nil, {}} {
@@ -76,8 +76,8 @@ func TestReallocOfNothing(t *testing.T) {
 	m.finish()
 }
 
-// TestReallocInPlace: a chunk grows into a hole behind it and no further, and
-// shrinks where it is; a slot and a block of its own have some room.
+// TestReallocInPlace: a chunk grows into the hole behind it and no further, and shrinks
+// where it is. A slot, and a block of its own, has some room to spare.
 func TestReallocInPlace(t *testing.T) {
 	m := heapModel(t, slab.Config{})
 	for range 3 {
@@ -93,7 +93,7 @@ func TestReallocInPlace(t *testing.T) {
 	require.True(t, m.realloc(0, 8193))
 	require.NotEqual(t, a.addr(), m.live[0].addr())
 
-	require.True(t, m.alloc(100, 0, true)) // of 104
+	require.True(t, m.alloc(100, 0, true)) // a slot of 104
 	slot := m.live[2].addr()
 	for _, size := range []int{104, 53, 104} {
 		require.True(t, m.realloc(2, size))
@@ -102,7 +102,7 @@ func TestReallocInPlace(t *testing.T) {
 	require.True(t, m.realloc(2, 52))
 	require.NotEqual(t, slot, m.live[2].addr(), "half of it would be wasted")
 
-	// No slot is aligned so far, so there is nothing to be won by moving.
+	// No slot is aligned that far, so moving would gain nothing.
 	require.True(t, m.alloc(100, 4096, true))
 	over := m.live[3].addr()
 	for _, size := range []int{200, 1024, 50, 512} {
@@ -122,12 +122,12 @@ func TestReallocInPlace(t *testing.T) {
 	m.finish()
 }
 
-// What would get another slot of the class it has stays where it is.
+// An allocation does not move to another slot of its own class.
 func TestReallocStaysInItsClass(t *testing.T) {
 	a, _ := onCounting(t, slab.Config{})
 	for _, c := range []struct{ from, to, room int }{
 		{1000, 100, 1024}, {1024, 1, 1024}, {500, 10, 512}, {4, 1, 4},
-		{72, 40, 72}, {72, 9, 16}, {1000, 1024, 1024}, // the second is smaller
+		{72, 40, 72}, {72, 9, 16}, {1000, 1024, 1024}, // 72 to 9 gets a smaller slot
 	} {
 		b := granted(t, a, c.from, 0)
 		at, room := startOf(b), cap(b)
@@ -139,8 +139,8 @@ func TestReallocStaysInItsClass(t *testing.T) {
 	}
 }
 
-// TestReallocKeepsTheRest: what lies between the length and the capacity is not
-// part of the contents (B36): it does not come back when the slice grows again.
+// TestReallocKeepsTheRest: bytes between the length and the capacity are not part of the
+// contents (B36). They do not come back when the slice grows again.
 func TestReallocKeepsTheRest(t *testing.T) {
 	m := heapModel(t, slab.Config{})
 	for _, size := range []int{90, 1000, 3000, 600_000} {
@@ -162,7 +162,7 @@ func TestReallocKeepsTheRest(t *testing.T) {
 	m.finish()
 }
 
-// TestReallocShrinkNeverFails: not even without a source.
+// TestReallocShrinkNeverFails: not even if the source has no more.
 func TestReallocShrinkNeverFails(t *testing.T) {
 	m := heapModel(t, slab.Config{LargeSize: 64 << 10})
 	sizes := []int{100_000, 20_000, 5000, 1024, 600, 30}
@@ -179,8 +179,8 @@ func TestReallocShrinkNeverFails(t *testing.T) {
 	m.finish()
 }
 
-// TestReallocInside: Realloc too looks at where a slice starts, also where the
-// start of the allocation is in the same window and the capacity is right.
+// TestReallocInside: Realloc too checks where a slice starts, even if the allocation starts
+// in the same window and the capacity is right.
 func TestReallocInside(t *testing.T) {
 	for _, size := range []int{2000, 5008} {
 		a := onGoHeap(t, slab.Config{})
@@ -193,8 +193,8 @@ func TestReallocInside(t *testing.T) {
 	}
 }
 
-// TestShrinkInAFullHeap: where there is no better place for what is left, the rest of it is
-// free all the same, be it a chunk or a block of its own.
+// TestShrinkInAFullHeap: an allocation that shrinks frees what it no longer needs even if it
+// has no better place to go, be it a chunk or a block of its own.
 func TestShrinkInAFullHeap(t *testing.T) {
 	for _, largeSize := range []int{30 << 10, 64 << 10} {
 		for _, size := range []int{600, 513, 512, 400, 1} {
@@ -220,8 +220,8 @@ func TestShrinkInAFullHeap(t *testing.T) {
 	}
 }
 
-// TestReallocCutsWithoutRecords: each cut leaves a hole, which needs a record; when there is
-// none, nothing is cut.
+// TestReallocCutsWithoutRecords: each cut leaves a hole, which needs a record. Without one,
+// nothing is cut.
 func TestReallocCutsWithoutRecords(t *testing.T) {
 	src, meta := newFaultySource(new(blocksrc.GoHeap), math.MaxInt), newFaultySource(new(blocksrc.GoHeap), math.MaxInt)
 	m := newModel(t, slab.Config{BlockSize: 4 << 20, MaxBlockSize: 4 << 20, LargeSize: 4 << 20}, src, meta)
@@ -229,13 +229,13 @@ func TestReallocCutsWithoutRecords(t *testing.T) {
 	for i := range 2 * n {
 		size := 3000
 		if i >= n {
-			size = 1500 // to be too short for two
+			size = 1500 // too short to be cut in two
 		}
 		require.True(t, m.alloc(size, 0, false))
 	}
 	arm(meta.acquires, 1, true)
 	arm(src.acquires, 1, true)
-	for fillable := true; fillable; { // no hole is to serve what shrinks
+	for fillable := true; fillable; { // leave no hole for what shrinks
 		fillable = m.alloc(1025, 0, false)
 	}
 	for i := range n {
@@ -250,8 +250,8 @@ func TestReallocCutsWithoutRecords(t *testing.T) {
 	m.finish()
 }
 
-// TestReallocAsksAgain: that the records' source failed once, and not for want of memory, is
-// of that request.
+// TestReallocAsksAgain: if the source of records fails for another reason than want of
+// memory, only that request is affected.
 func TestReallocAsksAgain(t *testing.T) {
 	var odd error
 	meta := &wrapped{Source: new(blocksrc.GoHeap), acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
@@ -273,11 +273,11 @@ func TestReallocAsksAgain(t *testing.T) {
 	require.Less(t, cap(b), 3000)
 }
 
-// TestShrinkGoesToAHole: what shrinks moves to a hole that it fits better, and not to a block
-// that would have to be acquired for it.
+// TestShrinkGoesToAHole: what shrinks moves to a hole that it fits better, but not to a new
+// block.
 func TestShrinkGoesToAHole(t *testing.T) {
 	a := onGoHeap(t, slab.Config{BlockSize: 4 << 20, MaxBlockSize: 4 << 20, LargeSize: 256 << 10})
-	grown := func(size int) []byte { // to a size that would have a block of its own
+	grown := func(size int) []byte { // in place, to a size that would get a block of its own
 		b := granted(t, a, 200<<10, 1)
 		c, err := a.Realloc(b, size)
 		require.NoError(t, err)

@@ -1,7 +1,6 @@
 //go:build !tinygo
 
-// After all other tests TinyGo's heap has nothing as large as several regions in one
-// piece.
+// After all other tests, TinyGo's heap has no free piece as large as several regions.
 
 package slab_test
 
@@ -20,11 +19,12 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// TestRecordsComeAgain: what is at hand for a hole depends on where in it the request would
-// lie; and what was refused leaves all as it was, for when there is memory for records again.
+// TestRecordsComeAgain: whether there are records enough to use a hole depends on where in it
+// the request would lie. And a refused request leaves everything as it was, for when there is
+// memory for records again.
 func TestRecordsComeAgain(t *testing.T) {
 	refuse := false
-	const size = slab.Row + 1000 // so that no row of the address map has more than one
+	const size = slab.Row + 1000 // so that no row of the address map has more than one start
 	mem := make([]byte, 7*slab.Region/2)
 	a, err := slab.New(slab.Config{
 		Source: blocksrc.NewBuffer(mem), BlockSize: len(mem) - 4096, MaxBlockSize: len(mem), LargeSize: len(mem),
@@ -47,8 +47,8 @@ func TestRecordsComeAgain(t *testing.T) {
 			}
 			last = append(last, b)
 		}
-		freeAll(a, last[len(last)-8:])                   // which leaves records for more, and a hole
-		_, err = a.AllocUninitialized(size, slab.Region) // where the address map has nothing yet
+		freeAll(a, last[len(last)-8:])                   // leaves a hole, and records to spare
+		_, err = a.AllocUninitialized(size, slab.Region) // where the address map has no leaf yet
 		require.ErrorIs(t, err, slab.ErrExhausted)
 		require.NoError(t, a.Check())
 		refuse = false
@@ -57,9 +57,9 @@ func TestRecordsComeAgain(t *testing.T) {
 	require.NoError(t, a.Close())
 }
 
-// TestSearchInRegions: the last resort looks at places in a hole of which one is as good as
-// any to the address map: in the same row, or in an empty one of the same region. It does
-// not look at many.
+// TestSearchInRegions: to the address map, all places in a row are alike, and so are the
+// empty rows of a region. The last resort looks at one place of each kind in a hole, and not
+// at many.
 func TestSearchInRegions(t *testing.T) {
 	const size = 100 * slab.Granule
 	for _, rows := range []uintptr{1, 2, 3, 16, slab.Region / slab.Row, 5 * slab.Region / slab.Row / 2} {
@@ -100,7 +100,7 @@ func oneRegion(t *testing.T, records blocksrc.Source) *slab.Allocator {
 	return a
 }
 
-// TestRecordsAreLeft: holes are used up to the last records but those that the next page of
+// TestRecordsAreLeft: holes are used until only those records are left that the next page of
 // records takes, should there be memory for one again.
 func TestRecordsAreLeft(t *testing.T) {
 	refuse := false
@@ -119,8 +119,8 @@ func TestRecordsAreLeft(t *testing.T) {
 	require.NoError(t, a.Close())
 }
 
-// TestGivenBackIsReady: where there is no memory for a larger leaf, slabs that are kept go,
-// and leave splits for the request that the leaf was to be for.
+// TestGivenBackIsReady: where there is no memory for a larger leaf, slabs that are kept go
+// back. The splits that they leave serve the request that needed the leaf.
 func TestGivenBackIsReady(t *testing.T) {
 	hits := 0
 	for records := 16 << 10; records < 64<<10; records += 512 {
@@ -128,7 +128,7 @@ func TestGivenBackIsReady(t *testing.T) {
 		first, err := a.AllocUninitialized(3000, 1)
 		var kept []*slab.Pool
 		var small []unsafe.Pointer
-		for range 4 { // slabs that have splits for themselves
+		for range 4 { // slabs with splits of their own
 			if err == nil {
 				p, e := slab.NewPool(a, 7<<10, 8)
 				require.NoError(t, e)
@@ -141,7 +141,7 @@ func TestGivenBackIsReady(t *testing.T) {
 			}
 		}
 		if err != nil {
-			continue // so few records
+			continue // too few records
 		}
 		for err == nil && !slab.LeafIsLost(a, startOf(first)) {
 			_, err = a.AllocUninitialized(1500, 1)
@@ -162,8 +162,8 @@ func TestGivenBackIsReady(t *testing.T) {
 	require.NotZero(t, hits)
 }
 
-// TestGivenBackForTheLeaf: slabs that go for a leaf to have room have entries in the leaf
-// that it is to replace.
+// TestGivenBackForTheLeaf: slabs that go back to make room for a larger leaf have entries in
+// the leaf that it replaces.
 func TestGivenBackForTheLeaf(t *testing.T) {
 	hits := 0
 	for records := 32 << 10; records < 128<<10; records += 2048 {
@@ -186,8 +186,8 @@ func TestGivenBackForTheLeaf(t *testing.T) {
 	require.NotZero(t, hits)
 }
 
-// apart gives each block in a region of the address map of its own: where a block was
-// last, another is last of all.
+// apart gives each block a region of the address map to itself. The region released last is
+// used again last.
 type apart struct {
 	mem  []byte
 	free []int // regions
@@ -226,10 +226,10 @@ func (s *apart) Release(b []byte) error {
 	return nil
 }
 
-// TestGivenBackAreRecords: where the records' source has nothing more, those of slabs that
+// TestGivenBackAreRecords: where the source of records has no more, the records of slabs that
 // are kept for the next need are enough to go on with.
 func TestGivenBackAreRecords(t *testing.T) {
-	const block = slab.Row + 1008 // for one chunk, and no more than one lies in a row
+	const block = slab.Row + 1008 // for one chunk, and no more than one starts in a row
 	a, err := slab.New(slab.Config{
 		Source:    blocksrc.NewBuffer(apartMemory()[:slab.Region]), // so that there is a leaf for all of it
 		BlockSize: block, MaxBlockSize: block, LargeSize: block, MetaSource: blocksrc.Limit(new(blocksrc.GoHeap), 20<<10),
@@ -249,14 +249,14 @@ func TestGivenBackAreRecords(t *testing.T) {
 	require.NoError(t, a.Close())
 }
 
-// Blocks that come at new addresses all the time do not leave a leaf of the address
-// map for each region that there ever was one in.
+// Blocks that keep coming at new addresses do not leave behind a leaf of the address map for
+// every region that they were ever in.
 func TestRegionsDoNotPileUp(t *testing.T) {
 	src := newApart()
 	a, err := slab.New(slab.Config{Source: src, MetaSource: &blocksrc.GoHeap{}, LargeSize: 64 << 10, Retain: -1})
 	require.NoError(t, err)
 	kept := granted(t, a, 64, 0)
-	var others [][]byte // of many regions at once, so that the table grows
+	var others [][]byte // in many regions at once, so that the table grows
 	for range 12 {
 		b, err := a.AllocUninitialized(64<<10, 0)
 		require.NoError(t, err)
@@ -284,8 +284,8 @@ func TestRegionsDoNotPileUp(t *testing.T) {
 	require.NoError(t, a.Close())
 }
 
-// TestIdleLeavesAreRecords: leaves of the address map for blocks that went are memory for
-// records, before a request is refused.
+// TestIdleLeavesAreRecords: before a request is refused, the leaves of the address map for
+// blocks that are gone become memory for records.
 func TestIdleLeavesAreRecords(t *testing.T) {
 	a, err := slab.New(slab.Config{Source: newApart(), MetaSource: blocksrc.Limit(new(blocksrc.GoHeap), 96<<10)})
 	require.NoError(t, err)
@@ -311,9 +311,9 @@ func TestIdleLeavesAreRecords(t *testing.T) {
 	require.NoError(t, a.Close())
 }
 
-// TestBlockWithoutLeafGoesBack: a block that cannot be used, since there is no memory for
-// its leaf of the address map, is memory for a smaller one and the leaf. What is refused
-// leaves nothing that would serve the next.
+// TestBlockWithoutLeafGoesBack: a block that is useless for want of memory for its leaf of
+// the address map makes room for a smaller one and the leaf. A refused request leaves nothing
+// that would serve the next.
 func TestBlockWithoutLeafGoesBack(t *testing.T) {
 	for name, alloc := range map[string]func(a *slab.Allocator, p *slab.Pool) error{
 		"pool":  func(_ *slab.Allocator, p *slab.Pool) error { _, err := p.Alloc(); return err },
@@ -342,8 +342,8 @@ func TestBlockWithoutLeafGoesBack(t *testing.T) {
 	}
 }
 
-// TestRetainedStaysWithoutLeaf: giving back what is kept for the next need is for want of
-// memory, and not for whatever else a source for records says.
+// TestRetainedStaysWithoutLeaf: what is kept for the next need goes back for want of memory,
+// and not for any other error of the source of records.
 func TestRetainedStaysWithoutLeaf(t *testing.T) {
 	moon := errors.New("the moon is in the wrong phase")
 	records := &wrapped{Source: new(blocksrc.GoHeap)}
@@ -361,7 +361,7 @@ func TestRetainedStaysWithoutLeaf(t *testing.T) {
 	kept := a.Stats().EmptyBytes
 	require.Positive(t, kept)
 	records.acquire = func(blocksrc.Source, int, int) ([]byte, error) { return nil, moon }
-	for err == nil { // more than the records that there are have leaves for
+	for err == nil { // until the records held have no room for another leaf
 		_, err = a.Alloc(17<<10, 1)
 	}
 	require.ErrorIs(t, err, moon)

@@ -15,8 +15,8 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// Wrong bit scans in VMA indexed lists that there are not. Every size has a bin,
-// bins go up with sizes, and what is in the bin above a request is no smaller.
+// Wrong bit scans made VMA index lists that do not exist. Here every size has a bin, bins
+// go up with sizes, and no hole in the bin above a request is smaller than the request.
 func TestB13_BinsAreInOrder(t *testing.T) {
 	number := func(level, step uint32) uint32 { return level*slab.BinSteps + step }
 	last := uint32(0)
@@ -39,7 +39,7 @@ func TestB13_BinsAreInOrder(t *testing.T) {
 	for size := uint32(0); size < 1<<14; size++ {
 		check(size)
 	}
-	for f := 14; f < 32; f++ { // from here on the edges
+	for f := 14; f < 32; f++ { // from here on, only the edges of bins
 		for step := uint32(0); step < slab.BinSteps; step++ {
 			edge := uint32(1)<<f + step<<(f-5)
 			check(edge - 1)
@@ -51,8 +51,8 @@ func TestB13_BinsAreInOrder(t *testing.T) {
 	assert.Equal(t, uint32(slab.BinLevels*slab.BinSteps-1), last)
 }
 
-// A tag was read at the wrong end of the size next to it, so that a gap of more
-// than 16 MiB with one bit set in its size counted as allocated.
+// A tag was read from the wrong end of the size next to it, so a gap of more than 16 MiB
+// with one bit set in its size counted as allocated.
 func TestB16_SizesWithAnyBitSet(t *testing.T) {
 	m := 1 << 20
 	if testing.Short() { // on the big-endian targets, which have no room for 100 MiB
@@ -68,7 +68,7 @@ func TestB16_SizesWithAnyBitSet(t *testing.T) {
 		require.NoError(t, err)
 		require.LessOrEqual(t, endOf(low), startOf(pin))
 		require.LessOrEqual(t, endOf(pin), startOf(high))
-		if !slab.SlabCheck { // it writes to what is freed
+		if !slab.SlabCheck { // which fills what is freed
 			a.Free(low)
 			require.Equal(t, 2, a.Stats().Holes)
 			again, err := a.AllocUninitialized(size, 0)
@@ -81,9 +81,9 @@ func TestB16_SizesWithAnyBitSet(t *testing.T) {
 	}
 }
 
-// A new block was made too small for the request that it was made for, and then
-// another, and so on: talc looped for ever. Whatever there is room for, every
-// request is served from what the source gives, or refused.
+// talc made a new block too small for the request that it was for, then another, and looped
+// for ever. However much room there is, every request must be served from what the source
+// gives, or be refused.
 func TestB17_NewBlocksServeTheirRequest(t *testing.T) {
 	step := 333
 	if testing.Short() {
@@ -91,7 +91,7 @@ func TestB17_NewBlocksServeTheirRequest(t *testing.T) {
 	}
 	for _, align := range []int{1, 64, 1024, 2048, 4096} {
 		for size := 1000; size < 70_000; size += step {
-			// A test of its own, or all allocators would be there until the end.
+			// In one test, all allocators would stay until the end.
 			t.Run(fmt.Sprintf("%d/%d", size, align), func(t *testing.T) {
 				for _, slack := range []int{0, 16, 1008, 1040, 2000, align, align + 1024, 2 * align} {
 					a := room(t, size+slack, slab.Config{BlockSize: 64 << 10, MaxBlockSize: 64 << 10, LargeSize: 64 << 10})
@@ -110,7 +110,7 @@ func TestB17_NewBlocksServeTheirRequest(t *testing.T) {
 	}
 }
 
-// Links between holes were cut under churn of small sizes.
+// Churn of small sizes broke the links between holes.
 func TestB18_ChurnOfSmallSizes(t *testing.T) {
 	for _, sizes := range [][2]int{{1, 40}, {1000, 1100}, {1025, 1300}, {1, 3000}} {
 		a, _ := onCounting(t, slab.Config{BlockSize: 16 << 10, MaxBlockSize: 64 << 10})
@@ -140,8 +140,8 @@ func TestB18_ChurnOfSmallSizes(t *testing.T) {
 	}
 }
 
-// What was left behind or in front of an allocation, and was too small for the
-// crate's list, was never seen again.
+// The crate lost what was left in front of or behind an allocation if it was too small for
+// the crate's list.
 func TestB20_PaddingIsNotLost(t *testing.T) {
 	const size = 256 << 10
 	a := room(t, size, slab.Config{BlockSize: size, MaxBlockSize: size, LargeSize: size})
@@ -162,8 +162,8 @@ func TestB20_PaddingIsNotLost(t *testing.T) {
 	}
 }
 
-// A port forgot the least size of a block, and headers overlapped. Our address
-// map has at most one entry for 1 KiB, so two allocations must not start in the same.
+// A port forgot the minimum block size, and headers overlapped. The address map here has at
+// most one entry for a window of 1 KiB, so no two allocations may start in the same one.
 func TestB22_NoTwoStartInOneWindow(t *testing.T) {
 	a, _ := onCounting(t, slab.Config{Source: blocksrc.NewBuffer(make([]byte, 1<<20)[16:]), MetaSource: &blocksrc.GoHeap{}})
 	r := rand.New(rand.NewPCG(22, 0))
@@ -190,7 +190,7 @@ func TestB22_NoTwoStartInOneWindow(t *testing.T) {
 	freeAll(a, live)
 }
 
-// Alignments beyond 16 ran over the end of the chunk.
+// Requests aligned to more than 16 ran past the end of the chunk.
 func TestB32_AlignedStaysInItsBlock(t *testing.T) {
 	a, _ := onCounting(t, slab.Config{BlockSize: 16 << 10, MaxBlockSize: 64 << 10})
 	r := rand.New(rand.NewPCG(32, 0))
@@ -296,8 +296,8 @@ func TestB34_EveryRefusalLeavesAllAsItWas(t *testing.T) {
 	}
 }
 
-// A zeroing realloc cleared from the room of the old block instead of from its
-// length, so that bytes from before the last shrinking came back.
+// A zeroing realloc cleared from the capacity of the old block on, and not from its length
+// on, so bytes from before the last shrinking came back.
 func TestB36_GrownBytesAreZero(t *testing.T) {
 	a, _ := onCounting(t, slab.Config{})
 	r := rand.New(rand.NewPCG(36, 0))
@@ -307,7 +307,7 @@ func TestB36_GrownBytesAreZero(t *testing.T) {
 		require.False(t, slices.ContainsFunc(b, func(x byte) bool { return x != 0 }), "a new allocation")
 		for range 5 {
 			for i := range b[:cap(b)] {
-				b[:cap(b)][i] = 0xEE // all of it is ours
+				b[:cap(b)][i] = 0xEE // up to the capacity it is the caller's
 			}
 			n := 1 + r.IntN(1<<r.IntN(16))
 			c, err := a.Realloc(b, n)
@@ -327,7 +327,7 @@ func TestB36_GrownBytesAreZero(t *testing.T) {
 	}
 }
 
-// A second free of a large block was seen late, or gave memory to two owners.
+// A double free of a large block was detected late, or gave memory to two owners.
 func TestB37_DoubleFreeOfLargeIsSeenAtOnce(t *testing.T) {
 	a, src := onCounting(t, slab.Config{})
 	for i := range 3 {

@@ -73,7 +73,7 @@ func TestB01_HugeSizesDoNotWrap(t *testing.T) {
 			a.Free(b)
 		}
 	}
-	// A pool's numbers wrap when what it has is added.
+	// Adding what the pool has already would make these wrap.
 	for _, n := range []int{math.MaxInt, math.MaxInt - 1, math.MaxInt32, math.MaxInt32 - 1} {
 		refused(p.Reserve(n), "Reserve(%d)", n)
 	}
@@ -102,7 +102,7 @@ func TestB02_ReallocToHugeLeavesAllAsItWas(t *testing.T) {
 	}
 }
 
-// A pool of exactly the largest size was indexed one past tlsf's table.
+// A pool of exactly the largest size indexed one past the end of tlsf's table.
 func TestB03_BinsOfTheLargestSizes(t *testing.T) {
 	for shift := range 33 {
 		for _, size := range []uint32{1<<shift - 1, 1 << shift, 1<<shift + 1} {
@@ -117,8 +117,8 @@ func TestB03_BinsOfTheLargestSizes(t *testing.T) {
 	assert.False(t, ok, "no bin has only holes of the largest size")
 }
 
-// Pools smaller than what is put into them underflowed, or were written past
-// their end: CVE-2022-36086 in the crate that the ancestor was made from.
+// Sizes underflowed for pools smaller than what is put into them, or the pools were written
+// past their end: CVE-2022-36086 in the crate that the ancestor was made from.
 func TestB04_TinySources(t *testing.T) {
 	mem := make([]byte, 80<<10)
 	for size := 0; size < len(mem); size += 16 + size/16 {
@@ -146,8 +146,8 @@ func TestB04_TinySources(t *testing.T) {
 	}
 }
 
-// A pointer from tlsf's memalign lost its alignment when it was reallocated, in
-// 74 of 100 tries.
+// In 74 of 100 tries, a pointer from tlsf's memalign lost its alignment when it was
+// reallocated.
 func TestB05_ReallocKeepsTheAlignment(t *testing.T) {
 	a, _ := onCounting(t, slab.Config{})
 	r := rand.New(rand.NewPCG(5, 5))
@@ -168,8 +168,8 @@ func TestB05_ReallocKeepsTheAlignment(t *testing.T) {
 	a.Reset()
 }
 
-// On 32-bit systems tlsf gives addresses that are multiples of 4, and an
-// ARM processor faults on the float64 in them.
+// On 32-bit systems tlsf aligns to 4 bytes only, and an ARM processor faults on a float64
+// there.
 func TestB06_AlignmentIsThatAskedFor(t *testing.T) {
 	a, _ := onCounting(t, slab.Config{})
 	for align := 1; align <= 4096; align *= 2 {
@@ -188,9 +188,8 @@ func TestB06_AlignmentIsThatAskedFor(t *testing.T) {
 	}
 }
 
-// In a good-fit index a hole may not be found by a request of its own size,
-// because only the bins above have nothing smaller in them: tlsf with a hole of
-// 65 000 bytes refused a request of 65 000.
+// A good-fit index may miss a hole of exactly the size requested, because only the bins
+// above hold nothing smaller: with a hole of 65 000 bytes, tlsf refused a request of 65 000.
 func TestB07_ExactFit(t *testing.T) {
 	for _, size := range []int{1025, 1040, 2064, 4112, 5008, 8208, 12_345, 20_016, 65_000} {
 		const pin = 1040
@@ -220,11 +219,11 @@ func TestB07_ExactFit(t *testing.T) {
 	}
 }
 
-// The same where holes that are too small by a granule fill the bin in front of
-// the only one that will do. The index looks at a few of them only, which is
-// right as long as there is a source to ask. Now there is none.
+// The same where the bin has holes that are too small by a few granules in front of the
+// only one that will do. The index looks at a few of them only, which is right as long as
+// there is a source to ask. Here there is none.
 func TestB07_ExactFitBehindOthers(t *testing.T) {
-	const large, small, pin = 260 * slab.Granule, 256 * slab.Granule, 4 << 10 // of one bin, and the source's rounding
+	const large, small, pin = 260 * slab.Granule, 256 * slab.Granule, 4 << 10 // in one bin, and as the source rounds
 	for _, others := range []int{1, slab.BinScan - 1, slab.BinScan, 50} {
 		size := large + pin + others*(small+pin)
 		a := room(t, size, slab.Config{BlockSize: size, MaxBlockSize: size, LargeSize: size})
@@ -244,8 +243,8 @@ func TestB07_ExactFitBehindOthers(t *testing.T) {
 	}
 }
 
-// The same with an alignment: the hole will do, as it is at the right place, but
-// it is not so large that it would at any place.
+// The same with an alignment: the hole will do because of where it starts, but is not so
+// large that it would do wherever it started.
 func TestB07_AlignedFit(t *testing.T) {
 	const align = 4 << 10
 	a := room(t, 12<<10, slab.Config{BlockSize: 12 << 10, BlockAlign: align, MaxBlockSize: 64 << 10, LargeSize: 64 << 10})
@@ -257,8 +256,8 @@ func TestB07_AlignedFit(t *testing.T) {
 	freeAll(a, [][]byte{b, pin})
 }
 
-// The first repair for B07 that comes to mind, rounding up where a hole is
-// filed, hands out ranges that overlap.
+// The first repair for B07 that comes to mind, rounding up when a hole is filed, hands out
+// overlapping ranges.
 func TestB08_NothingOverlaps(t *testing.T) {
 	a, _ := onCounting(t, slab.Config{BlockSize: 256 << 10, MaxBlockSize: 256 << 10, LargeSize: 256 << 10})
 	r := rand.New(rand.NewPCG(8, 8))
@@ -290,8 +289,8 @@ func TestB08_NothingOverlaps(t *testing.T) {
 	freeAll(a, live)
 }
 
-// Another repair for B07 took the size from the bin that was found: a request of
-// 500 bytes took all but a little of a pool of 1 MiB.
+// Another repair for B07 took the size from the bin that was found: a request for 500 bytes
+// took nearly all of a pool of 1 MiB.
 func TestB09_NoMoreIsTakenThanAskedFor(t *testing.T) {
 	a := room(t, 1<<20, slab.Config{BlockSize: 1 << 20, MaxBlockSize: 1 << 20, LargeSize: 1 << 20})
 	a.Free(granted(t, a, 2000, 0))
@@ -337,8 +336,8 @@ func TestB10_TheLastRecordIsUsable(t *testing.T) {
 	require.NoError(t, p.Close())
 }
 
-// A handle to a node that was reused was accepted, and a request of no bytes
-// made a node at the same place as the next.
+// A stale handle to a reused node was accepted, and a request for zero bytes made a node at
+// the same place as the next.
 func TestB12_StaleHandlesAndNoBytes(t *testing.T) {
 	a, _ := onCounting(t, slab.Config{})
 	p, err := slab.NewPool(a, 24, 8)

@@ -13,8 +13,8 @@ import (
 
 // Weaknesses that were this allocator's own.
 
-// The records in the allocator itself describe 127 blocks. More than that must
-// not be lost or forgotten when a source keeps refusing to take them back.
+// The chunk records in the allocator itself describe 127 blocks. Blocks beyond that must not
+// be lost or forgotten when a source keeps refusing to take them back.
 func TestManyBlocksOfRecordsAreRefused(t *testing.T) {
 	meta := &blocksrctest.Failing{Source: &blocksrc.GoHeap{}, On: blocksrctest.Releases, At: 1, Persist: true}
 	count := &blocksrctest.Counting{Source: meta}
@@ -38,8 +38,8 @@ func TestManyBlocksOfRecordsAreRefused(t *testing.T) {
 	assert.NoError(t, count.Leaks())
 }
 
-// A source that hands out memory twice is found out, also where it is a block of
-// the user's and one of records.
+// A source that hands out memory twice is found out, even if one block is the user's and
+// the other is for records.
 func TestBlocksOfUserAndRecordsDoNotOverlap(t *testing.T) {
 	src := &twice{}
 	a, err := slab.New(slab.Config{Source: src})
@@ -64,8 +64,8 @@ func (s *twice) Acquire(size, _ int) ([]byte, error) {
 
 func (s *twice) Release([]byte) error { return nil }
 
-// Shrinking never fails, so it is not to be counted as a request refused. What is not needed
-// any more is free, though there is no better place for the rest.
+// Shrinking never fails, so it must not count as a failure. What is no longer needed becomes
+// free, even if there is no better place for the rest.
 func TestShrinkingIsNoFailure(t *testing.T) {
 	a := room(t, 64<<10, slab.Config{MaxBlockSize: 64 << 10, LargeSize: 64 << 10})
 	b := granted(t, a, 2000, 0)
@@ -83,8 +83,8 @@ func TestShrinkingIsNoFailure(t *testing.T) {
 	freeAll(a, append(rest, b))
 }
 
-// What is called the largest hole can be had though the source has no more,
-// however many others are in its bin, and if such a request is large.
+// A request for the whole of the largest hole succeeds though the source has no more,
+// however many other holes are in its bin, and even if such a request is large.
 func TestLargestHoleCanBeHad(t *testing.T) {
 	for _, tt := range []struct {
 		name          string
@@ -122,8 +122,8 @@ func TestLargestHoleCanBeHad(t *testing.T) {
 	}
 }
 
-// What is idle rather than free, the empty blocks and slabs that are kept back,
-// is nobody else's to use when the budget is fixed.
+// Nobody else can use idle memory, the empty blocks and slabs that are kept back, when the
+// budget is fixed. So it must serve before a request fails.
 func TestIdleMemoryServesBeforeAFailure(t *testing.T) {
 	t.Run("an empty block", func(t *testing.T) {
 		a := room(t, 100<<10, slab.Config{MaxBlockSize: 1 << 20})
@@ -170,8 +170,8 @@ func TestIdleMemoryServesBeforeAFailure(t *testing.T) {
 	})
 }
 
-// The arithmetic of a region's last bytes, of the address space as well, is that
-// of windows: every byte of a slab belongs to it, and the next does not.
+// Arithmetic with the last bytes of a region, and of the address space, is in windows: every
+// byte of a slab belongs to it, and the next one does not.
 func TestWindowsAtTheEdgesOfRegions(t *testing.T) {
 	a, _ := onCounting(t, slab.Config{
 		Source: blocksrc.NewBuffer(make([]byte, slab.Region+1<<20)), MetaSource: &blocksrc.GoHeap{},
@@ -181,7 +181,7 @@ func TestWindowsAtTheEdgesOfRegions(t *testing.T) {
 	p, err := slab.NewPool(a, 100, 4)
 	require.NoError(t, err)
 	var n int
-	for ; a.Stats().HoleBytes > 300<<10 || n == 0; n++ { // slabs now lie across the edge
+	for ; a.Stats().HoleBytes > 300<<10 || n == 0; n++ { // by then slabs lie across the edge
 		q, err := p.Alloc()
 		require.NoError(t, err)
 		if !p.Owns(q) {
@@ -200,8 +200,8 @@ func TestWindowsAtTheEdgesOfRegions(t *testing.T) {
 	require.NoError(t, a.Check())
 }
 
-// What a pool has reserved is not idle: a request that is refused, by the budget
-// or by the source, does not take it away.
+// What a pool has reserved is not idle: a request that the budget or the source refuses
+// does not take it away.
 func TestReservedIsNotGivenBackForOthers(t *testing.T) {
 	for _, live := range []int{0, 1, 300} {
 		src := &blocksrctest.Failing{Source: blocksrc.Limit(&blocksrc.GoHeap{}, 1<<20), On: blocksrctest.Acquires}

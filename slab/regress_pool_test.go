@@ -71,7 +71,7 @@ func TestB28_HandlesOfEverySlotSize(t *testing.T) {
 	}
 }
 
-// EnTT's versions wrapped without notice, and overflow took a free slot's place.
+// EnTT's versions wrapped silently, and an overflow took a free slot's place.
 func TestB29_GenerationsDoNotWrap(t *testing.T) {
 	a, _ := onCounting(t, slab.Config{})
 	p, err := slab.NewPool(a, 16, 8)
@@ -93,8 +93,8 @@ func TestB29_GenerationsDoNotWrap(t *testing.T) {
 	require.NoError(t, p.Close())
 }
 
-// The same where the slot is live when everything goes: what comes to be in its
-// place must not start below it, or else its handles name something again.
+// The same where the slot is live when everything goes: its successor must not start below
+// its generation, or its handles would name something again.
 func TestB29_ResetAtTheLastGeneration(t *testing.T) {
 	a, _ := onCounting(t, slab.Config{})
 	p, err := slab.NewPool(a, 16, 8)
@@ -194,8 +194,8 @@ func TestB31_DoubleFreeMakesNoSecondOwner(t *testing.T) {
 	require.NoError(t, p.Close())
 }
 
-// TestClosedPoolKnowsNothing: a pool that is closed takes nothing of another for its
-// own, though that has its number now.
+// TestClosedPoolKnowsNothing: a closed pool takes no slot of another pool for its own, though
+// that pool has its number now.
 func TestClosedPoolKnowsNothing(t *testing.T) {
 	p, _ := newPool(t, 64, 8, slab.Config{})
 	require.NoError(t, p.Close())

@@ -38,7 +38,7 @@ func TestS12_HolesDoNotSlowDown(t *testing.T) {
 		for range 20 {
 			start := time.Now()
 			for range 500 {
-				b, _ := a.AllocUninitialized(5200, 0) // more than any of them has
+				b, _ := a.AllocUninitialized(5200, 0) // more than any hole has
 				a.Free(b)
 			}
 			best = min(best, time.Since(start))
@@ -99,8 +99,8 @@ func TestS14_TheRestOfTheFace(t *testing.T) {
 		a.Free(b)
 	})
 	t.Run("zero memory is not cleared again", func(t *testing.T) {
-		// The source says that its blocks are zero, and they are not, so what
-		// was not cleared shows.
+		// The source claims that its blocks are zero. They are not, so memory
+		// that was not cleared shows.
 		src := &blocksrctest.Lying{Source: &blocksrc.GoHeap{}, Lie: blocksrctest.Dirty}
 		a, _ := onCounting(t, slab.Config{Source: src, MetaSource: &blocksrc.GoHeap{}})
 		for _, size := range []int{64, 4000, 1 << 20} {
@@ -150,8 +150,8 @@ func TestS14_TheRestOfTheFace(t *testing.T) {
 	})
 }
 
-// In the ancestor a free could panic inside the global lock. A free that is
-// right never panics here, whatever the source says.
+// In the ancestor a free could panic inside the global lock. Here a correct free never
+// panics, whatever the source says.
 func TestS15_FreeDoesNotFail(t *testing.T) {
 	count := &blocksrctest.Counting{Source: &blocksrc.GoHeap{}}
 	src := &blocksrctest.Failing{Source: count, On: blocksrctest.Releases, At: 1, Persist: true}
@@ -175,8 +175,8 @@ func TestS15_FreeDoesNotFail(t *testing.T) {
 	assert.NoError(t, count.Leaks())
 }
 
-// The ancestor claimed to be safe to share, whatever it stood on. An allocator
-// here is not, and vet reports copies of it.
+// The ancestor claimed to be safe to share, whatever its memory came from. An allocator here
+// is not, and vet reports copies of it.
 func TestS16_VetSeesCopies(t *testing.T) {
 	locker := reflect.TypeFor[sync.Locker]()
 	for _, typ := range []reflect.Type{reflect.TypeFor[slab.Allocator](), reflect.TypeFor[slab.Pool]()} {
@@ -188,8 +188,8 @@ func TestS16_VetSeesCopies(t *testing.T) {
 	}
 }
 
-// In the ancestor a large size beyond the block size was undefined behavior, and
-// whether a free was large was up to the caller's size.
+// In the ancestor a large size beyond the block size was undefined behaviour, and the
+// caller's size decided whether a free was large.
 func TestS17_ContradictionsAreErrors(t *testing.T) {
 	for _, cfg := range []slab.Config{
 		{LargeSize: 128 << 10, MaxBlockSize: 64 << 10}, {LargeSize: 1024}, {LargeSize: -1},
@@ -210,9 +210,8 @@ func TestS17_ContradictionsAreErrors(t *testing.T) {
 	a.Free(small)
 }
 
-// The ancestor put 24 bytes of its own at the start of each block, so that every
-// aligned request split off a sliver. Ours are elsewhere: a block serves all of
-// its bytes.
+// The ancestor put 24 bytes of its own at the start of each block, so every aligned request
+// split off a sliver. Here records are elsewhere, and all bytes of a block serve requests.
 func TestS18_BlocksHoldNothingOfOurs(t *testing.T) {
 	a := room(t, 64<<10, slab.Config{BlockSize: 64 << 10, MaxBlockSize: 64 << 10, LargeSize: 64 << 10})
 	for _, size := range []int{16, 64, 1024, 2048, 4096, 16 << 10, 64 << 10} {

@@ -32,8 +32,8 @@ func TestS01_BlocksAreReleased(t *testing.T) {
 	}
 }
 
-// The ancestor rounded a size on the way in and not on the way out, so that each
-// free leaked the difference: of 255 objects of 256 bytes none fitted afterwards.
+// The ancestor rounded a size up when it allocated but not when it freed, so each free leaked
+// the difference: of 255 objects of 256 bytes none fitted afterwards.
 func TestS02_RoundingComesBack(t *testing.T) {
 	for _, size := range []int{1, 9, 17, 20, 25, 100, 1000, 1025, 1041, 3000, 9999} {
 		a := room(t, 64<<10, slab.Config{MaxBlockSize: 64 << 10, LargeSize: 64 << 10})
@@ -46,7 +46,7 @@ func TestS02_RoundingComesBack(t *testing.T) {
 			rand.Shuffle(len(got), func(i, j int) { got[i], got[j] = got[j], got[i] })
 			freeAll(a, got)
 			require.Zero(t, a.Stats().Live)
-			a.Trim() // what empty slabs are kept for is another size
+			a.Trim() // empty slabs are kept for another size
 			again := fillUp(t, a, 256, 0)
 			assert.Equal(t, len(fresh), len(again), "objects of 256 bytes after objects of %d, round %d", size, round)
 			freeAll(a, again)
@@ -55,8 +55,8 @@ func TestS02_RoundingComesBack(t *testing.T) {
 	}
 }
 
-// The check that would have caught S02 was commented out. Ours are no debug
-// feature: they hold in every build.
+// The check that would have caught S02 was commented out. Here checks are no debug feature:
+// they are on in every build.
 func TestS03_ChecksAreAlwaysOn(t *testing.T) {
 	a, _ := onCounting(t, slab.Config{})
 	for _, size := range []int{8, 500, 5000, 1 << 20} {
@@ -66,8 +66,8 @@ func TestS03_ChecksAreAlwaysOn(t *testing.T) {
 	}
 }
 
-// With blocks beyond 64 KiB the ancestor took a free of what lay deep in a block
-// for a double free: it looked with the default block size.
+// With blocks beyond 64 KiB, the ancestor took a free deep in a block for a double free: it
+// searched with the default block size.
 func TestS04_AnyBlockSize(t *testing.T) {
 	for _, size := range []int{4 << 10, 12_345, 64 << 10, 128 << 10, 1 << 20, 8 << 20} {
 		a, _ := onCounting(t, slab.Config{BlockSize: size, MaxBlockSize: size, LargeSize: size})
@@ -84,8 +84,8 @@ func TestS04_AnyBlockSize(t *testing.T) {
 	}
 }
 
-// The ancestor gave a chunk to the wrong block, the one before, and took one
-// past the end of a block for a part of it. The blocks of a buffer touch.
+// The ancestor gave a chunk back to the wrong block, the one before, and took a chunk past
+// the end of a block for part of it. The blocks of a buffer touch.
 func TestS05_ChunksGoBackToTheirBlock(t *testing.T) {
 	a, _ := onCounting(t, slab.Config{
 		Source: blocksrc.NewBuffer(make([]byte, 64<<10)), MetaSource: &blocksrc.GoHeap{},
@@ -114,8 +114,8 @@ func TestS05_ChunksGoBackToTheirBlock(t *testing.T) {
 	a.Free(first)
 }
 
-// The ancestor ignored alignments beyond its own of large requests: 48 of 64
-// pointers were wrong.
+// For large requests the ancestor ignored alignments beyond its own: 48 of 64 pointers were
+// wrong.
 func TestS06_LargeIsAligned(t *testing.T) {
 	a, _ := onCounting(t, slab.Config{BlockSize: 64 << 10, MaxBlockSize: 64 << 10})
 	for align := 1; align <= 4<<20; align *= 2 {
@@ -130,8 +130,8 @@ func TestS06_LargeIsAligned(t *testing.T) {
 	}
 }
 
-// The ancestor lost a new block for good if the request did not fit in it after
-// all: 1000 requests of 16 bytes aligned to 8192, 1000 blocks of 4 KiB gone.
+// The ancestor lost a new block for good if the request did not fit in it after all: 1000
+// requests for 16 bytes aligned to 8192 lost 1000 blocks of 4 KiB.
 func TestS07_BlockThatDoesNotServeIsNotLost(t *testing.T) {
 	for _, align := range []int{2048, 8192, 64 << 10} {
 		a, src := onCounting(t, slab.Config{BlockSize: 4 << 10, MaxBlockSize: 4 << 10})
@@ -167,8 +167,8 @@ func TestS07_BlockThatDoesNotServeIsNotLost(t *testing.T) {
 	assert.Zero(t, a.Stats().Blocks)
 }
 
-// In the ancestor a free inside an allocation and one around it were accepted,
-// and then two live allocations overlapped.
+// The ancestor accepted a free inside an allocation and one around it, and then two live
+// allocations overlapped.
 func TestS08_NoFreeMakesAllocationsOverlap(t *testing.T) {
 	a, _ := onCounting(t, slab.Config{})
 	for _, size := range []int{64, 4096} {
@@ -188,8 +188,8 @@ func TestS08_NoFreeMakesAllocationsOverlap(t *testing.T) {
 	a.Reset()
 }
 
-// The ancestor took a hole of size 0 for the head of its list, so that nothing
-// was checked where a block begins.
+// The ancestor used a hole of size 0 as the head of its list, so nothing was checked at the
+// start of a block.
 func TestS09_DoubleFreeAtTheStartOfABlock(t *testing.T) {
 	for _, size := range []int{16, 1040} {
 		a, _ := onCounting(t, slab.Config{BlockSize: 4 << 10, MaxBlockSize: 4 << 10, BlockAlign: 4 << 10})
@@ -207,7 +207,7 @@ func TestS09_DoubleFreeAtTheStartOfABlock(t *testing.T) {
 	}
 }
 
-// The ancestor passed a hole over if it was larger by less than 16 bytes.
+// The ancestor passed over a hole that was larger than the request by less than 16 bytes.
 func TestS10_SlackIsNotRefused(t *testing.T) {
 	a := room(t, 8<<10, slab.Config{BlockSize: 8 << 10, MaxBlockSize: 8 << 10, LargeSize: 8 << 10})
 	lower := granted(t, a, 2000, 0)
@@ -224,7 +224,7 @@ func TestS10_SlackIsNotRefused(t *testing.T) {
 	freeAll(a, [][]byte{lower, b, upper})
 }
 
-// The ancestor left 16 bytes more in front than an alignment needs.
+// The ancestor left 16 bytes more padding in front than an alignment needs.
 func TestS11_PaddingIsNoMoreThanNeeded(t *testing.T) {
 	a, _ := onCounting(t, slab.Config{BlockSize: 1 << 20, MaxBlockSize: 1 << 20})
 	for align := 1; align <= 64<<10; align *= 2 {

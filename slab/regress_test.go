@@ -13,25 +13,25 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// One test for each weakness of the ancestor, the Rust crate deblockator, in
-// regress_seed_test.go, and one for each class of bugs that allocators of this
-// kind have shipped, in the files regress_field, regress_field2 and regress_pool.
-// The numbers are those of our collection; the tests say what each is about.
-// Some cannot happen here:
+// There is a test for each weakness (S) of the ancestor, the Rust crate deblockator, in the
+// files regress_seed and regress_seed2, and one for each class of bugs (B) that allocators of
+// this kind have shipped, in the files regress_field, regress_field2 and regress_pool. The
+// numbers are this project's own; each test says what its number stands for. Some cannot
+// happen here:
 //
-//	S15 one lock around the source   there is none; that a source's refusal is no panic is tested
-//	S16 unconditional Send and Sync  no such thing in Go; that vet reports copies is tested
+//	S15 one lock around the source   there is none; tested: a source's refusal does not panic
+//	S16 unconditional Send and Sync  no such thing in Go; tested: vet reports copies
 //	S19 tests that do not compile    these do
-//	S20 nightly-only features        go.mod says what is needed, CI holds us to it
+//	S20 nightly-only features        go.mod says what is needed, and CI enforces it
 //	S21-S24 kernel calls             package vita
-//	B11 sentinel of another width    0 is none everywhere; but in the list of unused splits,
-//	                                 of 16 bits, which is for the tests of addrmap_test.go
+//	B11 sentinel of another width    0 is none everywhere, except in the 16-bit list of
+//	                                 unused splits, which addrmap_test.go tests
 //	B14 debug margins between chunks there are none
 //	B15 defragmentation              nothing moves
 //	B19 pointers made of integers    none are; the tests run with checkptr
 //	B23 memory poisoned twice        no sanitizer is called
-//	B24-B26 B35 threads              an allocator has one goroutine at a time; of what has
-//	                                 several, TestLimitHoldsAgainstManyAtOnce is B35
+//	B24-B26 B35 threads              an allocator has one goroutine at a time; B35 on what has
+//	                                 several is TestLimitHoldsAgainstManyAtOnce
 //	B38 headers inside the memory    there are none; unaligned blocks are B33
 
 // onCounting returns an allocator on a source that counts, and checks at the
@@ -60,7 +60,7 @@ func room(t testing.TB, size int, cfg slab.Config) *slab.Allocator {
 	t.Helper()
 	cfg.Source = blocksrc.Limit(&blocksrc.GoHeap{}, size)
 	cfg.MetaSource = &blocksrc.GoHeap{}
-	cfg.BlockAlign = 4 << 10 // as gc aligns them anyway, and the console
+	cfg.BlockAlign = 4 << 10 // as gc and the console align them anyway
 	a, _ := onCounting(t, cfg)
 	return a
 }
@@ -69,7 +69,7 @@ func startOf(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(
 
 func endOf(b []byte) uintptr { return startOf(b) + uintptr(cap(b)) }
 
-// granted allocates where that is not what the test is about.
+// granted allocates, which must succeed, where the test is about something else.
 func granted(t testing.TB, a *slab.Allocator, size, align int) []byte {
 	t.Helper()
 	b, err := a.Alloc(size, align)
@@ -97,7 +97,7 @@ func freeAll(a *slab.Allocator, bs [][]byte) {
 	}
 }
 
-// caught returns what f panics with, nil if it does not.
+// caught returns the misuse that f panics with, or nil if it does not panic.
 func caught(t testing.TB, f func()) (e *slab.MisuseError) {
 	t.Helper()
 	defer func() {
@@ -112,8 +112,7 @@ func caught(t testing.TB, f func()) (e *slab.MisuseError) {
 	return nil
 }
 
-// stamp fills b with what tells it from others; stamped tells whether it is as
-// stamp left it.
+// stamp writes to b what tells it from others; stamped tells whether b is as stamp left it.
 func stamp(b []byte, seed uint64) {
 	r := rand.NewPCG(seed, uint64(len(b)))
 	for i := range b {

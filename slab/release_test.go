@@ -15,7 +15,7 @@ import (
 
 // How memory goes back: Reset, Trim, Close.
 
-// TestFreeAfterClose: it is a misuse of its own, but nothing is still nothing.
+// TestFreeAfterClose: that is a misuse of its own, but freeing nothing is still allowed.
 func TestFreeAfterClose(t *testing.T) {
 	m := heapModel(t, slab.Config{Name: "level"})
 	require.True(t, m.alloc(100, 0, true))
@@ -50,7 +50,7 @@ func TestFreeAfterClose(t *testing.T) {
 	m.closed()
 }
 
-// TestReset: everything is gone and the blocks are there.
+// TestReset: everything live is gone, and the blocks stay.
 func TestReset(t *testing.T) {
 	m := heapModel(t, slab.Config{Retain: -1, LargeSize: 50_000})
 	require.True(t, m.newPool(48, 16))
@@ -78,7 +78,7 @@ func TestReset(t *testing.T) {
 	m.finish()
 }
 
-// TestResetLarge: blocks of one allocation go back, they are of no other use.
+// TestResetLarge: blocks that had one allocation go back, since they have no other use.
 func TestResetLarge(t *testing.T) {
 	m := heapModel(t, slab.Config{LargeSize: 20_000})
 	for range 5 {
@@ -90,7 +90,7 @@ func TestResetLarge(t *testing.T) {
 	m.finish()
 }
 
-// TestTrim: blocks that are empty go, whatever Retain says, others stay.
+// TestTrim: empty blocks go, whatever Retain says, and others stay.
 func TestTrim(t *testing.T) {
 	m := heapModel(t, slab.Config{Retain: math.MaxInt, BlockSize: 16 << 10, MaxBlockSize: 16 << 10})
 	for i := range 200 {
@@ -142,8 +142,8 @@ func (d *discarding) Discard(part []byte) error {
 	return nil
 }
 
-// TestTrimDiscards: the memory of holes is given back, and nothing of what
-// is live; it is not taken for zero afterwards.
+// TestTrimDiscards: Trim gives back the memory of holes and nothing that is live, and does
+// not take it for zero afterwards.
 func TestTrimDiscards(t *testing.T) {
 	d := &discarding{page: 4096}
 	src := newFaultySource(d, math.MaxInt)
@@ -170,7 +170,7 @@ func TestTrimDiscards(t *testing.T) {
 		require.True(t, in, "a part that was discarded is not in a hole")
 	}
 	for range 20 {
-		require.True(t, m.alloc(30_000, 0, true)) // zero, says the model
+		require.True(t, m.alloc(30_000, 0, true)) // the model checks that it is zero
 	}
 	for range 10 {
 		m.free(0, false)
@@ -181,8 +181,8 @@ func TestTrimDiscards(t *testing.T) {
 	m.finish()
 }
 
-// TestTrimDiscardsSlots: so is that of free slots in a row, from the size on that
-// has a page wherever it begins; but not of what was never handed out.
+// TestTrimDiscardsSlots: Trim also gives back runs of free slots that have a whole page
+// wherever they begin, but no slots that were never handed out.
 func TestTrimDiscardsSlots(t *testing.T) {
 	const k = 1 << 10
 	total := 300 * k
@@ -213,11 +213,11 @@ func TestTrimDiscardsSlots(t *testing.T) {
 					add()
 				}
 				m.trim()
-				if !pool { // whose last group counts as handed out
+				if !pool { // a pool's last group counts as handed out
 					require.Zero(t, len(d.parts), "nothing was freed")
 				}
 				d.parts = nil
-				// One stays of each 20 KiB, so that most pages are free.
+				// One slot of each 20 KiB stays, so that most pages are free.
 				kept := make(map[uintptr]bool)
 				for i := 0; i < len(objects()); i += 20*k/size + 1 {
 					kept[objects()[i].addr()] = true
@@ -236,7 +236,7 @@ func TestTrimDiscardsSlots(t *testing.T) {
 				}
 				require.Greater(t, discarded, total/3*2)
 				for range total / size {
-					add() // zero, says the model, where it was asked for
+					add() // the model checks that it is zero where that was asked for
 				}
 				m.check()
 				m.finish()
@@ -245,7 +245,7 @@ func TestTrimDiscardsSlots(t *testing.T) {
 	}
 }
 
-// TestFreeRuns: against a look at each bit.
+// TestFreeRuns compares FreeRuns with a look at each bit.
 func TestFreeRuns(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for n := range 4000 {
@@ -270,8 +270,8 @@ func TestFreeRuns(t *testing.T) {
 	}
 }
 
-// TestTrimDiscardsOthers: that one block's memory cannot be given back piecemeal
-// says nothing of the other blocks, which may be from another source.
+// TestTrimDiscardsOthers: if one block's memory cannot be given back piecemeal, that says
+// nothing about other blocks, which may be from another source.
 func TestTrimDiscardsOthers(t *testing.T) {
 	d := &discarding{page: 4096}
 	first := newBufferSource(256 << 10)
@@ -288,9 +288,8 @@ func TestTrimDiscardsOthers(t *testing.T) {
 	m.finish()
 }
 
-// TestClose: everything goes back with all live; again is nothing.
-// TestOnReset: who asked is told once, before anything is gone, and not who has
-// taken it back.
+// TestOnReset: a function registered with OnReset is called once, before anything is gone,
+// and not if it was cancelled.
 func TestOnReset(t *testing.T) {
 	nobody, _ := onCounting(t, slab.Config{})
 	require.Panics(t, func() { nobody.OnReset(nil) }, "at once, not at the next Reset")
@@ -320,7 +319,7 @@ func TestOnReset(t *testing.T) {
 	require.Len(t, told, 3)
 	require.True(t, m.alloc(100, 0, true))
 	ask(5)
-	cancels[0]() // of another time
+	cancels[0]() // of an earlier registration
 	require.NoError(t, m.a.Close())
 	require.Equal(t, 5, told[3])
 	cancels[5]()
@@ -328,10 +327,10 @@ func TestOnReset(t *testing.T) {
 	require.Len(t, told, 4)
 }
 
-// TestRetain: a program that works in levels asks for blocks in the first and, if
-// it may keep what it has, not again; if it may keep nothing, in each; and unless it says so,
-// in the second as well, and then not again. Of records it may ask for one block or two
-// more: those of the address map stay, and where they lie depends on where blocks do.
+// TestRetain: a program that works in levels acquires blocks in the first level. With a large
+// Retain it acquires none later; with a negative one, some in each level; by default, some in
+// the second level too, and then none. It may acquire one or two more blocks of records: those
+// of the address map stay, and where they lie depends on where blocks do.
 func TestRetain(t *testing.T) {
 	const levels = 8
 	for _, retain := range []int{1 << 30, 0, -1} {
@@ -375,6 +374,7 @@ func TestRetain(t *testing.T) {
 	}
 }
 
+// TestClose: everything goes back with all live, and a second Close does nothing.
 func TestClose(t *testing.T) {
 	for _, apart := range []bool{false, true} {
 		src := newFaultySource(new(blocksrc.GoHeap), math.MaxInt)

@@ -9,9 +9,9 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// What a Reset leaves of what was agreed before it.
+// What stays in force across a Reset, and what does not.
 
-// TestRetainAfterReset: a Reset keeps all blocks, and what is empty later is as Retain says.
+// TestRetainAfterReset: a Reset keeps all blocks; blocks that become empty later obey Retain.
 func TestRetainAfterReset(t *testing.T) {
 	for _, retain := range []int{-1, 0, 128 << 10} {
 		a := onGoHeap(t, slab.Config{BlockSize: 64 << 10, MaxBlockSize: 64 << 10, LargeSize: 64 << 10, Retain: retain})
@@ -36,8 +36,8 @@ func TestRetainAfterReset(t *testing.T) {
 	}
 }
 
-// TestResetKeepsBlocksThoughOneIsStuck: that the source did not take one back is no reason
-// to give it the others.
+// TestResetKeepsBlocksThoughOneIsStuck: a block that the source did not take back is no
+// reason to give it the others.
 func TestResetKeepsBlocksThoughOneIsStuck(t *testing.T) {
 	refuse := true
 	src := &wrapped{Source: new(blocksrc.GoHeap), release: func(src blocksrc.Source, mem []byte) error {
@@ -62,7 +62,7 @@ func TestResetKeepsBlocksThoughOneIsStuck(t *testing.T) {
 	require.NoError(t, a.Close())
 }
 
-// TestReservedAfterReset: what was reserved is so until the allocator's Reset.
+// TestReservedAfterReset: slots are reserved until the allocator's Reset and no longer.
 func TestReservedAfterReset(t *testing.T) {
 	p, _ := newPool(t, 64, 8, slab.Config{})
 	p.Allocator().PauseChecks()
@@ -80,8 +80,8 @@ func TestReservedAfterReset(t *testing.T) {
 	require.Less(t, p.Stats().Free, 10_000)
 }
 
-// TestCheckAfterResetAndTrim: what a Reset kept is no excuse any more once a Trim had nothing
-// to give back.
+// TestCheckAfterResetAndTrim: after a Trim, Check no longer excuses empty blocks as kept by a
+// Reset, even if the Trim had nothing to give back.
 func TestCheckAfterResetAndTrim(t *testing.T) {
 	a := onGoHeap(t, slab.Config{BlockSize: 64 << 10, MaxBlockSize: 64 << 10, LargeSize: 64 << 10})
 	fill := func() {

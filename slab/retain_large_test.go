@@ -1,6 +1,6 @@
 //go:build !tinygo
 
-// It takes dozens of megabytes, see roomy_test.go.
+// These tests take dozens of megabytes, see roomy_test.go.
 
 package slab_test
 
@@ -13,9 +13,9 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// TestLargeBlocksAreMissedToo: a block that an allocation had for itself goes back when it is
-// freed, and stays once it was needed again. It serves requests that are little shorter, aligned
-// as they ask, and the memory is zero as ever.
+// TestLargeBlocksAreMissedToo: the block of a large allocation goes back when it is freed, and
+// stays once it was needed again. Then it serves requests that are a little shorter, aligned as
+// they ask, and the memory is zero as always.
 func TestLargeBlocksAreMissedToo(t *testing.T) {
 	for _, size := range []int{600 << 10, 1 << 20, 5 << 20} {
 		a, src := onCounting(t, slab.Config{})
@@ -44,7 +44,7 @@ func TestLargeBlocksAreMissedToo(t *testing.T) {
 		require.Zero(t, a.Stats().Held)
 	}
 
-	// How long it may be, to the page: as much as is asked for, and an eighth more.
+	// How long a kept block may be, to the page: from what is asked for to an eighth more.
 	for _, c := range []struct{ kept, asked, cap int }{
 		{1<<20 + 4096, 1<<20 + 8192, 1<<20 + 8192},
 		{1<<20 + 144<<10, 1 << 20, 1 << 20},
@@ -61,7 +61,7 @@ func TestLargeBlocksAreMissedToo(t *testing.T) {
 		a.Free(b)
 	}
 
-	// Each is longer than those before, and so none of these is of use.
+	// Each request is longer than those before, so no kept block is of use.
 	a, _ := onCounting(t, slab.Config{})
 	for size := 1 << 20; size < 12<<20; size += size * 13 / 100 {
 		b := granted(t, a, size, 1)
@@ -69,7 +69,7 @@ func TestLargeBlocksAreMissedToo(t *testing.T) {
 		a.Free(b)
 	}
 
-	// One that is of no use any more goes, and before others.
+	// A large block that is no longer of use goes, before others.
 	a, _ = onCounting(t, slab.Config{})
 	for range 3 {
 		freeAll(a, [][]byte{granted(t, a, 60<<10, 1), granted(t, a, 60<<10, 1), granted(t, a, 60<<10, 1)})
@@ -88,7 +88,7 @@ func TestLargeBlocksAreMissedToo(t *testing.T) {
 	}
 	require.Greater(t, short, 1)
 
-	// Of one that is kept but does not lie at such a multiple, no use is made.
+	// A kept block that is not aligned as asked is not used.
 	a, _ = onCounting(t, slab.Config{})
 	for range 3 {
 		a.Free(granted(t, a, 1<<20, 1))
@@ -101,7 +101,7 @@ func TestLargeBlocksAreMissedToo(t *testing.T) {
 		require.NoError(t, a.Check())
 	}
 
-	// With Retain they go, whatever it is, and take none of what is kept.
+	// With Retain set, large blocks go, whatever it is, and use none of what is kept.
 	for _, retain := range []int{-1, 64 << 20} {
 		a, src := onCounting(t, slab.Config{Retain: retain, BlockSize: 1 << 20})
 		a.Free(granted(t, a, 2000, 1))
@@ -114,7 +114,7 @@ func TestLargeBlocksAreMissedToo(t *testing.T) {
 	}
 }
 
-// TestAllOfNoUseGoes: however many blocks are kept, and of no use to what comes next.
+// TestAllOfNoUseGoes: kept blocks that are of no use to later requests go, however many.
 func TestAllOfNoUseGoes(t *testing.T) {
 	const small = 4 << 10
 	a := onGoHeap(t, slab.Config{BlockSize: small, MaxBlockSize: 4 * small, LargeSize: small})
@@ -134,8 +134,8 @@ func TestAllOfNoUseGoes(t *testing.T) {
 	require.NoError(t, a.Check())
 }
 
-// TestWhatGoesAgainAndAgainHasGoneOnce: a first peak is the first, whatever came and went before
-// and was not missed.
+// TestWhatGoesAgainAndAgainHasGoneOnce: bytes that come and go without being missed count once,
+// so after a first peak no more is kept than was ever held before.
 func TestWhatGoesAgainAndAgainHasGoneOnce(t *testing.T) {
 	a := onGoHeap(t, slab.Config{BlockSize: learnedBlock, MaxBlockSize: learnedBlock, LargeSize: learnedBlock})
 	peak := peaks(t, a)
@@ -150,8 +150,8 @@ func TestWhatGoesAgainAndAgainHasGoneOnce(t *testing.T) {
 	require.LessOrEqual(t, a.Stats().EmptyBytes/learnedBlock, most)
 }
 
-// TestLargeBlocksAreMissedBesideTheSpare: that one block stays empty for small requests does
-// not keep the heap from learning that a large one comes and goes.
+// TestLargeBlocksAreMissedBesideTheSpare: a block that stays empty for small requests does not
+// keep the heap from learning that a large one comes and goes.
 func TestLargeBlocksAreMissedBesideTheSpare(t *testing.T) {
 	a, src := onCounting(t, slab.Config{BlockSize: 2 << 20})
 	a.Free(granted(t, a, 2000, 1))
@@ -164,14 +164,14 @@ func TestLargeBlocksAreMissedBesideTheSpare(t *testing.T) {
 	require.LessOrEqual(t, src.Counts().Acquires-before, 2)
 	require.Equal(t, 3<<20, a.Stats().EmptyBytes, "the spare, and what was missed")
 
-	// Once it is of no use any more it goes, and the spare stays.
+	// Once the large one is no longer of use, it goes, and the spare stays.
 	for range 200 {
 		a.Free(granted(t, a, 600<<10, 1))
 	}
 	require.LessOrEqual(t, a.Stats().EmptyBytes, 2<<20+600<<10+64<<10)
 }
 
-// coarse rounds what it gives up to a MiB, as the Vita's physically contiguous memory is.
+// coarse rounds its blocks up to a MiB, as the Vita does for physically contiguous memory.
 type coarse struct {
 	blocksrc.GoHeap
 	asked int
@@ -184,8 +184,8 @@ func (s *coarse) Acquire(size, align int) ([]byte, error) {
 	return s.GoHeap.Acquire((size+1<<20-1)&^(1<<20-1), align)
 }
 
-// TestRoundedUpBlocksAreMissedToo: what the source rounded up by more than an eighth is used again
-// for as much.
+// TestRoundedUpBlocksAreMissedToo: a block that the source rounded up by more than an eighth is
+// used again for a request of the same size.
 func TestRoundedUpBlocksAreMissedToo(t *testing.T) {
 	src := new(coarse)
 	a := onGoHeap(t, slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap)})

@@ -12,11 +12,12 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// What a heap learns of how much to keep. TestRetain has programs that come back for all.
+// What a heap learns about how much to keep. TestRetain has programs that need it all again.
 
 const learnedBlock = 64 << 10
 
-// peaks returns what allocates and frees so many blocks, and what is empty then.
+// peaks returns a function that allocates and frees so many blocks and returns how many are
+// empty then.
 func peaks(t *testing.T, a *slab.Allocator) func(blocks int) (empty int) {
 	return func(blocks int) int {
 		var live [][]byte
@@ -33,8 +34,8 @@ func learning(t *testing.T, retain int) *slab.Allocator {
 	return onGoHeap(t, slab.Config{BlockSize: learnedBlock, MaxBlockSize: learnedBlock, LargeSize: learnedBlock, Retain: retain})
 }
 
-// TestWhatWasMissedIsKept: all goes but one block after the first peak, and stays after the
-// second. After a Trim, and where Retain says what to keep, nothing was learned.
+// TestWhatWasMissedIsKept: after the first peak all blocks but one go; after the second all
+// stay. A Trim forgets what was learned, and with Retain set nothing is learned.
 func TestWhatWasMissedIsKept(t *testing.T) {
 	peak := peaks(t, learning(t, 0))
 	require.Equal(t, 1, peak(40))
@@ -47,7 +48,7 @@ func TestWhatWasMissedIsKept(t *testing.T) {
 	require.Equal(t, 40, peak(40))
 	require.LessOrEqual(t, peak(60), 60)
 	require.Equal(t, 60, peak(60))
-	for _, live := range []bool{false, true} { // or else all starts anew
+	for _, live := range []bool{false, true} { // with nothing live, everything starts anew
 		if live {
 			one(t, a, learnedBlock*9/10)
 		}
@@ -67,7 +68,7 @@ func TestWhatWasMissedIsKept(t *testing.T) {
 	}
 }
 
-// TestWhatIsOfNoUseGoes: what was kept goes by halves when less is needed for long, and what is
+// TestWhatIsOfNoUseGoes: when less is needed for long, what is kept goes by halves, and what is
 // needed stays. A program that works at the edge of a few blocks holds a few at the end.
 func TestWhatIsOfNoUseGoes(t *testing.T) {
 	a, src := onCounting(t, slab.Config{BlockSize: learnedBlock, MaxBlockSize: learnedBlock, LargeSize: learnedBlock})
@@ -94,7 +95,7 @@ func TestWhatIsOfNoUseGoes(t *testing.T) {
 	require.GreaterOrEqual(t, peak(64), 62, "what went for it was of no use was missed again")
 }
 
-// TestWhatWentIsMissedAgain: also what went because it was of no use.
+// TestWhatWentIsMissedAgain: blocks that went because they were of no use can be missed too.
 func TestWhatWentIsMissedAgain(t *testing.T) {
 	a := learning(t, 0)
 	peak := peaks(t, a)
@@ -106,8 +107,8 @@ func TestWhatWentIsMissedAgain(t *testing.T) {
 	require.GreaterOrEqual(t, peak(8), 7)
 }
 
-// TestMissedStaysThoughOneWasStuck: that the source takes back what it had refused is no reason
-// to give it the others.
+// TestMissedStaysThoughOneWasStuck: a source that takes back the block it had refused does not
+// get the others as well.
 func TestMissedStaysThoughOneWasStuck(t *testing.T) {
 	refuse := false
 	a := onGoHeap(t, slab.Config{
@@ -131,8 +132,8 @@ func TestMissedStaysThoughOneWasStuck(t *testing.T) {
 	require.Zero(t, slab.Stuck(a))
 }
 
-// TestKeptIsOfNoUse: that blocks are asked for, for those that are kept will not do, is no
-// reason to keep more.
+// TestKeptIsOfNoUse: acquiring blocks because the kept ones will not do is no reason to keep
+// more.
 func TestKeptIsOfNoUse(t *testing.T) {
 	a := onGoHeap(t, slab.Config{BlockSize: learnedBlock, MaxBlockSize: 1 << 20, LargeSize: 1 << 20})
 	most := 0
@@ -145,8 +146,9 @@ func TestKeptIsOfNoUse(t *testing.T) {
 	require.LessOrEqual(t, most, 3<<20)
 }
 
-// TestWhatIsOfNoUseGoesByHalves: beside the one block that is kept anyway, and one at a turn
-// where half of the bytes is not a number of blocks. First comes the turn that the peak began.
+// TestWhatIsOfNoUseGoesByHalves: not counting the one block that is kept anyway, and one block
+// at a turn where half of the bytes is not a number of blocks. The turn that the peak began
+// comes first.
 func TestWhatIsOfNoUseGoesByHalves(t *testing.T) {
 	for _, lowestLast := range []bool{false, true} { // the block that is freed last is the next to be used
 		a := onGoHeap(t, slab.Config{
@@ -177,8 +179,8 @@ func TestWhatIsOfNoUseGoesByHalves(t *testing.T) {
 	}
 }
 
-// TestLearningAndRefusals: what is learned agrees with what is empty, whichever block is the one
-// that is kept anyway, and whatever the source refuses to take back.
+// TestLearningAndRefusals: what is learned agrees with what is empty, whichever block is the
+// spare, and whatever the source refuses to take back.
 func TestLearningAndRefusals(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	refuse := false

@@ -1,7 +1,7 @@
 //go:build !tinygo
 
-// What takes dozens of megabytes at once: TinyGo's collector keeps such garbage when any word
-// looks like an address in it, and has no more than the process can address.
+// Tests that take dozens of megabytes at once. TinyGo's collector keeps such garbage when any
+// word looks like an address in it, and has no more memory than the process can address.
 
 package slab_test
 
@@ -15,8 +15,8 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// TestMaxBlockSizeFollowsLargeSize: what is served from blocks that are shared is up to a
-// quarter of them.
+// TestMaxBlockSizeFollowsLargeSize: a request that is served from a shared block takes up to a
+// quarter of it.
 func TestMaxBlockSizeFollowsLargeSize(t *testing.T) {
 	a := onGoHeap(t, slab.Config{BlockSize: 1 << 20, LargeSize: 1 << 20})
 	for range 60 {
@@ -30,8 +30,8 @@ func TestMaxBlockSizeFollowsLargeSize(t *testing.T) {
 	require.Equal(t, 4<<20, most)
 }
 
-// TestHolesWithALeafServe: a pool gets a slab in the hole that there is a leaf of the address
-// map for, though another fits better.
+// TestHolesWithALeafServe: a pool gets a slab in a hole whose addresses have a leaf of the
+// address map, though another hole fits better.
 func TestHolesWithALeafServe(t *testing.T) {
 	for _, size := range []int{8, 1000, 5000} {
 		mem, err := new(blocksrc.GoHeap).Acquire(16<<20, 8<<20) // two regions
@@ -60,8 +60,8 @@ func TestHolesWithALeafServe(t *testing.T) {
 	}
 }
 
-// TestSlabBeyondItsLeaf: a slab that would reach into a region without a leaf is refused, if
-// its first region has one.
+// TestSlabBeyondItsLeaf: a slab that would reach into a region without a leaf is refused, even
+// if its first region has one.
 func TestSlabBeyondItsLeaf(t *testing.T) {
 	mem, err := new(blocksrc.GoHeap).Acquire(16<<20, 8<<20)
 	require.NoError(t, err)
@@ -85,7 +85,7 @@ func TestSlabBeyondItsLeaf(t *testing.T) {
 	require.NoError(t, a.Close())
 }
 
-// twoAreas gives blocks of one size of which every other lies a distance away.
+// twoAreas gives blocks of one size. Every other one lies a distance away.
 type twoAreas struct {
 	mem         []byte
 	apart, next int
@@ -102,8 +102,8 @@ func (s *twoAreas) Acquire(size, _ int) ([]byte, error) {
 
 func (s *twoAreas) Release([]byte) error { return nil }
 
-// Slabs in two areas that have the same entries, a distance apart that is a multiple of the
-// table's, get a table in which they have not. It stays small where none is large enough.
+// Pages of two areas share entries if the areas lie a multiple of the table's reach apart. Then
+// the pool gets a table in which they do not, but a small one where none is large enough.
 func TestPoolSetsAsideFarPages(t *testing.T) {
 	const page, size = 1 << slab.AsideShift, 64 << 10
 	for _, apart := range []int{512 * page, 1024 * page, 4096 * page, 8192 * page} {
@@ -122,7 +122,7 @@ func TestPoolSetsAsideFarPages(t *testing.T) {
 			qs = append(qs, q)
 		}
 		pages := map[uintptr]bool{}
-		for range 400 { // two of each page
+		for range 400 { // two slots of each page
 			for i := 0; i < len(qs); i += page / 64 / 2 {
 				require.True(t, p.Owns(qs[i]))
 				pages[uintptr(qs[i])/page] = true

@@ -12,7 +12,7 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// What a scan shows when its slab goes while it is under way, and another comes.
+// What a scan shows when its slab goes while the scan is under way, and another comes.
 
 // fillSlabs takes all slots there are, n at least, and returns where they are.
 func fillSlabs(t *testing.T, p *slab.Pool, n int) map[unsafe.Pointer]bool {
@@ -27,8 +27,8 @@ func fillSlabs(t *testing.T, p *slab.Pool, n int) map[unsafe.Pointer]bool {
 	return live
 }
 
-// goneUnder returns a scan that has shown the first slots of a pool that is empty now
-// and has no slab.
+// goneUnder returns a scan that has shown the first slots of p, which is empty by now and
+// has no slab.
 func goneUnder(t *testing.T, p *slab.Pool, live map[unsafe.Pointer]bool) slab.Scan {
 	t.Helper()
 	s := p.Scan()
@@ -41,7 +41,7 @@ func goneUnder(t *testing.T, p *slab.Pool, live map[unsafe.Pointer]bool) slab.Sc
 	return s
 }
 
-// onlyLive goes on with a scan that has something at hand.
+// onlyLive goes on with a scan that has slots to show. All that it shows must be live.
 func onlyLive(t *testing.T, p *slab.Pool, s *slab.Scan, live map[unsafe.Pointer]bool) {
 	t.Helper()
 	stride := p.Stats().Stride
@@ -55,8 +55,8 @@ func onlyLive(t *testing.T, p *slab.Pool, s *slab.Scan, live map[unsafe.Pointer]
 	}
 }
 
-// The other slab has the number of the one before and lies where it lay. Slots that
-// never had a name leave the generations as they were, so these do not tell.
+// The new slab has the number of the old one and lies where that lay. Slots that never had a
+// name leave the generations as they were, so these do not tell the two apart.
 func TestScanOfASlabOfAnotherSize(t *testing.T) {
 	for _, buffer := range []bool{true, false} {
 		for _, first := range []int{1, 150, 2000} {
@@ -73,7 +73,7 @@ func TestScanOfASlabOfAnotherSize(t *testing.T) {
 	}
 }
 
-// The other slab has the record of the one before, and lies elsewhere.
+// The new slab has the record of the old one and lies elsewhere.
 func TestScanOfASlabThatHasMoved(t *testing.T) {
 	p, _ := newPool(t, 64, 8, slab.Config{BlockAlign: 4 << 10}) // so that a slab starts a block
 	a := p.Allocator()
@@ -91,7 +91,7 @@ func TestScanOfASlabThatHasMoved(t *testing.T) {
 	a.Free(fence)
 }
 
-// The other slab lies where the one before lay, and has another record.
+// The new slab lies where the old one lay and has another record.
 func TestScanOfASlabWithAnotherRecord(t *testing.T) {
 	p, _ := newPool(t, 64, 8, slab.Config{BlockAlign: 4 << 10}) // so that a slab starts a block
 	a := p.Allocator()
@@ -118,8 +118,8 @@ func TestScanOfASlabWithAnotherRecord(t *testing.T) {
 	require.NoError(t, other.Close())
 }
 
-// Next sees by itself that slots were freed since, also one that is at hand now and
-// in no bitmap.
+// Next notices by itself that slots were freed since, even one that is at hand now and in no
+// bitmap.
 func TestScanNextAfterAFree(t *testing.T) {
 	p, hs := filledPool(t, 24, 200)
 	s := p.Scan()
@@ -135,8 +135,8 @@ func TestScanNextAfterAFree(t *testing.T) {
 	require.False(t, s.Next())
 }
 
-// The loop over a scan may do anything: what is live at its turn is shown, and nothing
-// else, whatever becomes of the slabs, named or not.
+// The loop over a scan may do anything: the scan shows the slots that are live at their turn,
+// named or not, and nothing else, whatever becomes of the slabs.
 func TestScanWhileSlabsComeAndGo(t *testing.T) {
 	rounds := 60
 	if slow() {
@@ -181,7 +181,7 @@ func TestScanWhileSlabsComeAndGo(t *testing.T) {
 	}
 }
 
-// TestScanForgets: a scan whose slab is gone has no pointer to where that was.
+// TestScanForgets: a scan whose slab is gone has no pointer to where it was.
 func TestScanForgets(t *testing.T) {
 	p, _ := newPool(t, 64, 8, slab.Config{})
 	s := goneUnder(t, p, fillSlabs(t, p, 100))

@@ -11,8 +11,8 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// TestBudgetOfOneBlock: where the first block takes all that there is, and nothing is
-// left for records, smaller ones serve.
+// TestBudgetOfOneBlock: where the first block takes the whole budget and leaves nothing for
+// records, smaller blocks serve.
 func TestBudgetOfOneBlock(t *testing.T) {
 	most := 4 << 20
 	if testing.Short() {
@@ -47,13 +47,13 @@ func TestBudgetOfOneBlock(t *testing.T) {
 }
 
 // TestRefusedRequestsAskLittle: a program that lives on a budget makes room whenever a
-// request is refused. What the source has refused once is not asked for again in vain.
+// request is refused. What the source has refused once is not asked of it again in vain.
 func TestRefusedRequestsAskLittle(t *testing.T) {
 	for _, budget := range []int{1 << 20, 4 << 20, 64 << 20} {
 		if testing.Short() && budget > 4<<20 {
 			continue
 		}
-		mem := blocksrc.NewBuffer(make([]byte, 2*budget)) // a block that went comes to lie there again
+		mem := blocksrc.NewBuffer(make([]byte, 2*budget)) // a block that went can lie there again
 		a, err := slab.New(slab.Config{Source: blocksrc.Limit(mem, budget)})
 		require.NoError(t, err)
 		a.PauseChecks()
@@ -67,7 +67,7 @@ func TestRefusedRequestsAskLittle(t *testing.T) {
 		} {
 			for alloc() == nil {
 			}
-			_ = alloc() // the first gives back what there is to be given back
+			_ = alloc() // the first gives back all that can go
 			for range 3 {
 				before := a.Stats()
 				require.ErrorIs(t, alloc(), slab.ErrExhausted)
@@ -80,8 +80,8 @@ func TestRefusedRequestsAskLittle(t *testing.T) {
 	}
 }
 
-// TestMaxBlockSizeIsOne: no block is larger than what a request needs or MaxBlockSize, be it
-// for a slab.
+// TestMaxBlockSizeIsOne: no block is larger than MaxBlockSize or what a request needs, not even
+// one for a slab.
 func TestMaxBlockSizeIsOne(t *testing.T) {
 	for _, most := range []int{4 << 10, 5000, 64 << 10} {
 		for _, src := range []blocksrc.Source{new(blocksrc.GoHeap), blocksrc.NewBuffer(make([]byte, 16<<20))} {
@@ -114,8 +114,8 @@ func TestMaxBlockSizeIsOne(t *testing.T) {
 	}
 }
 
-// failsWhile is a source of blocks from Go that takes nothing back, and while failing is set
-// gives what fail makes of a block, and counts.
+// failsWhile returns a source of blocks from Go that takes nothing back. While failing is set,
+// it gives what fail makes of a block, and counts in asked.
 func failsWhile(failing *bool, asked *int, fail func(mem []byte) ([]byte, error)) *wrapped {
 	src := onlyGives(new(blocksrc.GoHeap))
 	src.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) {
@@ -129,18 +129,18 @@ func failsWhile(failing *bool, asked *int, fail func(mem []byte) ([]byte, error)
 	return src
 }
 
-// short is a block that is shorter than was asked for.
+// short makes a block shorter than was asked for.
 func short(mem []byte) ([]byte, error) { return mem[: len(mem)-64 : len(mem)-64], nil }
 
 // TestOddSourceIsAskedOnce: a source that fails, and not for want of memory, is asked once for
-// a request, whatever is tried: slabs of half the size and so on, and a hole that is no slab.
-// One that lies may lose a block each time.
+// each request, whatever else is tried: slabs of half the size and so on, and a hole without a
+// slab. A source that lies may lose a block each time.
 func TestOddSourceIsAskedOnce(t *testing.T) {
 	odd := errors.New("the moon is in the wrong phase")
 	for name, fail := range map[string]func(mem []byte) ([]byte, error){
 		"odd":            func([]byte) ([]byte, error) { return nil, odd },
 		"short":          short,
-		"short, for now": short, // to take it back it has no memory
+		"short, for now": short, // it has no memory to take it back
 	} {
 		for what, alloc := range map[string]func(a *slab.Allocator, p *slab.Pool) error{
 			"small": func(a *slab.Allocator, _ *slab.Pool) error { _, err := a.Alloc(100, 1); return err },
@@ -162,10 +162,10 @@ func TestOddSourceIsAskedOnce(t *testing.T) {
 				require.NoError(t, alloc(a, p))
 			}
 			failing = true
-			for i := range 3 { // each is asked for anew
+			for i := range 3 { // each request asks anew
 				asked = 0
 				for asked == 0 {
-					_ = alloc(a, p) // what there is may serve it all the same
+					_ = alloc(a, p) // what is held may serve it all the same
 				}
 				require.Equal(t, 1, asked, "%s %s, %d", name, what, i)
 			}
@@ -177,8 +177,8 @@ func TestOddSourceIsAskedOnce(t *testing.T) {
 	}
 }
 
-// TestStartAnewIsFrugal: a budget that is just enough for a slab and its records is enough,
-// though the first try took more of it for one of the two.
+// TestStartAnewIsFrugal: a budget that barely holds a slab and its records is enough, even if
+// the first attempt took more of it for one of the two.
 func TestStartAnewIsFrugal(t *testing.T) {
 	for _, n := range []int{34 << 10, 36 << 10, 40 << 10, 48 << 10} {
 		a, err := slab.New(slab.Config{Source: blocksrc.NewBuffer(make([]byte, n))})
@@ -192,8 +192,8 @@ func TestStartAnewIsFrugal(t *testing.T) {
 	}
 }
 
-// TestImpossibleTakesNothing: what a source says it can never serve is no reason to give back
-// what is kept for the next need.
+// TestImpossibleTakesNothing: a request that the source says it can never serve is no reason to
+// give back what is kept for the next need.
 func TestImpossibleTakesNothing(t *testing.T) {
 	a, err := slab.New(slab.Config{Source: blocksrc.Limit(new(blocksrc.GoHeap), 64<<20), Retain: 8 << 20})
 	require.NoError(t, err)
@@ -210,8 +210,9 @@ func TestImpossibleTakesNothing(t *testing.T) {
 	require.NoError(t, a.Close())
 }
 
-// TestLyingSourceIsNotGivenMore: one that gives a bad block, and says that it has no memory to
-// take that back, is not asked again for the same request after what is kept went back.
+// TestLyingSourceIsNotGivenMore: a source that gives a bad block, and says that it has no
+// memory to take that back, is not asked again for the same request once what was kept has
+// gone back.
 func TestLyingSourceIsNotGivenMore(t *testing.T) {
 	failing, asked := false, 0
 	src := failsWhile(&failing, &asked, short)

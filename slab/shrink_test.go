@@ -12,7 +12,7 @@ import (
 )
 
 // TestShrinkToASlotOfWhatThereIs: what shrinks to the size of a slot moves to one if there is
-// one, or room for a slab; a block is not acquired for it.
+// one, or room for a slab. No block is acquired for it.
 func TestShrinkToASlotOfWhatThereIs(t *testing.T) {
 	for _, size := range []int{1, 100, 512, 600, 1000} {
 		for _, largeSize := range []int{2000, 64 << 10} { // what shrinks has a block of its own, or not
@@ -38,7 +38,7 @@ func TestShrinkToASlotOfWhatThereIs(t *testing.T) {
 			full = false
 			hole := live[len(live)-1]
 			live = live[:len(live)-1]
-			a.Free(hole) // of 1040 bytes: room for no slab, if it does not begin with a window
+			a.Free(hole) // 1040 bytes: no room for a slab, unless it begins with a window
 			held := a.Stats().Held
 			b, err := a.Realloc(live[0], size)
 			require.NoError(t, err)
@@ -47,7 +47,7 @@ func TestShrinkToASlotOfWhatThereIs(t *testing.T) {
 			require.Less(t, cap(b), 2608)
 			require.NoError(t, a.Check())
 
-			// With a slot at hand it goes there.
+			// With a slot at hand, it moves there.
 			slot := granted(t, a, size, 1)
 			b, err = a.Realloc(live[1], size)
 			require.NoError(t, err)
@@ -59,8 +59,8 @@ func TestShrinkToASlotOfWhatThereIs(t *testing.T) {
 	}
 }
 
-// TestShrinkALittle: what shrinks by an eighth stays where it is, and moves to a hole that it
-// fits better once the source has no more.
+// TestShrinkALittle: what shrinks by an eighth stays where it is. Once the source has no more,
+// it moves to a hole that it fits better.
 func TestShrinkALittle(t *testing.T) {
 	refuse := false
 	a := onGoHeap(t, slab.Config{
@@ -79,7 +79,7 @@ func TestShrinkALittle(t *testing.T) {
 		require.Equal(t, 7008, cap(c))
 		require.NoError(t, a.Check())
 		if address(b) == address(c) {
-			granted(t, a, 7000, 1) // for the next to find no such hole
+			granted(t, a, 7000, 1) // so that the next call finds no such hole
 		} else {
 			require.Equal(t, address(hole), address(c))
 		}
@@ -91,7 +91,7 @@ func TestShrinkALittle(t *testing.T) {
 	require.True(t, shrink())
 }
 
-// TestShrinkMakesASlab: where there is a hole for a slab, of full size or not, that is made.
+// TestShrinkMakesASlab: if there is a hole for a slab, of full size or not, the slab is made.
 func TestShrinkMakesASlab(t *testing.T) {
 	for _, free := range []int{2, 3, 30} { // KiB
 		for _, many := range []bool{false, true} { // a class that has much already gets large slabs
@@ -122,8 +122,8 @@ func TestShrinkMakesASlab(t *testing.T) {
 	}
 }
 
-// TestShrinkWithFewRecords: what is cut off needs a record, and none where a hole is next.
-// That there are too few for the next step of whatever kind is no reason to cut nothing.
+// TestShrinkWithFewRecords: what is cut off needs a record, unless a hole is next to it. Too
+// few records for the next step of any kind are no reason to cut nothing.
 func TestShrinkWithFewRecords(t *testing.T) {
 	src, meta := newFaultySource(new(blocksrc.GoHeap), math.MaxInt), newFaultySource(new(blocksrc.GoHeap), math.MaxInt)
 	m := newModel(t, slab.Config{BlockSize: 4 << 20, MaxBlockSize: 4 << 20, LargeSize: 4 << 20}, src, meta)
@@ -135,7 +135,7 @@ func TestShrinkWithFewRecords(t *testing.T) {
 	for fillable := true; fillable; { // until there is no record for another
 		fillable = m.alloc(1025, 0, false)
 	}
-	for range 4 { // neighbours: their records are left when all is one
+	for range 4 { // neighbours: once they coalesce, their records are left
 		m.free(len(m.live)-1, false)
 	}
 	require.True(t, m.alloc(4*1040, 0, false))
@@ -149,7 +149,7 @@ func TestShrinkWithFewRecords(t *testing.T) {
 	}
 	assert.Positive(t, cut, "records were left")
 	assert.GreaterOrEqual(t, slab.SpareRecords(m.a), 3, "for a page of them, once there can be one")
-	for i := range cut { // where one is cut off, a hole is next
+	for i := range cut { // what was cut before has a hole next to it
 		before := m.a.Stats().Live
 		require.True(t, m.realloc(i, 3000))
 		assert.Less(t, m.a.Stats().Live, before)

@@ -11,8 +11,8 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// TestSourceCallsBack: a source that wants the allocator to free something when it is
-// asked is found out, in a build that checks.
+// TestSourceCallsBack: a build with slabcheck detects a source that calls the allocator, here
+// to free something, from within its own Acquire or Release.
 func TestSourceCallsBack(t *testing.T) {
 	for _, releases := range []bool{false, true} {
 		src := &wrapped{Source: new(blocksrc.GoHeap)}

@@ -16,8 +16,8 @@ import (
 
 // Sources that give memory out twice.
 
-// TestSourceOverlapping: memory that is the allocator's already must not become
-// so twice, nor go back to the source while it is in use.
+// TestSourceOverlapping: memory that the allocator holds already must not be taken in twice,
+// nor go back to the source while it is in use.
 func TestSourceOverlapping(t *testing.T) {
 	type block struct{ mem []byte }
 	for _, c := range []struct {
@@ -114,7 +114,7 @@ func TestSourceOverlapping(t *testing.T) {
 				bad = false
 				if !lied {
 					t.Skip("this request does not get so far")
-					return // which Skip does not under TinyGo
+					return // under TinyGo, Skip does not
 				}
 				require.NoError(t, m.a.Check())
 				m.verifyAll()
@@ -132,13 +132,13 @@ func TestSourceOverlapping(t *testing.T) {
 	}
 }
 
-// TestSourceOverlapsRecords: the same, where the user's memory would come to lie
-// on the allocator's own records, and the other way round.
+// TestSourceOverlapsRecords: the same where the user's memory would overlap the allocator's
+// own records, and the other way round.
 func TestSourceOverlapsRecords(t *testing.T) {
 	for _, c := range []string{"user on records", "records on user"} {
 		t.Run(c, func(t *testing.T) {
 			bad := false
-			var held [][]byte // by the honest one
+			var held [][]byte // given out by the honest one
 			honest, liar := &wrapped{Source: new(blocksrc.GoHeap)}, &wrapped{Source: new(blocksrc.GoHeap)}
 			honest.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) {
 				mem, err := src.Acquire(size, align)
@@ -179,8 +179,8 @@ func TestSourceOverlapsRecords(t *testing.T) {
 	}
 }
 
-// TestSourceOverlapsStuck: memory that the source has refused to take back is not
-// its own to give. It must not be used, nor offered again once it is.
+// TestSourceOverlapsStuck: memory that the source has refused to take back is not its own to
+// give. The allocator must not accept it, nor offer it again once it is in use.
 func TestSourceOverlapsStuck(t *testing.T) {
 	src := newFaultySource(new(blocksrc.GoHeap), math.MaxInt)
 	bad := false
@@ -251,7 +251,7 @@ func TestSourceOverlapsStuckFromBelow(t *testing.T) {
 	a.Trim()
 	at -= 4096
 	most = len(room)
-	_, err = a.Alloc(20_000, 0) // what was refused is too small for that
+	_, err = a.Alloc(20_000, 0) // the refused block is too small for that
 	require.ErrorIs(t, err, slab.ErrBadSource)
 	refuse, at = false, 0
 	b, err = a.Alloc(20_000, 0)
@@ -261,7 +261,7 @@ func TestSourceOverlapsStuckFromBelow(t *testing.T) {
 	require.NoError(t, a.Close())
 }
 
-// TestSourceOverlapsStuckRecords: nor may a block for the user lie on records that the other
+// TestSourceOverlapsStuckRecords: nor may a block for the user overlap records that the other
 // source did not take back.
 func TestSourceOverlapsStuckRecords(t *testing.T) {
 	var stuck []byte
@@ -294,7 +294,7 @@ func TestSourceOverlapsStuckRecords(t *testing.T) {
 	require.ErrorIs(t, a.Close(), errNever)
 }
 
-// TestBadBlocksAreCounted: a block that the allocator does not take is a call that failed.
+// TestBadBlocksAreCounted: a block that the allocator rejects counts as a failed call.
 func TestBadBlocksAreCounted(t *testing.T) {
 	var held [][]byte
 	bad := false
@@ -322,8 +322,8 @@ func TestBadBlocksAreCounted(t *testing.T) {
 	require.NoError(t, a.Close())
 }
 
-// TestBadBlockThatIsGone: a bad block that the source does not know when it is given
-// back is not held.
+// TestBadBlockThatIsGone: a bad block that the source does not know when it is given back does
+// not count as held.
 func TestBadBlockThatIsGone(t *testing.T) {
 	src := &wrapped{Source: new(blocksrc.GoHeap)}
 	src.acquire = func(blocksrc.Source, int, int) ([]byte, error) { return make([]byte, 16), nil }

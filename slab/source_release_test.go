@@ -15,8 +15,8 @@ import (
 
 // Sources that do not take memory back.
 
-// TestSourceUnreleasable: a bad block that the source does not want back either
-// is reported with both errors, is held, and offered again.
+// TestSourceUnreleasable: a bad block that the source does not take back either is reported
+// with both errors, counts as held, and is offered again.
 func TestSourceUnreleasable(t *testing.T) {
 	bad, out := false, 0
 	errOdd := errors.New("the moon is in the wrong phase")
@@ -59,8 +59,8 @@ func TestSourceUnreleasable(t *testing.T) {
 	}
 }
 
-// TestSourceReleaseFails: a block that the source does not take back is used
-// further, counted, and offered again.
+// TestSourceReleaseFails: a block that the source does not take back stays in use, is counted,
+// and is offered again.
 func TestSourceReleaseFails(t *testing.T) {
 	src, meta := newFaultySource(new(blocksrc.GoHeap), math.MaxInt), newFaultySource(new(blocksrc.GoHeap), math.MaxInt)
 	m := newModel(t, slab.Config{BlockSize: 16 << 10, MaxBlockSize: 16 << 10, LargeSize: 16 << 10, Retain: -1}, src, meta)
@@ -88,14 +88,14 @@ func TestSourceReleaseFails(t *testing.T) {
 	for len(m.live) > 0 {
 		m.free(0, false)
 	}
-	// One release after the source has come to its senses, and all go.
+	// Once the source takes blocks again, one release is enough, and all go.
 	src.disarm()
 	fill(1)
 	m.free(0, false)
 	require.Zero(t, src.held())
 	require.Zero(t, slab.Stuck(m.a))
 
-	// A large allocation's block too; it serves others meanwhile.
+	// The same for the block of a large allocation, which serves others meanwhile.
 	require.True(t, m.alloc(100_000, 0, true))
 	arm(src.Failing, 1, false)
 	m.free(0, false)
@@ -124,7 +124,7 @@ func TestSourceReleaseFails(t *testing.T) {
 }
 
 // TestSourceTakesSmallestFirst: of the blocks that the source takes back later, the
-// smallest go first, and the largest stays. They lie in the order of their making.
+// smallest go first, and the largest stays. They lie in the order they were acquired.
 func TestSourceTakesSmallestFirst(t *testing.T) {
 	for _, retain := range []int{0, 300 << 10, 330 << 10} {
 		for _, sizes := range [][]int{{100, 200, 300}, {300, 200, 100}, {200, 300, 100}, {100, 300, 200}} {
@@ -192,14 +192,14 @@ func TestSourceLostBlock(t *testing.T) {
 	}
 }
 
-// TestSourceRecordsStuck: that the blocks of records cannot be released, however
-// many they are, does no harm: the allocator goes on, and Close can be repeated.
+// TestSourceRecordsStuck: blocks of records that cannot be released do no harm, however many
+// they are: the allocator goes on, and Close can be repeated.
 func TestSourceRecordsStuck(t *testing.T) {
 	src, meta := newFaultySource(new(blocksrc.GoHeap), math.MaxInt), newFaultySource(new(blocksrc.GoHeap), math.MaxInt)
 	m := newModel(t, slab.Config{BlockSize: 32 << 10, MaxBlockSize: 32 << 10}, src, meta)
 	p, err := slab.NewPool(m.a, 1, 1)
 	require.NoError(t, err)
-	const blocks = 200 // more than the table of chunks has records before it has any memory
+	const blocks = 200 // more than the chunk table has records before it has any memory
 	for i := 0; m.a.Stats().MetaBlocks < blocks; i++ {
 		require.NoError(t, p.Reserve(p.Len()+i*10_000))
 	}
@@ -220,9 +220,9 @@ func TestSourceRecordsStuck(t *testing.T) {
 	m.closed()
 }
 
-// TestStuckBlockIsUsedAgain: a block that was not taken back counts as such until it
-// is used again, or every block that empties meanwhile would be an occasion to look
-// for it among all.
+// TestStuckBlockIsUsedAgain: a block that was not taken back counts as stuck only until it is
+// used again. Otherwise each block that empties meanwhile would start a search of all blocks
+// for it.
 func TestStuckBlockIsUsedAgain(t *testing.T) {
 	src := newFaultySource(new(blocksrc.GoHeap), math.MaxInt)
 	m := newModel(t, slab.Config{BlockSize: 16 << 10, MaxBlockSize: 16 << 10, LargeSize: 16 << 10, Retain: -1}, src, newFaultySource(new(blocksrc.GoHeap), math.MaxInt))

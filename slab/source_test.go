@@ -15,10 +15,10 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// Sources that break their contract, or make use of all that it allows. An
-// allocator must not build on the former and must bear the latter.
+// Sources that break their contract, or use all that it allows. An allocator must not build
+// on what the former give, and must cope with the latter.
 
-// wrapped is a source of which a test can replace either call.
+// wrapped is a source whose Acquire and Release a test can replace.
 type wrapped struct {
 	blocksrc.Source
 	acquire func(src blocksrc.Source, size, align int) ([]byte, error)
@@ -41,7 +41,7 @@ func (w *wrapped) Release(mem []byte) error {
 
 func (w *wrapped) Granularity() int { return blocksrc.Granularity(w.Source) }
 
-// requests are one for each way to a source.
+// requests has one for each way that a request takes to a source.
 var requests = []struct {
 	name string
 	do   func(m *model) error
@@ -67,8 +67,8 @@ var requests = []struct {
 	{"realloc", func(m *model) error { _, err := m.a.Realloc(m.live[0].b, 700_000); return err }},
 }
 
-// refuse runs a request against an allocator on a source that is honest until
-// bad is set, and expects it to fail and to change nothing.
+// refuse runs each of requests against an allocator on a source that is honest until bad is
+// set, and expects it to fail and to change nothing.
 func refuse(t *testing.T, base blocksrc.Source, bad *bool, wants ...error) {
 	for _, retain := range []int{-1, 0} {
 		for _, warm := range []bool{false, true} {
@@ -159,8 +159,8 @@ func TestSourceMisaligned(t *testing.T) {
 	refuse(t, src, &bad, slab.ErrBadSource)
 }
 
-// TestSourceFails: the source's own error is in the allocator's, whatever comes
-// with it.
+// TestSourceFails: the allocator's error wraps the source's own, whatever memory comes with
+// that.
 func TestSourceFails(t *testing.T) {
 	stray := make([]byte, 1<<20)
 	errOdd := errors.New("the moon is in the wrong phase")
@@ -179,8 +179,8 @@ func TestSourceFails(t *testing.T) {
 	}
 }
 
-// TestSourceGivesMore: blocks may be longer than was asked for, by any number of
-// bytes, and all of them are of use.
+// TestSourceGivesMore: blocks may be longer than was asked for, by any number of bytes. All of
+// these are of use, except a rest of less than a granule.
 func TestSourceGivesMore(t *testing.T) {
 	for _, more := range []int{1, 15, 16, 17, 1000, 100_000} {
 		src := &wrapped{Source: new(blocksrc.GoHeap)}
@@ -226,7 +226,7 @@ func TestSourceGivesMore(t *testing.T) {
 func TestSourceTooBig(t *testing.T) {
 	if math.MaxInt == math.MaxInt32 {
 		t.Skip("there are no such blocks")
-		return // which Skip does not under TinyGo
+		return // under TinyGo, Skip does not
 	}
 	if _, err := (blocksrc.Mmap{}).Acquire(1, 0); errors.Is(err, errors.ErrUnsupported) {
 		t.Skip("no address space without memory here")
@@ -250,8 +250,8 @@ func TestSourceTooBig(t *testing.T) {
 	require.NoError(t, a.Close())
 }
 
-// TestSourceBound: a source that calls a request beyond all it could ever serve
-// may have room for a smaller one, and a block is only as large as it need be.
+// TestSourceBound: a source that can never serve a request may have room for a smaller one, and
+// then a block is only as large as it need be.
 func TestSourceBound(t *testing.T) {
 	const bound = 20_000
 	src := &wrapped{Source: new(blocksrc.GoHeap)}
@@ -269,8 +269,8 @@ func TestSourceBound(t *testing.T) {
 	m.finish()
 }
 
-// TestSourceGranularity: what a source says of itself is not trusted beyond
-// reason, and is not needed.
+// TestSourceGranularity: what a source says of its granularity is not trusted beyond reason,
+// and is not needed.
 func TestSourceGranularity(t *testing.T) {
 	for _, g := range []int{0, 1, 3, 8, 16, 64, 4096, 1 << 16, -1, -4096, math.MinInt, math.MaxInt} {
 		s := newFaultySource(&granular{Source: new(blocksrc.GoHeap), n: g}, math.MaxInt)

@@ -11,7 +11,7 @@ import (
 
 // What an allocator says about itself.
 
-// TestOwns of everything that it may be asked about.
+// TestOwns asks about every kind of memory.
 func TestOwns(t *testing.T) {
 	m := heapModel(t, slab.Config{})
 	other := heapModel(t, slab.Config{})
@@ -77,7 +77,7 @@ func TestStats(t *testing.T) {
 	m.finish()
 }
 
-// TestStatsOutliveAPool: counts since New do not go back when a pool is closed.
+// TestStatsOutliveAPool: counts since New do not go down when a pool is closed.
 func TestStatsOutliveAPool(t *testing.T) {
 	m := heapModel(t, slab.Config{})
 	require.True(t, m.newPool(24, 8))
@@ -91,7 +91,7 @@ func TestStatsOutliveAPool(t *testing.T) {
 	m.finish()
 }
 
-// TestBlocks: the picture of the blocks is whole and says what is where.
+// TestBlocks: the picture of the blocks leaves nothing out and says what is where.
 func TestBlocks(t *testing.T) {
 	m, _ := furnished(t)
 	live, slots, free, holes, large := 0, 0, 0, 0, 0

@@ -10,8 +10,8 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// What becomes of blocks that their source never takes back: a static buffer, or memory
-// that can only grow.
+// What becomes of blocks that their source never takes back, such as a static buffer or
+// memory that can only grow.
 
 var errNever = errors.New("does not go back")
 
@@ -21,8 +21,8 @@ func onlyGives(src blocksrc.Source) *wrapped {
 	return w
 }
 
-// TestStuckRecordsAreUsedAgain: what was refused serves the next request, and so the source
-// is not asked for more and more.
+// TestStuckRecordsAreUsedAgain: blocks of records that the source refused to take back serve
+// the next request, so the source is not asked for more and more.
 func TestStuckRecordsAreUsedAgain(t *testing.T) {
 	for name, give := range map[string]func(a *slab.Allocator){
 		"Trim":      func(a *slab.Allocator) { a.Trim() },
@@ -31,7 +31,7 @@ func TestStuckRecordsAreUsedAgain(t *testing.T) {
 		for _, size := range []int{100, 5000} {
 			src := &wrapped{Source: new(blocksrc.GoHeap), acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
 				if size > 8<<20 {
-					return nil, slab.ErrExhausted // and not that it never had so much
+					return nil, slab.ErrExhausted // and not that it never can
 				}
 				return src.Acquire(size, align)
 			}}
@@ -52,8 +52,8 @@ func TestStuckRecordsAreUsedAgain(t *testing.T) {
 	}
 }
 
-// TestStuckBlocksAreUsedAgain: so do blocks, also for large requests, which would else get
-// one each.
+// TestStuckBlocksAreUsedAgain: so do other blocks, also for large requests, which would
+// otherwise get a new one each.
 func TestStuckBlocksAreUsedAgain(t *testing.T) {
 	for _, size := range []int{5000, 1 << 20} {
 		asked := 0
@@ -75,8 +75,8 @@ func TestStuckBlocksAreUsedAgain(t *testing.T) {
 	}
 }
 
-// TestBadBlockIsNotUsed: a block that was not what was asked for, and that the source does
-// not take back, serves nothing, though it is large enough.
+// TestBadBlockIsNotUsed: a block that was not as asked for, and that the source does not take
+// back, serves no request, even one that it is large enough for.
 func TestBadBlockIsNotUsed(t *testing.T) {
 	short := 64
 	src := onlyGives(new(blocksrc.GoHeap))
@@ -100,8 +100,8 @@ func TestBadBlockIsNotUsed(t *testing.T) {
 	require.ErrorIs(t, a.Close(), errNever)
 }
 
-// TestStuckBlocksAreOfferedOneByOne: a source that takes nothing back is not asked to take
-// everything whenever a block is empty; if it takes one, it is.
+// TestStuckBlocksAreOfferedOneByOne: a source that takes nothing back is not offered every
+// stuck block whenever a block becomes empty. Once it takes one, it is offered the others.
 func TestStuckBlocksAreOfferedOneByOne(t *testing.T) {
 	for _, large := range []bool{false, true} {
 		for _, retain := range []int{-1, 0, 64 << 10} {
@@ -147,8 +147,8 @@ func stuckOneByOne(t *testing.T, large bool, retain int) {
 	require.NoError(t, a.Close())
 }
 
-// TestStuckBlocksServeWhatNeedsLess: a heap that was large, gave everything back in vain and
-// grows again uses all of it, down to the shortest block, before it asks for more.
+// TestStuckBlocksServeWhatNeedsLess: a heap that was large, offered everything back in vain and
+// grows again uses all of that memory, down to the shortest block, before it asks for more.
 func TestStuckBlocksServeWhatNeedsLess(t *testing.T) {
 	asked := 0
 	src := onlyGives(new(blocksrc.GoHeap))
@@ -178,8 +178,8 @@ func TestStuckBlocksServeWhatNeedsLess(t *testing.T) {
 	require.ErrorIs(t, a.Close(), errNever)
 }
 
-// TestStuckBlocksAreShared: a large request gets no more of a block that did not go back than
-// it needs, and others get the rest.
+// TestStuckBlocksAreShared: a large request gets no more of a stuck block than it needs, and
+// others get the rest.
 func TestStuckBlocksAreShared(t *testing.T) {
 	src := onlyGives(new(blocksrc.GoHeap))
 	a, err := slab.New(slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap)})
@@ -213,8 +213,8 @@ func TestShortestStuckBlockServes(t *testing.T) {
 	}
 }
 
-// TestStuckDoesNotUndoReset: that a source takes back what it had refused is no reason to give
-// it what a Reset kept.
+// TestStuckDoesNotUndoReset: a source that takes back what it had refused does not get what a
+// Reset kept as well.
 func TestStuckDoesNotUndoReset(t *testing.T) {
 	src := onlyGives(new(blocksrc.GoHeap))
 	takes := false

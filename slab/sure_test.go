@@ -9,8 +9,8 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// Where all slots were handed out and none was freed, the pool is sure of their
-// generation, and no longer.
+// While all slots of a slab are handed out and none was freed, and no longer, the pool is sure
+// of their generation.
 func TestPoolIsSure(t *testing.T) {
 	fill := func(t *testing.T) (*slab.Pool, []slab.Handle, slab.Handle) {
 		p, hs := filledPool(t, 24, 150)
@@ -161,8 +161,8 @@ func TestPoolIsSure(t *testing.T) {
 	})
 }
 
-// TestCheckFindsFalseSure: that all slots of a slab have their first name is not so if
-// one has none yet.
+// TestCheckFindsFalseSure: a pool cannot be sure that all slots of a slab have their first name
+// if one has none yet.
 func TestCheckFindsFalseSure(t *testing.T) {
 	p, _ := newPool(t, 64, 8, slab.Config{})
 	for range 3 {

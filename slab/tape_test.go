@@ -9,14 +9,14 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// Small worlds, exhaustively: every sequence of operations up to a length, on a
-// source so small that all that can happen does, with a Check after each.
+// Small worlds, exhaustively: every sequence of operations up to a length, with a Check after
+// each, on a source so small that all that can happen does.
 
-// A world is a source, a configuration and what can be done.
+// A world is a source, a configuration, and the operations that tapes are made of.
 type world struct {
 	name   string
 	bytes  int // of the buffer
-	meta   int // of that for records, 0 if they are in the first
+	meta   int // of the buffer for records, 0 if they are in the other
 	cfg    slab.Config
 	pool   int // size of slots of a pool, 0 for none
 	ops    []tapeOp
@@ -64,7 +64,7 @@ var (
 	}}
 	trimAll  = tapeOp{"trim", (*model).trim}
 	resetAll = tapeOp{"reset", (*model).reset}
-	// The next block is refused; so is the next release.
+	// The next call of the source fails.
 	failAcquire = tapeOp{"fail the next acquire", func(m *model) {
 		arm(m.src.acquires, 1, false)
 	}}
@@ -105,7 +105,7 @@ var worlds = []world{
 			opRealloc("first to 2500", false, 2500), opRealloc("last to 1030", true, 1030), opRealloc("first to 20", false, 20),
 		},
 	},
-	{ // Blocks: that come and go, and are refused.
+	{ // Blocks that come and go, and are refused.
 		name: "blocks", bytes: 20 << 10, meta: 64 << 10, length: 6,
 		cfg: slab.Config{BlockSize: 4 << 10, MaxBlockSize: 8 << 10, LargeSize: 6 << 10},
 		ops: []tapeOp{
@@ -200,8 +200,8 @@ func TestTapes(t *testing.T) {
 	}
 }
 
-// fingerprint is what of the model bears on what comes next: which object is
-// which, and the faults that are ahead.
+// fingerprint hashes what of the model bears on what comes next: which object is which, and
+// the faults that are ahead.
 func (m *model) fingerprint() uint64 {
 	h := uint64(14695981039346656037)
 	put := func(v uint64) { h = (h ^ v) * 1099511628211 }

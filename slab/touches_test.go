@@ -23,9 +23,8 @@ func chunkCounts() []uint32 {
 	return []uint32{1_000, 1_000_000}
 }
 
-// indexCases are the steps of which one is the worst. Each gets an index of
-// about n chunks, which have so many granules on average, and says what the step
-// is.
+// indexCases are the steps of which one is the worst. Each prepares an index for about n
+// chunks, which have so many granules on average, and returns the step.
 var indexCases = []struct {
 	name     string
 	granules uint32
@@ -100,8 +99,8 @@ func TestB21_StepsDoNotDependOnTheNumberOfChunks(t *testing.T) {
 	}
 }
 
-// The same for a random mix of everything that an allocator does, with the most
-// that any of it took.
+// The same for a random mix of everything that an allocator does: the most records that any
+// operation visits.
 func TestW20_MostTouchesOfAnyOperation(t *testing.T) {
 	most := map[uint32]map[string]int{}
 	for _, n := range chunkCounts() {
@@ -156,10 +155,10 @@ func TestW20_MostTouchesOfAnyOperation(t *testing.T) {
 		a.Reset()
 	}
 	t.Logf("%v", most)
-	// The dearest is a Realloc to another block: a search, a few looks at the address map
-	// for what is new, by where the system has put that, and a Free that gives half a
-	// magazine back, each slot to a slab that may become a hole. That is up to 35 as a
-	// rule. What walked along chunks or slabs would be hundreds.
+	// The dearest is a Realloc to another block: a search, a few lookups in the address map
+	// for what is new, depending on where the system has put it, and a Free that gives half
+	// a magazine back, each slot to a slab that may become a hole. That is usually up to 35.
+	// A walk along chunks or slabs would be hundreds.
 	for what, touches := range most[chunkCounts()[1]] {
 		assert.LessOrEqual(t, touches, 64, what)
 	}
@@ -187,8 +186,7 @@ func TestTouchesAfterReset(t *testing.T) {
 	require.NoError(t, a.Close())
 }
 
-// What a slab costs that has become empty does not depend on how many pools there
-// are that keep one.
+// The cost of a slab that becomes empty does not depend on how many pools keep an empty one.
 func TestTouchesOfManyPools(t *testing.T) {
 	a, _ := onCounting(t, slab.Config{})
 	a.PauseChecks()
@@ -219,7 +217,7 @@ func TestTouchesOfManyPools(t *testing.T) {
 	require.NoError(t, a.Close())
 }
 
-// The regions of blocks are found in a few looks however far from each other they are.
+// The regions of blocks are found in a few lookups, however far apart they are.
 func TestTouchesOfDistantRegions(t *testing.T) {
 	distantRegions(func(apart uint64, addrs []uintptr) {
 		m := slab.NewMap(addrs...)

@@ -17,12 +17,12 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// W15: how much of a fixed heap is in use when the first request fails. The
-// program is that of talc's benchmark, which publishes for a heap of 128 MiB:
-// dlmalloc 97.7 %, rlsf 97.3, talc 95.2, galloc 81.5, a buddy allocator 58.9.
-// Theirs have 16 bytes of alignment and one block; here records, slabs and what
-// blocks leave over come from the same heap, unless it says otherwise. The figure depends on the size of
-// the heap: what is lost is about one object, and a large heap has more.
+// W15: how much of a fixed heap is in use when the first request fails. The program is that of
+// talc's benchmark, which publishes these figures for a heap of 128 MiB: dlmalloc 97.7 %, rlsf
+// 97.3, talc 95.2, galloc 81.5, a buddy allocator 58.9. Those have 16 bytes of alignment and
+// one block. Here records, slabs and what blocks leave over come from the same heap, unless it
+// says otherwise. The figure depends on the size of the heap: what is lost is about one object,
+// and a large heap has more objects.
 
 // efficientHeap is what the program runs on.
 type efficientHeap[B any] interface {
@@ -86,7 +86,7 @@ func (h allocatorHeap) realloc(b []byte, size int) ([]byte, bool) {
 
 func (h allocatorHeap) free(b []byte) { h.Free(b) }
 
-// allocatorEfficiency is the average of so many rounds, in percent.
+// allocatorEfficiency returns the average over that many rounds, in percent.
 func allocatorEfficiency(t testing.TB, cfg slab.Config, mem []byte, rounds int) float64 {
 	t.Helper()
 	sum := 0.0
@@ -104,8 +104,8 @@ func allocatorEfficiency(t testing.TB, cfg slab.Config, mem []byte, rounds int) 
 	return 100 * sum / float64(rounds) / float64(len(mem))
 }
 
-// bestFit is what is to be beaten: it looks at every hole, takes the smallest
-// that will do, and keeps its records elsewhere. An object is its offset.
+// bestFit is the allocator to beat: it looks at every hole, takes the smallest that will do,
+// and keeps its records elsewhere. An object is identified by its offset.
 type bestFit struct {
 	holes []extent // by offset
 	live  map[int]bestFitObject
@@ -188,8 +188,8 @@ func (h *bestFit) realloc(at, size int) (int, bool) {
 	return at, true
 }
 
-// efficientConfig is for a fixed heap of size bytes that one allocator has for
-// itself: one block, but for the first of the records.
+// efficientConfig is for a fixed heap of size bytes that one allocator has for itself: one
+// block, apart from the first block of records.
 func efficientConfig(size int) slab.Config {
 	return slab.Config{BlockSize: size - 32<<10, MaxBlockSize: size, LargeSize: size}
 }

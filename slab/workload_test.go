@@ -50,7 +50,7 @@ func robson(t *testing.T, m uint32, lg int) (high uint32) {
 	f := uint32(0)
 	for i := range lg {
 		size := uint32(2) << i
-		// Whether an object covers a granule that is f modulo size.
+		// covers tells whether object i covers a granule that is f modulo size.
 		covers := func(i, f uint32) bool {
 			off, n := x.Extent(i)
 			return (f-off)&(size-1) < n
@@ -83,14 +83,14 @@ func robson(t *testing.T, m uint32, lg int) (high uint32) {
 	return high
 }
 
-// inverseSquare returns a size in [lo, hi] of which small ones are much more
-// frequent: W11's.
+// inverseSquare returns a random size in [lo, hi]. Small ones are much more frequent. These
+// are the sizes of W11.
 func inverseSquare(r *rand.Rand, lo, hi float64) int {
 	return int(1 / (1/lo - r.Float64()*(1/lo-1/hi)))
 }
 
-// W16: memory of many sizes is filled and freed at random, all but a part. What
-// is free is given back by Trim: everything, if nothing is live.
+// W16: memory is filled with objects of many sizes, and all but a part are freed at random.
+// Trim gives back what is free: everything, if nothing is live.
 func TestW16_DrainAndRelease(t *testing.T) {
 	total := 64 << 20
 	if slow() {
@@ -135,8 +135,8 @@ func TestW16_DrainAndRelease(t *testing.T) {
 
 func mib(n int) float64 { return float64(n) / (1 << 20) }
 
-// W16: a program that allocates and frees where a block or a slab begins does
-// not make the source work.
+// W16: a program that allocates and frees at the edge of a block or a slab does not keep
+// calling the source.
 func TestW16_HysteresisAtTheEdge(t *testing.T) {
 	pairs := 1_000_000
 	if slow() {
@@ -183,8 +183,8 @@ func TestW16_HysteresisAtTheEdge(t *testing.T) {
 	require.NoError(t, p.Close())
 }
 
-// W18: pins that stay, and between them requests that grow a little each time,
-// so that none fits the hole that the one before has left.
+// W18: pins that stay, and between them requests that grow a little each time, so that none
+// fits the hole that the last one left.
 func TestW18_BestFitKiller(t *testing.T) {
 	rounds := 6000
 	if slow() {
