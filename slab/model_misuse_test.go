@@ -52,6 +52,8 @@ func (m *model) judge(addr uintptr, n int) slab.Misuse {
 					return slab.WrongSize
 				}
 				return 0
+			case slab.ChunkRecord: // a lodger
+				return slab.Foreign
 			}
 			slot := int(off) / c.Stride
 			switch {
