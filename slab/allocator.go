@@ -264,9 +264,9 @@ func (a *Allocator) allocRange(size, align int) (b []byte, dirty uintptr, err er
 	}
 	n := granules(size)
 	large := size >= a.cfg.LargeSize || a.user.blockFor(n, uintptr(align)) > uint64(a.cfg.MaxBlockSize)
-	if large && a.user.stuck+len(a.user.refused) > 0 {
+	if large {
 		// A source that takes nothing back must not be asked for more and more.
-		large = a.user.anyHole(n, uintptr(align)) == 0 && a.user.idleRefused(a.user.blockFor(n, uintptr(align))) < 0
+		large = a.user.idleRefused(n, uintptr(align)) < 0 && (a.user.stuck == 0 || a.user.anyHole(n, uintptr(align)) == 0)
 	}
 	var i uint32
 	for at := max(align, blockAlign(a.cfg.Source, a.cfg.LargeAlign)); large; {

@@ -151,7 +151,7 @@ func (h *heap) grow(size uint32, align uintptr) (uint32, error) {
 	if need > maxBlockBytes {
 		return 0, fmt.Errorf("%w: %d bytes aligned to %d", ErrTooLarge, uint64(size)<<granuleShift, align)
 	}
-	if n := h.idleRefused(need); n >= 0 {
+	if n := h.idleRefused(size, align); n >= 0 {
 		return h.reuse(n), nil
 	}
 	want := max(h.minSize, min(floorPow2(h.held/10), h.maxSize))

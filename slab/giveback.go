@@ -43,6 +43,10 @@ func (h *heap) offerStuck() {
 		}
 	}
 	if h.discardBlock(least) == nil {
+		for i := range h.blocks { // those that are kept are not waiting any more
+			h.blocks[i].stuck = false
+		}
+		h.stuck = 0
 		kept := h.kept
 		_ = h.shrink(max(h.retain, h.learned.missed, kept), h.retain == 0)
 		h.kept = min(kept, h.empty)
@@ -143,13 +147,16 @@ func (h *heap) restart() error {
 	return h.offer()
 }
 
-// idleRefused returns the number of the shortest block in h.refused that has need bytes, or -1
-// if there is none. A source that takes nothing back must not be asked for more and more.
-func (h *heap) idleRefused(need uint64) int {
+// idleRefused returns the number of the shortest block in h.refused that holds size granules at
+// a multiple of align bytes, or -1 if there is none. A source that takes nothing back must not
+// be asked for more and more. A block may be less aligned than h.align: that of a large request
+// is. Bad blocks (see ask) have no granules.
+func (h *heap) idleRefused(size uint32, align uintptr) int {
 	at := -1
 	for n := range h.refused {
 		b := &h.refused[n]
-		if b.size > 0 && uint64(len(b.mem)) >= need && (at < 0 || len(b.mem) < len(h.refused[at].mem)) { // size 0: bad, see ask
+		pad := uint64(-b.addr()&(align-1)) >> granuleShift
+		if pad+uint64(size) <= uint64(b.size) && (at < 0 || b.size < h.refused[at].size) {
 			at = n
 		}
 	}

@@ -31,8 +31,8 @@ type retention struct {
 // settle decides whether block i, which has just become empty, stays.
 func (h *heap) settle(i uint32) { h.keep(h.surplus(i)) }
 
-// settleLarge is settle for a block that one allocation had for itself. Such a block is never
-// made the spare, and stays only as far as bytes were missed.
+// settleLarge is settle for a block that one allocation had for itself. It does
+// not make it the spare, as a later unlearn may, and keeps it only as far as bytes were missed.
 func (h *heap) settleLarge(i uint32) { h.keep(i, h.idle() > h.learned.missed) }
 
 // keep keeps all empty blocks or, if there are too many, all but block i. If the source
@@ -122,10 +122,11 @@ const unlearnBlocks = 8
 
 // idleBlock returns the chunk of an empty block for a large request of size granules, or 0 if
 // there is none. The block may be longer by up to an eighth, or as far as the source rounds up.
-// idleBlock looks at no more than binScan holes in each bin; an eighth is nine bins at most.
+// idleBlock looks at no more than binScan holes in each bin. An eighth is nine bins at most; with
+// a LargeSize far below the source's granularity there are up to 32 for each doubling between.
 func (h *heap) idleBlock(size uint32, align uintptr) uint32 {
 	unit := uint64(blocksrc.Granularity(h.src)) >> granuleShift
-	most := uint32(min(uint64(size)+max(uint64(size)/8, unit), 1<<32-1))
+	most := uint32(min(max(uint64(size)+uint64(size)/8, (uint64(size)+unit-1)&^(unit-1)), 1<<32-1))
 	level, step := binOf(size)
 	for top, end := binOf(most); level < top || level == top && step <= end; {
 		i := h.bins.head[level][step]

@@ -196,4 +196,11 @@ func TestRoundedUpBlocksAreMissedToo(t *testing.T) {
 	}
 	require.LessOrEqual(t, src.asked, 6)
 	require.LessOrEqual(t, a.Stats().Held, 4<<20)
+
+	a = onGoHeap(t, slab.Config{Source: new(coarse), MetaSource: new(blocksrc.GoHeap)})
+	for range 3 {
+		a.Free(one(t, a, 2<<20))
+	}
+	require.Equal(t, 2<<20, a.Stats().EmptyBytes)
+	require.Equal(t, 1<<20, cap(one(t, a, 1<<20)), "one that is twice as long is too long")
 }

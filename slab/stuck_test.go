@@ -241,3 +241,99 @@ func TestStuckDoesNotUndoReset(t *testing.T) {
 	require.NoError(t, a.Check())
 	require.NoError(t, a.Close())
 }
+
+// TestStuckBlocksAreAsAlignedAsTheyAre: the block of a large request may be less aligned than
+// others are. It serves what fits behind the padding, and nothing else.
+func TestStuckBlocksAreAsAlignedAsTheyAre(t *testing.T) {
+	for _, c := range []slab.Config{{BlockAlign: 64 << 10, LargeSize: 512 << 10}, {BlockAlign: 4096, LargeSize: 16 << 10}} {
+		size := c.LargeSize
+		buf := make([]byte, 3<<20)
+		buf = buf[int(-address(buf)&(64<<10-1))+16:] // the first block is 16 bytes from a multiple
+		c.Source, c.MetaSource = onlyGives(blocksrc.NewBuffer(buf)), new(blocksrc.GoHeap)
+		a, err := slab.New(c)
+		require.NoError(t, err)
+		a.Free(one(t, a, size))
+		a.Trim()
+		for _, n := range []int{size, size - 24, size - c.BlockAlign + 16, size - c.BlockAlign - 1000} {
+			if n < 1 {
+				continue
+			}
+			b, err := a.Alloc(n, c.BlockAlign)
+			require.NoError(t, err)
+			require.Zero(t, address(b)&uintptr(c.BlockAlign-1))
+			require.NoError(t, a.Check(), "%d bytes", n)
+			a.Free(b)
+			a.Trim()
+		}
+		require.ErrorIs(t, a.Close(), errNever)
+	}
+}
+
+// TestAlignedStuckBlocksAreUsedAgain: also those that are just long enough because they are
+// aligned.
+func TestAlignedStuckBlocksAreUsedAgain(t *testing.T) {
+	a, err := slab.New(slab.Config{
+		Source: onlyGives(blocksrc.Limit(new(blocksrc.GoHeap), 600<<10)), MetaSource: new(blocksrc.GoHeap),
+	})
+	require.NoError(t, err)
+	for range 5 {
+		b, err := a.Alloc(600<<10, 4096)
+		require.NoError(t, err)
+		a.Free(b)
+		a.Trim()
+		require.NoError(t, a.Check())
+	}
+	require.ErrorIs(t, a.Close(), errNever)
+}
+
+// TestBadBlockChangesNothing: after a block that was not what was asked for, and did not go
+// back, a large request still gets one of its own.
+func TestBadBlockChangesNothing(t *testing.T) {
+	short := 0
+	src := onlyGives(new(blocksrc.GoHeap))
+	src.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) {
+		mem, err := src.Acquire(size, align)
+		require.NoError(t, err)
+		return mem[: len(mem)-short : len(mem)-short], nil
+	}
+	a, err := slab.New(slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap), BlockSize: 1 << 20, LargeSize: 64 << 10})
+	require.NoError(t, err)
+	one(t, a, 5000)
+	short = 64
+	one(t, a, 100<<10) // which makes do with a hole
+	require.NotZero(t, a.Stats().Lost)
+	require.Equal(t, 1, a.Stats().Blocks)
+	short = 0
+	one(t, a, 100<<10)
+	require.Equal(t, 2, a.Stats().Blocks)
+	require.ErrorIs(t, a.Close(), errNever)
+}
+
+// TestKeptIsNotStuckAnyMore: once the source takes blocks again, those that are to be kept stay,
+// though it had refused to take them.
+func TestKeptIsNotStuckAnyMore(t *testing.T) {
+	refuse := true
+	src := onlyGives(new(blocksrc.GoHeap))
+	src.release = func(src blocksrc.Source, b []byte) error {
+		if refuse {
+			return errNever
+		}
+		return src.Release(b)
+	}
+	a, err := slab.New(slab.Config{
+		Source: src, MetaSource: new(blocksrc.GoHeap), BlockSize: learnedBlock, MaxBlockSize: learnedBlock, LargeSize: learnedBlock,
+	})
+	require.NoError(t, err)
+	peak := peaks(t, a)
+	require.Equal(t, 30, peak(30))
+	require.Equal(t, 29, slab.Stuck(a))
+	a.Reset()
+	refuse = false
+	require.GreaterOrEqual(t, peak(1), 28, "one was offered")
+	require.Zero(t, slab.Stuck(a))
+	least := peak(1)
+	for range 20 {
+		require.Equal(t, least, peak(1))
+	}
+	require.NoError(t, a.Close())
+}
