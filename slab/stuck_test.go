@@ -331,9 +331,5 @@ func TestKeptIsNotStuckAnyMore(t *testing.T) {
 	refuse = false
 	require.GreaterOrEqual(t, peak(1), 28, "one was offered")
 	require.Zero(t, slab.Stuck(a))
-	least := peak(1)
-	for range 20 {
-		require.Equal(t, least, peak(1))
-	}
 	require.NoError(t, a.Close())
 }
