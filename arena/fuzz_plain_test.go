@@ -30,12 +30,7 @@ func newPlain[T any](g *ground) side {
 	return s
 }
 
-func (s *plainOf[T]) open() {
-	var err error
-	if s.a, err = arena.New[T](s.g.al); err != nil {
-		s.g.t.Fatal(err)
-	}
-}
+func (s *plainOf[T]) open() { s.a = arenaOn[T](s.g) }
 
 func (s *plainOf[T]) make() {
 	if len(s.live) > 600 {
@@ -45,12 +40,9 @@ func (s *plainOf[T]) make() {
 	if !zeroed {
 		f = s.a.AllocUninitialized
 	}
-	p, err := f()
-	if s.g.refused(err) {
+	p := made(s.g, zeroed, f)
+	if p == nil {
 		return
-	}
-	if zeroed && !allBytes(bytesOf(p), 0) {
-		s.g.t.Fatalf("%p is not zero", p)
 	}
 	s.next++
 	fill(bytesOf(p), s.next)

@@ -46,12 +46,9 @@ func (s *sideOf[T]) alloc() {
 			return p, err
 		}
 	}
-	p, err := f()
-	if s.g.refused(err) {
+	p := made(s.g, zeroed, f)
+	if p == nil {
 		return
-	}
-	if zeroed && !allBytes(bytesOf(p), 0) {
-		s.fatal("%p is not zero", p)
 	}
 	s.enter(p, s.a.Handle(p))
 }

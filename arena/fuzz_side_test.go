@@ -41,11 +41,28 @@ func newSide[T any](g *ground) side {
 	return s
 }
 
-func (s *sideOf[T]) open() {
-	var err error
-	if s.a, err = arena.New[T](s.g.al); err != nil {
-		s.g.t.Fatal(err)
+func (s *sideOf[T]) open() { s.a = arenaOn[T](s.g) }
+
+// arenaOn returns an arena on the allocator of a tape.
+func arenaOn[T any](g *ground) *arena.Arena[T] {
+	a, err := arena.New[T](g.al)
+	if err != nil {
+		g.t.Fatal(err)
 	}
+	return a
+}
+
+// made returns what alloc makes, which has to be zero if zeroed is set; nil if it was refused.
+func made[T any](g *ground, zeroed bool, alloc func() (*T, error)) *T {
+	g.t.Helper()
+	p, err := alloc()
+	if g.refused(err) {
+		return nil
+	}
+	if zeroed && !allBytes(bytesOf(p), 0) {
+		g.t.Fatalf("%p is not zero", p)
+	}
+	return p
 }
 
 func (s *sideOf[T]) fatal(format string, args ...any) {
