@@ -40,13 +40,7 @@ func TestRetainAfterReset(t *testing.T) {
 // reason to give it the others.
 func TestResetKeepsBlocksThoughOneIsStuck(t *testing.T) {
 	refuse := true
-	src := &wrapped{Source: new(blocksrc.GoHeap), release: func(src blocksrc.Source, mem []byte) error {
-		if refuse {
-			return errNever
-		}
-		return src.Release(mem)
-	}}
-	a, err := slab.New(slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap), MaxBlockSize: 64 << 10, LargeSize: 64 << 10})
+	a, err := slab.New(slab.Config{Source: stubborn(&refuse), MetaSource: new(blocksrc.GoHeap), MaxBlockSize: 64 << 10, LargeSize: 64 << 10})
 	require.NoError(t, err)
 	large := granted(t, a, 100<<10, 1)
 	for range 100 {

@@ -112,13 +112,7 @@ func TestWhatWentIsMissedAgain(t *testing.T) {
 func TestMissedStaysThoughOneWasStuck(t *testing.T) {
 	refuse := false
 	a := onGoHeap(t, slab.Config{
-		Source: &wrapped{Source: new(blocksrc.GoHeap), release: func(src blocksrc.Source, mem []byte) error {
-			if refuse {
-				return errNever
-			}
-			return src.Release(mem)
-		}},
-		MetaSource: new(blocksrc.GoHeap), BlockSize: learnedBlock, MaxBlockSize: learnedBlock, LargeSize: learnedBlock,
+		Source: stubborn(&refuse), MetaSource: new(blocksrc.GoHeap), BlockSize: learnedBlock, MaxBlockSize: learnedBlock, LargeSize: learnedBlock,
 	})
 	peak := peaks(t, a)
 	peak(20)
@@ -185,13 +179,7 @@ func TestLearningAndRefusals(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	refuse := false
 	a := onGoHeap(t, slab.Config{
-		Source: &wrapped{Source: new(blocksrc.GoHeap), release: func(src blocksrc.Source, mem []byte) error {
-			if refuse {
-				return errNever
-			}
-			return src.Release(mem)
-		}},
-		MetaSource: new(blocksrc.GoHeap), BlockSize: 4 << 10, MaxBlockSize: 4 << 10, LargeSize: 4 << 10,
+		Source: stubborn(&refuse), MetaSource: new(blocksrc.GoHeap), BlockSize: 4 << 10, MaxBlockSize: 4 << 10, LargeSize: 4 << 10,
 	})
 	var live [][]byte
 	for range 600 {

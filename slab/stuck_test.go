@@ -21,6 +21,28 @@ func onlyGives(src blocksrc.Source) *wrapped {
 	return w
 }
 
+// stubborn returns a source that takes nothing back while *refuse is set.
+func stubborn(refuse *bool) *wrapped {
+	return &wrapped{Source: new(blocksrc.GoHeap), release: func(src blocksrc.Source, mem []byte) error {
+		if *refuse {
+			return errNever
+		}
+		return src.Release(mem)
+	}}
+}
+
+// skimping returns a source whose blocks are *short bytes shorter than asked for, and that takes
+// nothing back.
+func skimping(t *testing.T, short *int) *wrapped {
+	src := onlyGives(new(blocksrc.GoHeap))
+	src.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) {
+		mem, err := src.Acquire(size, align)
+		require.NoError(t, err)
+		return mem[: len(mem)-*short : len(mem)-*short], nil
+	}
+	return src
+}
+
 // TestStuckRecordsAreUsedAgain: blocks of records that the source refused to take back serve
 // the next request, so the source is not asked for more and more.
 func TestStuckRecordsAreUsedAgain(t *testing.T) {
@@ -79,13 +101,7 @@ func TestStuckBlocksAreUsedAgain(t *testing.T) {
 // back, serves no request, even one that it is large enough for.
 func TestBadBlockIsNotUsed(t *testing.T) {
 	short := 64
-	src := onlyGives(new(blocksrc.GoHeap))
-	src.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) {
-		mem, err := src.Acquire(size, align)
-		require.NoError(t, err)
-		return mem[: len(mem)-short : len(mem)-short], nil
-	}
-	a, err := slab.New(slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap)})
+	a, err := slab.New(slab.Config{Source: skimping(t, &short), MetaSource: new(blocksrc.GoHeap)})
 	require.NoError(t, err)
 	_, err = a.Alloc(1<<20, 1)
 	require.ErrorIs(t, err, slab.ErrBadSource)
@@ -216,15 +232,8 @@ func TestShortestStuckBlockServes(t *testing.T) {
 // TestStuckDoesNotUndoReset: a source that takes back what it had refused does not get what a
 // Reset kept as well.
 func TestStuckDoesNotUndoReset(t *testing.T) {
-	src := onlyGives(new(blocksrc.GoHeap))
-	takes := false
-	src.release = func(src blocksrc.Source, b []byte) error {
-		if !takes {
-			return errNever
-		}
-		return src.Release(b)
-	}
-	a, err := slab.New(slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap)})
+	refuse := true
+	a, err := slab.New(slab.Config{Source: stubborn(&refuse), MetaSource: new(blocksrc.GoHeap)})
 	require.NoError(t, err)
 	for range 200 {
 		one(t, a, 5000)
@@ -234,7 +243,7 @@ func TestStuckDoesNotUndoReset(t *testing.T) {
 	a.Reset()
 	kept := a.Stats().EmptyBytes
 	require.Greater(t, kept, 1_000_000)
-	takes = true
+	refuse = false
 	a.Free(one(t, a, 3<<20))
 	require.Zero(t, slab.Stuck(a))
 	require.GreaterOrEqual(t, a.Stats().EmptyBytes, kept-1<<20-64<<10)
@@ -290,13 +299,7 @@ func TestAlignedStuckBlocksAreUsedAgain(t *testing.T) {
 // back, a large request still gets one of its own.
 func TestBadBlockChangesNothing(t *testing.T) {
 	short := 0
-	src := onlyGives(new(blocksrc.GoHeap))
-	src.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) {
-		mem, err := src.Acquire(size, align)
-		require.NoError(t, err)
-		return mem[: len(mem)-short : len(mem)-short], nil
-	}
-	a, err := slab.New(slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap), BlockSize: 1 << 20, LargeSize: 64 << 10})
+	a, err := slab.New(slab.Config{Source: skimping(t, &short), MetaSource: new(blocksrc.GoHeap), BlockSize: 1 << 20, LargeSize: 64 << 10})
 	require.NoError(t, err)
 	one(t, a, 5000)
 	short = 64
@@ -313,15 +316,8 @@ func TestBadBlockChangesNothing(t *testing.T) {
 // though it had refused to take them.
 func TestKeptIsNotStuckAnyMore(t *testing.T) {
 	refuse := true
-	src := onlyGives(new(blocksrc.GoHeap))
-	src.release = func(src blocksrc.Source, b []byte) error {
-		if refuse {
-			return errNever
-		}
-		return src.Release(b)
-	}
 	a, err := slab.New(slab.Config{
-		Source: src, MetaSource: new(blocksrc.GoHeap), BlockSize: learnedBlock, MaxBlockSize: learnedBlock, LargeSize: learnedBlock,
+		Source: stubborn(&refuse), MetaSource: new(blocksrc.GoHeap), BlockSize: learnedBlock, MaxBlockSize: learnedBlock, LargeSize: learnedBlock,
 	})
 	require.NoError(t, err)
 	peak := peaks(t, a)
