@@ -167,8 +167,7 @@ func (h *heap) idleRefused(size uint32, align uintptr) int {
 func (h *heap) reuse(n int) uint32 {
 	b, last := h.refused[n], len(h.refused)-1
 	h.refused[n], h.refused[last], h.refused = h.refused[last], block{}, h.refused[:last]
-	b.stuck = true
-	h.stuck++
+	b.stuck = false // it is about to be used
 	return h.open(h.enter(b))
 }
 
