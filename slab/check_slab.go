@@ -173,11 +173,13 @@ func (k *checker) generations(id uint32, s *slab) {
 	}
 	retired, idle := uint32(0), 0
 	var frees, group uint64 // of the word that slot i is in
-	fresh := p.fresh << (p.group.Index & 63)
+	placed := p.group
+	p.place(&placed)
+	fresh := p.fresh << (placed.Index & 63)
 	for i, g := range e.gens {
 		bit := uint32(i) & 63
 		if bit == 0 {
-			frees, group = *s.word(uint32(i) >> 6), p.group.among(s, uint32(i)>>6)
+			frees, group = *s.word(uint32(i) >> 6), placed.among(s, uint32(i)>>6)
 		}
 		free, grouped := hasBit(&frees, bit), hasBit(&group, bit)
 		wrong := ""
@@ -251,7 +253,8 @@ func (k *checker) pool(p *Pool) {
 			n++
 		}
 	}
-	if g := p.group; g.Slots != 0 {
+	g := p.group
+	if p.place(&g); g.Slots != 0 {
 		if k.idle[p.id] != bits.OnesCount64(g.Slots) {
 			k.fail("pool %d: of the %d slots of the group, %d are there", p.id, bits.OnesCount64(g.Slots), k.idle[p.id])
 		}

@@ -128,8 +128,9 @@ func Fingerprint(a *Allocator) uint64 {
 	for _, p := range a.pools {
 		if p != nil {
 			fresh(&p.cache)
-			if p.group.Slots != 0 {
-				put(p.group.Slots, uint64(p.group.Index), p.fresh)
+			if g := p.group; g.Slots != 0 {
+				p.place(&g)
+				put(g.Slots, uint64(g.Index), p.fresh)
 			}
 		}
 	}

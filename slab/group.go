@@ -13,6 +13,9 @@ import (
 // Group is a set of slots among 64 neighbours of a slab. Bit i of Slots is for the slot
 // that is i strides from Base. Its generation, a uint32, is at Gens+4i, and its index in
 // handles is Index+i. All are of one word of the bitmap, whose bit 0 need not be Base.
+//
+// Where a pool has no names, Gens of its group may be nil: the group is a slot that was freed,
+// and neither Gens nor Index are known yet. See place.
 type Group struct {
 	Base, Gens unsafe.Pointer
 	Slots      uint64
@@ -35,6 +38,17 @@ func (o *Group) among(s *slab, w uint32) uint64 {
 func (o *Group) has(index uint32) bool {
 	i := index - o.Index
 	return i < 64 && hasBit(&o.Slots, i&63)
+}
+
+// place fills in what keep has left out of o, the group of p. It comes before everything that
+// looks at more of it than Base and Slots.
+func (p *Pool) place(o *Group) {
+	if o.Slots != 0 && o.Gens == nil {
+		addr := uintptr(o.Base)
+		e := &p.dir[p.a.slabs[p.a.addrs.lookup(addr).number()].rec.seq]
+		slot := uint32((addr - uintptr(e.base)) / p.stride)
+		o.Gens, o.Index = unsafe.Pointer(e.gen(slot)), e.index+slot
+	}
 }
 
 // Take takes a slot of the group and leaves in it what was there before. It is a few
@@ -90,6 +104,7 @@ func (p *Pool) TakeGroup(n int) (Group, error) {
 			return Group{}, err
 		}
 	}
+	p.Names()
 	g := p.group
 	if n < bits.OnesCount64(g.Slots) {
 		rest := g.Slots
@@ -99,7 +114,6 @@ func (p *Pool) TakeGroup(n int) (Group, error) {
 		g.Slots &^= rest
 	}
 	p.group.Slots &^= g.Slots
-	p.Names()
 	p.a.after()
 	return g, nil
 }
@@ -147,6 +161,7 @@ func (p *Pool) settle() {
 	if p.group.Slots == 0 {
 		return
 	}
+	p.place(&p.group)
 	w, free := p.group.word()
 	p.group.Slots = 0
 	p.giveWord(p.dir[w>>(slotShift-6)].id, w%(maxSlots/64), free)

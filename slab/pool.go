@@ -191,7 +191,20 @@ func (p *Pool) Handle(q unsafe.Pointer) Handle {
 
 // Names must be called before TakeNamed makes handles, or HandleAt those of a Scan's slots.
 // (If TakeNamed set p.names itself, it would be too large to be inlined.)
-func (p *Pool) Names() { p.names = true }
+func (p *Pool) Names() {
+	if !p.names {
+		p.giveNames()
+	}
+}
+
+// giveNames is apart so that Names can be inlined, and is not inlined itself, since it is for
+// once in a pool's life.
+//
+//go:noinline
+func (p *Pool) giveNames() {
+	p.place(&p.group)
+	p.names = true
+}
 
 // Owns tells whether there is a live slot of p at q.
 func (p *Pool) Owns(q unsafe.Pointer) bool {
@@ -200,6 +213,7 @@ func (p *Pool) Owns(q unsafe.Pointer) bool {
 }
 
 func (p *Pool) isLive(e *place, slot uint32) bool {
+	p.place(&p.group)
 	return !e.rec.isFree(slot) && !p.group.has(e.index+slot) && (e.rec.retired == 0 || *e.gen(slot) != deadGen)
 }
 

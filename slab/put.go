@@ -19,13 +19,21 @@ func (p *Pool) Free(q unsafe.Pointer) {
 		off := uintptr(q) - uintptr(e.base) // place.slotAt, inlined by hand
 		prod := uint64(off) * uint64(p.quick)
 		if slot := uint32(prod >> 32); off < e.bytes && uint32(prod) < p.quick {
-			s := e.rec
-			if !s.isFree(slot) && (!p.names || s.retired == 0 && *e.gen(slot) != lastGen) {
-				if none(p.group.Slots) {
+			s, o := e.rec, &p.group
+			if !s.isFree(slot) {
+				if !p.names {
+					if none(o.Slots) {
+						p.keep(e, slot, q)
+						return
+					}
+				} else if s.retired != 0 || *e.gen(slot) == lastGen {
+					p.freeCold(q)
+					return
+				} else if none(o.Slots) {
 					p.open(e, slot, q)
 					return
 				}
-				if !p.group.has(e.index + slot) {
+				if o.Gens != nil && !o.has(e.index+slot) {
 					if s.common() {
 						p.shelve(e, s, slot)
 						return
@@ -79,6 +87,19 @@ func (p *Pool) open(e *place, slot uint32, q unsafe.Pointer) {
 	p.dead(e, slot)
 	o := &p.group
 	o.Base, o.Gens, o.Slots, o.Index = q, unsafe.Pointer(e.gen(slot)), 1, e.index+slot
+	p.fresh = 0
+	if invariants {
+		p.a.after()
+	}
+}
+
+// keep is open in a pool without names, where it can leave out what Take does without. With a
+// million objects live, freeing one and taking one then takes four fifths of the time.
+func (p *Pool) keep(e *place, slot uint32, q unsafe.Pointer) {
+	p.poison(e, slot)
+	p.frees++
+	o := &p.group
+	o.Base, o.Gens, o.Slots = q, nil, 1
 	p.fresh = 0
 	if invariants {
 		p.a.after()

@@ -53,7 +53,7 @@ func (p *Pool) Scan() Scan {
 
 func (c *Scan) stale() bool { return *c.Frees != c.Seen }
 
-// liveWord returns which of the 64 slots of word w are live.
+// liveWord returns which of the 64 slots of word w are live. The group must be in its place.
 func (p *Pool) liveWord(s *slab, w uint32) uint64 {
 	m := ^*s.word(w)
 	if n := s.slots - w<<6; n < 64 {
@@ -157,6 +157,7 @@ func (c *Scan) Refresh() uint64 {
 		c.leave()
 		return 0
 	}
+	p.place(&p.group)
 	// The bitmap alone says what is live from here on, unless a slot is retired or
 	// the group is ahead.
 	c.plain = 0

@@ -1,0 +1,138 @@
+package slab_test
+
+import (
+	"fmt"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/slab"
+)
+
+// In a pool without names the slot that is freed while there is no group becomes one of which
+// only the address is known. Everything that needs to know more has to find it out first: the
+// group before it was of another word of another slab.
+func TestKeptSlot(t *testing.T) {
+	const size = 24
+	count := func(p *slab.Pool) (n int) {
+		visit(p, func(slab.Handle, unsafe.Pointer) bool { n++; return true })
+		return n
+	}
+	for _, c := range []struct {
+		name string
+		do   func(t *testing.T, p *slab.Pool, q, other unsafe.Pointer)
+	}{
+		{"taken", func(t *testing.T, p *slab.Pool, q, _ unsafe.Pointer) {
+			r, err := p.AllocUninitialized()
+			require.NoError(t, err)
+			require.Equal(t, q, r)
+		}},
+		{"taken zero", func(t *testing.T, p *slab.Pool, q, _ unsafe.Pointer) {
+			*(*uint64)(q) = 1
+			r, err := p.Alloc()
+			require.NoError(t, err)
+			require.Equal(t, q, r)
+			require.Zero(t, *(*uint64)(r))
+		}},
+		{"named", func(t *testing.T, p *slab.Pool, q, other unsafe.Pointer) {
+			h := p.Handle(other)
+			require.Equal(t, other, p.Get(h))
+			r, g, err := p.Insert()
+			require.NoError(t, err)
+			require.Equal(t, q, r)
+			require.Equal(t, q, p.Get(g))
+			require.Equal(t, g, p.Handle(q))
+			require.NotEqual(t, h, g)
+		}},
+		{"inserted", func(t *testing.T, p *slab.Pool, q, _ unsafe.Pointer) {
+			r, g, err := p.Insert()
+			require.NoError(t, err)
+			require.Equal(t, q, r)
+			require.Equal(t, q, p.Get(g))
+			require.Equal(t, g, p.Handle(q))
+		}},
+		{"freed again", func(t *testing.T, p *slab.Pool, q, _ unsafe.Pointer) {
+			poolMisuse(t, p, slab.DoubleFree, func() { p.Free(q) })
+			poolMisuse(t, p, slab.DoubleFree, func() { p.Handle(q) })
+			require.False(t, p.Owns(q))
+		}},
+		{"freed again behind another", func(t *testing.T, p *slab.Pool, q, other unsafe.Pointer) {
+			p.Free(other)
+			require.Equal(t, 1, p.AtHand())
+			poolMisuse(t, p, slab.DoubleFree, func() { p.Free(q) })
+			poolMisuse(t, p, slab.DoubleFree, func() { p.Free(other) })
+		}},
+		{"given back", func(t *testing.T, p *slab.Pool, _, _ unsafe.Pointer) {
+			p.Allocator().Trim()
+			require.Zero(t, p.AtHand())
+		}},
+		{"in a group", func(t *testing.T, p *slab.Pool, q, _ unsafe.Pointer) {
+			g, err := p.TakeGroup(3)
+			require.NoError(t, err)
+			require.Equal(t, uint64(1), g.Slots)
+			require.Equal(t, q, g.Base)
+			require.Equal(t, q, p.Get(slab.HandleAt(g.Index, g.Gens)))
+		}},
+		{"scanned", func(t *testing.T, p *slab.Pool, _, _ unsafe.Pointer) {
+			require.Equal(t, p.Len(), count(p))
+		}},
+		{"freed during a scan", func(t *testing.T, p *slab.Pool, q, _ unsafe.Pointer) {
+			r, err := p.AllocUninitialized()
+			require.NoError(t, err)
+			require.Equal(t, q, r)
+			freed := false
+			for s := p.Scan(); s.Next(); {
+				bit := uint64(1) << ((uintptr(q) - uintptr(s.Base)) / size) // 0 if q is elsewhere
+				if s.Live&bit != 0 {
+					p.Free(q)
+					freed = true
+					require.NotEqual(t, *s.Frees, s.Seen)
+					require.Equal(t, s.Live&^bit, s.Refresh())
+				}
+			}
+			require.True(t, freed)
+		}},
+		{"reset", func(t *testing.T, p *slab.Pool, _, _ unsafe.Pointer) {
+			p.Reset()
+			require.Zero(t, p.Len())
+		}},
+		{"closed", func(t *testing.T, p *slab.Pool, _, _ unsafe.Pointer) {
+			require.NoError(t, p.Close())
+		}},
+	} {
+		for _, last := range []string{"first", "last"} {
+			t.Run(fmt.Sprintf("%s, after the %s slab", c.name, last), func(t *testing.T) {
+				p, qs := pointers(t, size, 150)
+				for p.Stats().Slabs < 3 || p.Stats().Free > 0 {
+					q, err := p.AllocUninitialized()
+					require.NoError(t, err)
+					qs = append(qs, q)
+				}
+				// The group is used up, and was of the first or of the last slab.
+				other := qs[0]
+				if last == "last" {
+					other = qs[len(qs)-1]
+				}
+				p.Free(other)
+				p.Allocator().Trim() // for which its place was found out
+				require.Zero(t, p.AtHand())
+				r, err := p.AllocUninitialized()
+				require.NoError(t, err)
+				require.Equal(t, other, r)
+				q := qs[len(qs)/2+7]
+				require.True(t, p.Owns(q)) // which sets its page aside: else Free looks it up
+				p.Free(q)
+				require.Equal(t, 1, p.AtHand())
+				require.NoError(t, p.Allocator().Check())
+				n := p.Len()
+				c.do(t, p, q, other)
+				require.NoError(t, p.Allocator().Check())
+				if n == p.Len() {
+					require.False(t, p.Owns(q))
+					require.Equal(t, n, count(p))
+				}
+			})
+		}
+	}
+}
