@@ -16,25 +16,20 @@ import (
 func (p *Pool) Free(q unsafe.Pointer) {
 	if p.aside != nil {
 		e := *p.asideOf(uintptr(q))
-		off := uintptr(q) - uintptr(e.base) // place.slotAt, inlined by hand
-		prod := uint64(off) * uint64(p.quick)
-		if slot := uint32(prod >> 32); off < e.bytes && uint32(prod) < p.quick {
-			s, o := e.rec, &p.group
-			if !s.isFree(slot) {
-				if !p.names {
-					if none(o.Slots) {
-						p.keep(e, slot, q)
-						return
-					}
-				} else if s.retired != 0 || *e.gen(slot) == lastGen {
-					p.freeCold(q)
+		if off := uintptr(q) - uintptr(e.base); off < e.bytes {
+			// place.slotAt, inlined by hand
+			prod := uint64(off) * uint64(p.quick)
+			if slot := uint32(prod >> 32); uint32(prod) < p.quick && !e.rec.isFree(slot) {
+				switch o := &p.group; {
+				case none(o.Slots) && !p.names:
+					p.keep(e, slot, q)
 					return
-				} else if none(o.Slots) {
+				case p.names && (e.rec.retired != 0 || *e.gen(slot) == lastGen): // rare
+				case none(o.Slots):
 					p.open(e, slot, q)
 					return
-				}
-				if o.Gens != nil && !o.has(e.index+slot) {
-					if s.common() {
+				case o.Gens != nil && !o.has(e.index+slot):
+					if s := e.rec; s.common() {
 						p.shelve(e, s, slot)
 						return
 					}
