@@ -62,29 +62,20 @@ func (p *Pool) Room(n int) error {
 }
 
 // Reset frees every slot and keeps the slabs until their memory is needed for something
-// else. It takes time in proportion to the number of live slots, and a little for each
-// slab if they are in several.
+// else. It takes time in proportion to the number of live slots, and a little for each slab.
 func (p *Pool) Reset() {
 	if p.state() != nil {
 		return
 	}
-	last := int(p.group.Index >> slotShift) // if there are few objects, all are here
-	p.keepEmpty = true                      // even a slab that only the group keeps
+	p.keepEmpty = true // even a slab that only the group keeps
 	p.settle()
 	p.keepEmpty = false
-	if last < len(p.dir) {
-		p.resetPlace(&p.dir[last])
-	}
 	for i := 0; p.used > 0; i++ {
-		p.resetPlace(&p.dir[i])
+		if e := &p.dir[i]; e.base != nil && e.rec.used > 0 {
+			p.resetSlab(e, e.rec)
+		}
 	}
 	p.a.after()
-}
-
-func (p *Pool) resetPlace(e *place) {
-	if e.base != nil && e.rec.used > 0 {
-		p.resetSlab(e, e.rec)
-	}
 }
 
 // resetSlab frees every used slot of a slab.

@@ -153,6 +153,9 @@ func (c *cache) push(id uint32, s *slab) {
 	c.setHead(id)
 }
 
+// setHead is called once for many slots, and inlined it would be in twenty places.
+//
+//go:noinline
 func (c *cache) setHead(id uint32) { c.head, c.first = id, c.a.slabs[id].rec }
 
 // append puts a slab at the tail of the list, where slabs that were full go. By the time

@@ -172,14 +172,12 @@ func (k *checker) generations(id uint32, s *slab) {
 		return
 	}
 	retired, idle := uint32(0), 0
-	var frees, group uint64 // of the word that slot i is in
-	placed := p.group
-	p.place(&placed)
-	fresh := p.fresh << (placed.Index & 63)
+	var frees, group, fresh uint64 // of the word that slot i is in
 	for i, g := range e.gens {
 		bit := uint32(i) & 63
 		if bit == 0 {
-			frees, group = *s.word(uint32(i) >> 6), placed.among(s, uint32(i)>>6)
+			base := p.at(e, uint32(i))
+			frees, group, fresh = *s.word(uint32(i) >> 6), p.groupOf(base, p.group.Slots), p.groupOf(base, p.unused())
 		}
 		free, grouped := hasBit(&frees, bit), hasBit(&group, bit)
 		wrong := ""
@@ -253,13 +251,12 @@ func (k *checker) pool(p *Pool) {
 			n++
 		}
 	}
-	g := p.group
-	if p.place(&g); g.Slots != 0 {
+	if g := p.group; g.Slots != 0 {
 		if k.idle[p.id] != bits.OnesCount64(g.Slots) {
 			k.fail("pool %d: of the %d slots of the group, %d are there", p.id, bits.OnesCount64(g.Slots), k.idle[p.id])
 		}
-		if i := g.Index >> slotShift; int(i) >= len(p.dir) || g.Slots<<(g.Index&63)>>(g.Index&63) != g.Slots ||
-			g.Base != p.at(&p.dir[i], g.Index%maxSlots) || g.Gens != unsafe.Pointer(p.dir[i].gen(g.Index%maxSlots)) {
+		if i := g.Index >> slotShift; p.names && (int(i) >= len(p.dir) || g.Slots<<(g.Index&63)>>(g.Index&63) != g.Slots ||
+			g.Base != p.at(&p.dir[i], g.Index%maxSlots) || g.Gens != unsafe.Pointer(p.dir[i].gen(g.Index%maxSlots))) {
 			k.fail("pool %d: the group %+v is not at its place", p.id, g)
 		}
 	}

@@ -317,7 +317,7 @@ var slabCorruptions = map[string][]Corruption{
 		}},
 		{"group of others", func(_ *Allocator, p *Pool) func() { return setTo(&p.group.Index, p.group.Index+1) }},
 		{"slot of the group that counts as never handed out", func(_ *Allocator, p *Pool) func() {
-			return setTo(&p.fresh, p.group.Slots)
+			return both(setTo(&p.fresh, p.group.Slots), setTo(&p.freshAt, p.frees))
 		}},
 		{"group at another address", func(_ *Allocator, p *Pool) func() {
 			return setTo(&p.group.Base, unsafe.Add(p.group.Base, p.stride))

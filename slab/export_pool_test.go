@@ -88,6 +88,11 @@ func (p *Pool) Into(addr uintptr, n int) bool {
 	return false
 }
 
+// MoveGroup moves the pool's group, and returns what moves it back.
+func (p *Pool) MoveGroup(bytes int) func() {
+	return setTo(&p.group.Base, unsafe.Add(p.group.Base, bytes))
+}
+
 // PlaceSize is the size of a place, a power of two so that indexing is a shift.
 const PlaceSize = unsafe.Sizeof(place{})
 

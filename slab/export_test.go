@@ -130,7 +130,7 @@ func Fingerprint(a *Allocator) uint64 {
 			fresh(&p.cache)
 			if g := p.group; g.Slots != 0 {
 				p.place(&g)
-				put(g.Slots, uint64(g.Index), p.fresh)
+				put(g.Slots, uint64(g.Index), p.unused())
 			}
 		}
 	}

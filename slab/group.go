@@ -14,41 +14,51 @@ import (
 // that is i strides from Base. Its generation, a uint32, is at Gens+4i, and its index in
 // handles is Index+i. All are of one word of the bitmap, whose bit 0 need not be Base.
 //
-// Where a pool has no names, Gens of its group may be nil: the group is a slot that was freed,
-// and neither Gens nor Index are known yet. See place.
+// Of the group of a pool without names, only Base and Slots count: to keep up the others is a good
+// part of what it takes to free a slot and take it again.
 type Group struct {
 	Base, Gens unsafe.Pointer
 	Slots      uint64
 	Index      uint32
 }
 
-// word returns which word of the bitmaps the slots are of, counted from the first
-// place's, and which of its bits they are.
-func (o *Group) word() (w uint32, slots uint64) { return o.Index >> 6, o.Slots << (o.Index & 63) }
+// mayHave tells whether the slot at q may be in the group; if not, it surely is not. Quick is
+// that of the pool's stride, and not 0.
+func (o *Group) mayHave(q unsafe.Pointer, quick uint32) bool {
+	i := uint64(uintptr(q)-uintptr(o.Base)) * uint64(quick) >> 32
+	return i < 64 && hasBit(&o.Slots, uint32(i))
+}
 
-// among returns which of the slots of word w of slab s are in the group.
-func (o *Group) among(s *slab, w uint32) uint64 {
-	if n, slots := o.word(); n == s.seq<<(slotShift-6)|w {
-		return slots
+// grouped tells whether the slot at q is in the group.
+func (p *Pool) grouped(q unsafe.Pointer) bool {
+	off := uintptr(q) - uintptr(p.group.Base)
+	return off/64 < p.stride && hasBit(&p.group.Slots, uint32(off/p.stride))
+}
+
+// groupOf returns which of some slots of the group are of the word that starts at base, as
+// bits of that word. If the slab ends before its 64 slots do, bits behind its end may be set,
+// for another slab. (Inlined, it would be twice in Check, which need not be fast.)
+//
+//go:noinline
+func (p *Pool) groupOf(base unsafe.Pointer, slots uint64) uint64 {
+	off := uintptr(p.group.Base) - uintptr(base)
+	if off/64 < p.stride { // most have no need to be divided
+		if i := off / p.stride; i*p.stride == off { // always, but Check depends on it
+			return slots << (i & 63)
+		}
 	}
 	return 0
 }
 
-// has tells whether the slot with this index is in the group.
-func (o *Group) has(index uint32) bool {
-	i := index - o.Index
-	return i < 64 && hasBit(&o.Slots, i&63)
-}
-
-// place fills in what keep has left out of o, the group of p. It comes before everything that
-// looks at more of it than Base and Slots.
+// place fills in Gens and Index of o, the group of p, if they do not count otherwise.
 func (p *Pool) place(o *Group) {
-	if o.Slots != 0 && o.Gens == nil {
-		addr := uintptr(o.Base)
-		e := &p.dir[p.a.slabs[p.a.addrs.lookup(addr).number()].rec.seq]
-		slot := uint32((addr - uintptr(e.base)) / p.stride)
-		o.Gens, o.Index = unsafe.Pointer(e.gen(slot)), e.index+slot
+	if p.names || o.Base == nil {
+		return
 	}
+	addr := uintptr(o.Base)
+	e := &p.dir[p.a.slabs[p.a.addrs.lookup(addr).number()].rec.seq]
+	slot := uint32((addr - uintptr(e.base)) / p.stride)
+	o.Gens, o.Index = unsafe.Pointer(e.gen(slot)), e.index+slot
 }
 
 // Take takes a slot of the group and leaves in it what was there before. It is a few
@@ -86,10 +96,18 @@ func (p *Pool) take() (q unsafe.Pointer, fresh bool, err error) {
 		}
 	}
 	m := p.group.Slots
-	fresh = p.fresh&m&-m != 0
+	fresh = p.unused()&m&-m != 0
 	q = p.Take()
 	p.a.after()
 	return q, fresh, nil
+}
+
+// unused returns the slots of the group that are known to have never been handed out.
+func (p *Pool) unused() uint64 {
+	if p.frees != p.freshAt {
+		return 0 // the group may be another by now
+	}
+	return p.fresh
 }
 
 // TakeGroup takes up to n slots that are among 64 neighbours, and at least one if n is
@@ -140,9 +158,9 @@ func (p *Pool) refill() error {
 		Base: unsafe.Add(e.base, uintptr(w)*64*p.stride), Gens: unsafe.Pointer(e.gen(w << 6)),
 		Index: e.index + w<<6, Slots: free,
 	}
-	p.fresh = fresh
 	p.frees++ // for scans to notice
 	p.extra++
+	p.fresh, p.freshAt = fresh, p.frees
 	return nil
 }
 
@@ -162,7 +180,7 @@ func (p *Pool) settle() {
 		return
 	}
 	p.place(&p.group)
-	w, free := p.group.word()
+	i, free := p.group.Index, p.group.Slots<<(p.group.Index&63)
 	p.group.Slots = 0
-	p.giveWord(p.dir[w>>(slotShift-6)].id, w%(maxSlots/64), free)
+	p.giveWord(p.dir[i>>slotShift].id, i%maxSlots>>6, free)
 }

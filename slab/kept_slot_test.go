@@ -10,9 +10,9 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// In a pool without names the slot that is freed while there is no group becomes one of which
-// only the address is known. Everything that needs to know more has to find it out first: the
-// group before it was of another word of another slab.
+// In a pool without names only the address of the group is known, such as that of a slot which
+// was freed while there was none. Everything that needs to know more has to find it out first:
+// the group before it was of another word of another slab.
 func TestKeptSlot(t *testing.T) {
 	const size = 24
 	count := func(p *slab.Pool) (n int) {
@@ -96,6 +96,13 @@ func TestKeptSlot(t *testing.T) {
 		{"reset", func(t *testing.T, p *slab.Pool, _, _ unsafe.Pointer) {
 			p.Reset()
 			require.Zero(t, p.Len())
+		}},
+		{"at no slot", func(t *testing.T, p *slab.Pool, _, _ unsafe.Pointer) {
+			for _, bytes := range []int{8, -8} {
+				back := p.MoveGroup(bytes)
+				require.Error(t, p.Allocator().Check(), "%d bytes off", bytes)
+				back()
+			}
 		}},
 		{"closed", func(t *testing.T, p *slab.Pool, _, _ unsafe.Pointer) {
 			require.NoError(t, p.Close())

@@ -34,7 +34,7 @@ type Pool struct {
 	_ noCopy
 
 	group Group   // slots to be handed out next
-	fresh uint64  // those of the group that were never handed out and are zero
+	fresh uint64  // those of the group that were never handed out and are zero, if frees is freshAt
 	names bool    // some slot may have a name, or may have had one
 	dir   []place // by seq
 
@@ -42,6 +42,7 @@ type Pool struct {
 	size       int
 	seed       uint32   // generation of a slot in a new place
 	vacantSeqs []uint32 // places without a slab
+	freshAt    uint64   // frees when the group was taken from its slab
 	extra      uint64   // counted in frees for scans to notice, but no frees: slabs that went, groups that were opened
 	births     uint32   // slabs that the pool has ever had
 	retired    int      // slots retired so far
@@ -213,8 +214,7 @@ func (p *Pool) Owns(q unsafe.Pointer) bool {
 }
 
 func (p *Pool) isLive(e *place, slot uint32) bool {
-	p.place(&p.group)
-	return !e.rec.isFree(slot) && !p.group.has(e.index+slot) && (e.rec.retired == 0 || *e.gen(slot) != deadGen)
+	return !e.rec.isFree(slot) && !p.grouped(p.at(e, slot)) && (e.rec.retired == 0 || *e.gen(slot) != deadGen)
 }
 
 // Allocator returns the allocator that p is on.

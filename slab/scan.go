@@ -53,15 +53,15 @@ func (p *Pool) Scan() Scan {
 
 func (c *Scan) stale() bool { return *c.Frees != c.Seen }
 
-// liveWord returns which of the 64 slots of word w are live. The group must be in its place.
+// liveWord returns which of the 64 slots of word w are live.
 func (p *Pool) liveWord(s *slab, w uint32) uint64 {
 	m := ^*s.word(w)
 	if n := s.slots - w<<6; n < 64 {
 		m &= 1<<n - 1
 	}
-	m &^= p.group.among(s, w)
+	e := &p.dir[s.seq]
+	m &^= p.groupOf(p.at(e, w<<6), p.group.Slots)
 	if s.retired > 0 {
-		e := &p.dir[s.seq]
 		for r := m; r != 0; r &= r - 1 {
 			if i := uint32(bits.TrailingZeros64(r)); *e.gen(w<<6 | i) == deadGen {
 				m &^= 1 << i
@@ -157,11 +157,11 @@ func (c *Scan) Refresh() uint64 {
 		c.leave()
 		return 0
 	}
-	p.place(&p.group)
 	// The bitmap alone says what is live from here on, unless a slot is retired or
 	// the group is ahead.
 	c.plain = 0
-	if c.s.retired == 0 && (p.group.Slots == 0 || p.group.Index>>6 < c.seq<<(slotShift-6)|c.w) {
+	next := uintptr(c.place.base) + uintptr(c.w)*64*p.stride
+	if c.s.retired == 0 && (p.group.Slots == 0 || uintptr(p.group.Base)-next >= c.place.bytes) {
 		c.plain = c.s.slots / 64
 	}
 	return p.liveWord(c.s, c.group)
