@@ -138,6 +138,10 @@ func (t *opTape) sources() (cfg slab.Config, src, meta *faultySource) {
 	if b := t.byte(); b%4 == 0 {
 		cfg.BlockAlign = []int{8, 64, 1024, 4096}[b>>2%4]
 		cfg.LargeAlign = []int{0, 16, 256, 8192}[b>>4%4]
+		if b>>6 == 3 { // beyond what a source does by itself
+			cfg.BlockAlign <<= 4
+			cfg.LargeAlign <<= 4
+		}
 	}
 	cfg.Retain = []int{0, 0, -1, 1, 10_000, 1 << 20}[t.byte()%6]
 	return cfg, src, meta
