@@ -29,7 +29,8 @@ func (o *Group) mayHave(q unsafe.Pointer, quick uint32) bool {
 	return i < 64 && hasBit(&o.Slots, uint32(i))
 }
 
-// grouped tells whether the slot at q is in the group.
+// grouped tells whether the slot at q is in the group. Only bits of slots of the group's own slab
+// are set, so no slot of a slab behind it is taken for one.
 func (p *Pool) grouped(q unsafe.Pointer) bool {
 	off := uintptr(q) - uintptr(p.group.Base)
 	return off/64 < p.stride && hasBit(&p.group.Slots, uint32(off/p.stride))
@@ -50,7 +51,7 @@ func (p *Pool) groupOf(base unsafe.Pointer, slots uint64) uint64 {
 	return 0
 }
 
-// place fills in Gens and Index of o, the group of p, if they do not count otherwise.
+// place fills in Gens and Index of o, the group of p, in a pool without names.
 func (p *Pool) place(o *Group) {
 	if p.names || o.Base == nil {
 		return
