@@ -62,7 +62,8 @@ func (p *Pool) Room(n int) error {
 }
 
 // Reset frees every slot and keeps the slabs until their memory is needed for something
-// else. It takes time in proportion to the number of live slots, and a little for each slab.
+// else. It takes time in proportion to the number of live slots, and a little for each slab
+// that there was.
 func (p *Pool) Reset() {
 	if p.state() != nil {
 		return

@@ -245,13 +245,20 @@ func (k *checker) cache(c *cache, m sum) {
 }
 
 func (k *checker) pool(p *Pool) {
-	n := 0
+	n, g := 0, &p.group
+	base, gens := g.Base == nil, g.Gens == nil // they point into a slab, if anywhere
 	for i := range p.dir {
-		if p.dir[i].base != nil {
+		e := &p.dir[i]
+		if e.base != nil {
 			n++
 		}
+		base = base || uintptr(g.Base)-uintptr(e.base) < e.bytes
+		gens = gens || uintptr(g.Gens)-uintptr(unsafe.Pointer(unsafe.SliceData(e.gens))) < uintptr(len(e.gens))*4
 	}
-	if g := p.group; g.Slots != 0 {
+	if !base || !gens {
+		k.fail("pool %d: the group %+v is of a slab that is gone", p.id, g)
+	}
+	if g.Slots != 0 {
 		if k.idle[p.id] != bits.OnesCount64(g.Slots) {
 			k.fail("pool %d: of the %d slots of the group, %d are there", p.id, bits.OnesCount64(g.Slots), k.idle[p.id])
 		}

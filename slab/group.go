@@ -14,16 +14,17 @@ import (
 // that is i strides from Base. Its generation, a uint32, is at Gens+4i, and its index in
 // handles is Index+i. All are of one word of the bitmap, whose bit 0 need not be Base.
 //
-// Of the group of a pool without names, only Base and Slots count: to keep up the others is a good
-// part of what it takes to free a slot and take it again.
+// (Of the group that a pool without names has at hand, only Base and Slots count. Keeping up the
+// others would be a good part of what it takes to free a slot and take it again. TakeGroup
+// returns a group of which all is known.)
 type Group struct {
 	Base, Gens unsafe.Pointer
 	Slots      uint64
 	Index      uint32
 }
 
-// mayHave tells whether the slot at q may be in the group; if not, it surely is not. Quick is
-// that of the pool's stride, and not 0.
+// mayHave is false only if the slot at q is not in the group, but may be true for no reason. Quick
+// is that of the pool's stride, and not 0.
 func (o *Group) mayHave(q unsafe.Pointer, quick uint32) bool {
 	i := uint64(uintptr(q)-uintptr(o.Base)) * uint64(quick) >> 32
 	return i < 64 && hasBit(&o.Slots, uint32(i))
@@ -44,7 +45,7 @@ func (p *Pool) grouped(q unsafe.Pointer) bool {
 func (p *Pool) groupOf(base unsafe.Pointer, slots uint64) uint64 {
 	off := uintptr(p.group.Base) - uintptr(base)
 	if off/64 < p.stride { // most have no need to be divided
-		if i := off / p.stride; i*p.stride == off { // always, but Check depends on it
+		if i := off / p.stride; i*p.stride == off { // always if they are of this slab; Check depends on it
 			return slots << (i & 63)
 		}
 	}

@@ -143,3 +143,48 @@ func TestKeptSlot(t *testing.T) {
 		}
 	}
 }
+
+// TestKeptSlotOutlivesTheSlabBefore: the slab of the group before may go while a slot of another
+// is kept. Then the pool must not have a pointer to it any more, which Check finds.
+func TestKeptSlotOutlivesTheSlabBefore(t *testing.T) {
+	p, _ := newPool(t, 16, 8, slab.Config{BlockSize: 4096})
+	other, err := slab.NewPool(p.Allocator(), 1024, 8)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, other.Close()) }()
+	fill := func(slabs int) (qs []unsafe.Pointer) {
+		for p.Stats().Slabs < slabs || p.Stats().Free > 0 {
+			q, err := p.AllocUninitialized()
+			require.NoError(t, err)
+			qs = append(qs, q)
+		}
+		return qs
+	}
+	first, second := fill(1), fill(2)
+	var ballast []unsafe.Pointer
+	for range 300 {
+		q, err := other.AllocUninitialized()
+		require.NoError(t, err)
+		ballast = append(ballast, q)
+	}
+	for _, q := range second {
+		p.Free(q)
+	}
+	require.Equal(t, 1, p.AtHand())
+	for s := p.Scan(); s.Next(); { // gives the group back
+	}
+	require.Zero(t, p.AtHand())
+	require.Equal(t, 2, p.Stats().Slabs, "the empty one is kept for the next need")
+	require.True(t, p.Owns(first[0]))
+	p.Free(first[0])
+	require.Equal(t, 1, p.AtHand())
+	for i, q := range ballast {
+		if i%16 != 0 || i > len(ballast)/2 { // one in each slab stays, and then none
+			other.Free(q)
+			require.NoError(t, p.Allocator().Check())
+		}
+	}
+	require.Equal(t, 1, p.Stats().Slabs, "most is empty, so that the empty slab has gone")
+	q, err := p.AllocUninitialized()
+	require.NoError(t, err)
+	require.Equal(t, first[0], q)
+}

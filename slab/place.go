@@ -115,6 +115,8 @@ func (p *Pool) forget(s *slab) {
 	p.extra++
 	if p.group.Slots == 0 {
 		p.group = Group{} // it may point to where the slab was
+	} else if !p.names {
+		p.group.Gens = nil // likewise; it does not count
 	}
 	if e.floor < deadGen { // not so if a slot was retired
 		p.vacantSeqs = append(p.vacantSeqs, s.seq)
