@@ -129,8 +129,9 @@ func Fingerprint(a *Allocator) uint64 {
 		if p != nil {
 			fresh(&p.cache)
 			if g := p.group; g.Slots != 0 {
-				p.place(&g)
-				put(g.Slots, uint64(g.Index), p.unused())
+				p.place()
+				put(g.Slots, uint64(p.group.Index), p.unused())
+				p.group = g // looking changes nothing
 			}
 		}
 	}

@@ -52,8 +52,9 @@ func (p *Pool) groupOf(base unsafe.Pointer, slots uint64) uint64 {
 	return 0
 }
 
-// place fills in Gens and Index of o, the group of p, in a pool without names.
-func (p *Pool) place(o *Group) {
+// place fills in the group's Gens and Index in a pool without names.
+func (p *Pool) place() {
+	o := &p.group
 	if p.names || o.Base == nil {
 		return
 	}
@@ -181,7 +182,7 @@ func (p *Pool) settle() {
 	if p.group.Slots == 0 {
 		return
 	}
-	p.place(&p.group)
+	p.place()
 	i, free := p.group.Index, p.group.Slots<<(p.group.Index&63)
 	p.group.Slots = 0
 	p.giveWord(p.dir[i>>slotShift].id, i%maxSlots>>6, free)

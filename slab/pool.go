@@ -203,7 +203,7 @@ func (p *Pool) Names() {
 //
 //go:noinline
 func (p *Pool) giveNames() {
-	p.place(&p.group)
+	p.place()
 	p.names = true
 }
 
