@@ -74,6 +74,9 @@ func (p *Pool) Take() unsafe.Pointer {
 		return nil
 	}
 	o.Slots = m & (m - 1)
+	if invariants {
+		p.a.after()
+	}
 	return unsafe.Add(o.Base, uintptr(bits.TrailingZeros64(m))*p.stride)
 }
 
@@ -86,6 +89,9 @@ func (p *Pool) TakeNamed() (q unsafe.Pointer, h Handle) {
 		g := (*uint32)(unsafe.Add(o.Gens, i*4))
 		*g++
 		q, h = unsafe.Add(o.Base, i*int(p.stride)), Handle{o.Index + uint32(i), *g}
+		if invariants {
+			p.a.after()
+		}
 	}
 	return
 }
@@ -100,9 +106,7 @@ func (p *Pool) take() (q unsafe.Pointer, fresh bool, err error) {
 	}
 	m := p.group.Slots
 	fresh = p.unused()&m&-m != 0
-	q = p.Take()
-	p.a.after()
-	return q, fresh, nil
+	return p.Take(), fresh, nil
 }
 
 // unused returns the slots of the group that are known to have never been handed out.

@@ -148,7 +148,6 @@ func (p *Pool) Insert() (unsafe.Pointer, Handle, error) {
 	}
 	p.Names()
 	q, h := p.TakeNamed()
-	p.a.after()
 	return q, h, nil
 }
 
