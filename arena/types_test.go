@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/vita-go/deblockator/arena"
 	"github.com/vita-go/deblockator/slab"
@@ -32,4 +33,33 @@ func TestTypesAreWhatTheySay(t *testing.T) {
 	assert.NoError(t, typed.CheckType(h))
 	assert.False(t, h.ConvertibleTo(reflect.TypeFor[arena.Handle[int]]()))
 	assert.False(t, h.ConvertibleTo(reflect.TypeFor[slab.Handle]()))
+}
+
+// Each type is looked at once for each arena and each region, not once for each object: a
+// refusal is the same one again, and a look at a type would be an allocation.
+func TestEachTypeIsLookedAtOnce(t *testing.T) {
+	on, _ := newAllocator(t, nil)
+	r := arena.Must(arena.NewRegion(on))
+	var bad arena.Arena[badOne]
+	for name, try := range map[string]func() error{
+		"arena":  func() error { _, err := bad.Alloc(); return err },
+		"region": func() error { _, err := arena.Make[badOne](r); return err },
+	} {
+		var first, second *typed.PointerError
+		require.ErrorAs(t, try(), &first, name)
+		require.ErrorAs(t, try(), &second, name)
+		assert.Same(t, first, second, name)
+	}
+
+	type pair struct{ a, b uint64 }
+	good := arena.Must(arena.New[pair](on))
+	mark := r.Mark()
+	assert.Zero(t, testing.AllocsPerRun(10, func() {
+		good.Free(arena.Must(good.Alloc()))
+		good.Remove(arena.Must(good.Insert(pair{})))
+		arena.Must(arena.Make[pair](r))
+		arena.Must(arena.MakeSlice[uint64](r, 2))
+		r.Rewind(mark)
+	}))
+	require.NoError(t, r.Close())
 }
