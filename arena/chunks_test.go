@@ -44,7 +44,7 @@ func runsOf(t testing.TB, h *herd) {
 func TestChunks(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 10))
 	for _, n := range append(herdSizes, 128, 129, 500, 2000) {
-		n = min(n, fewer(n, 300))
+		n = min(n, fewer(n, 700))
 		h := newHerd(t, n)
 		runsOf(t, h)
 		for range n / 3 {

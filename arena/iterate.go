@@ -6,9 +6,9 @@ import (
 	"unsafe"
 )
 
-// Three loops over the live objects, each on a slab.Scan, which goes through the bitmaps 64
-// slots at a time. Each is written out and not built on another: inlined in the caller it
-// takes a few instructions for an object, and a function in between would be a call.
+// Three loops over the live objects, each on a slab.Scan, which shows stretches of slots, and in
+// each stretch 64 slots at a time. Each is written out and not built on another: inlined in the
+// caller it takes a few instructions for an object, and a function in between would be a call.
 
 // All visits the live objects in slot order, which within a slab is the order in memory. It
 // makes handles for objects that have none yet; Values does not. The loop may free the current
@@ -21,17 +21,23 @@ func (a *Arena[T]) All() iter.Seq2[Handle[T], *T] {
 		size := stride[T]()
 		names(&a.pool)
 		s := a.pool.Scan() // not in the loop header, which would copy it each time
+		frees := s.Frees
 		for s.Next() {
-			base := s.Base
-			for m := s.Live; m != 0; {
-				i := bits.TrailingZeros64(m)
-				m &= m - 1
-				h := Handle[T]{h: handleAt(s.Index+uint32(i), unsafe.Add(s.Gens, i*4))}
-				if !yield(h, (*T)(unsafe.Add(base, uintptr(i)*size))) {
-					return
+			base, gens, index := s.Base, s.Gens, s.Index
+			for first, m := 0, s.Live; ; m = word(&s, first) {
+				for m != 0 {
+					i := first | bits.TrailingZeros64(m)
+					m &= m - 1
+					h := Handle[T]{h: handleAt(index+uint32(i), unsafe.Add(gens, i*4))}
+					if !yield(h, (*T)(unsafe.Add(base, uintptr(i)*size))) {
+						return
+					}
+					if *frees != s.Seen {
+						m &= s.Refresh(first)
+					}
 				}
-				if *s.Frees != s.Seen {
-					m &= s.Refresh()
+				if first += 64; first >= s.End {
+					break
 				}
 			}
 		}
@@ -44,16 +50,22 @@ func (a *Arena[T]) Values() iter.Seq[*T] {
 	return func(yield func(*T) bool) {
 		size := stride[T]()
 		s := a.pool.Scan()
+		frees := s.Frees
 		for s.Next() {
 			base := s.Base
-			for m := s.Live; m != 0; {
-				i := bits.TrailingZeros64(m)
-				m &= m - 1
-				if !yield((*T)(unsafe.Add(base, uintptr(i)*size))) {
-					return
+			for first, m := 0, s.Live; ; m = word(&s, first) {
+				for m != 0 {
+					i := first | bits.TrailingZeros64(m)
+					m &= m - 1
+					if !yield((*T)(unsafe.Add(base, uintptr(i)*size))) {
+						return
+					}
+					if *frees != s.Seen {
+						m &= s.Refresh(first)
+					}
 				}
-				if *s.Frees != s.Seen {
-					m &= s.Refresh()
+				if first += 64; first >= s.End {
+					break
 				}
 			}
 		}
@@ -70,21 +82,27 @@ func (a *Arena[T]) Chunks() iter.Seq[[]T] {
 	return func(yield func([]T) bool) {
 		size := stride[T]()
 		s := a.pool.Scan()
+		frees := s.Frees
 		for s.Next() {
-			for m := s.Live; m != 0; {
-				carry := m + m&-m // its lowest bit is the first one past the first run
-				i := bits.TrailingZeros64(m)
-				n := bits.TrailingZeros64(carry) - i
-				first := unsafe.Add(s.Base, uintptr(i)*size)
-				if m &= carry; carry == 0 {
-					n += s.Extend()
-					m = s.Live
+			for first, m := 0, s.Live; ; m = word(&s, first) {
+				for m != 0 {
+					carry := m + m&-m // its lowest bit is the first one past the first run
+					i := bits.TrailingZeros64(m)
+					n := bits.TrailingZeros64(carry) - i
+					run := unsafe.Add(s.Base, uintptr(first|i)*size)
+					if m &= carry; carry == 0 {
+						n += s.Extend(first)
+						first, m = 0, s.Live
+					}
+					if !yield(unchecked[T](run, n)) {
+						return
+					}
+					if *frees != s.Seen {
+						m &= s.Refresh(first)
+					}
 				}
-				if !yield(unchecked[T](first, n)) {
-					return
-				}
-				if *s.Frees != s.Seen {
-					m &= s.Refresh()
+				if first += 64; first >= s.End {
+					break
 				}
 			}
 		}

@@ -243,7 +243,7 @@ func TestScanOutlivesItsSlab(t *testing.T) {
 			}
 			slots := m.a.Stats().Slabs
 			m.give(p, 3, true) // a gap, so that the first run is a short one
-			s := p.Scan()
+			s := p.ScanWords()
 			_, n := nextRun(&s, p.stride)
 			require.Equal(t, 3, n)
 			for len(p.live) > 0 {

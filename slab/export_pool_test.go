@@ -104,7 +104,7 @@ func Numbers(a *Allocator) (blocks, slabs, pools int) {
 // Lost tells whether the scan has no pointer to the pool's memory.
 func (c *Scan) Lost() bool {
 	for _, q := range []unsafe.Pointer{
-		c.Base, c.Gens, unsafe.Pointer(c.s), c.place.base, unsafe.Pointer(c.place.rec), unsafe.Pointer(unsafe.SliceData(c.place.gens)),
+		c.Base, c.Gens, unsafe.Pointer(c.s), unsafe.Pointer(c.free), c.place.base, unsafe.Pointer(c.place.rec), unsafe.Pointer(unsafe.SliceData(c.place.gens)),
 	} {
 		if q != nil {
 			return false
@@ -119,21 +119,46 @@ func (p *Pool) BeSure(place uint32) (undo func()) {
 	return setTo(&e.sure, e.floor+1)
 }
 
-// CanPrefetch tells whether scans prefetch on this processor.
-const CanPrefetch = canPrefetch
+// WordScan is a Scan that shows one word of a bitmap at a time.
+type WordScan struct {
+	Scan
+	Base, Gens unsafe.Pointer
+	Live       uint64
+	Index      uint32
+	first      int // slot of the stretch
+}
 
-// Prefetch is prefetch.
-func Prefetch(base unsafe.Pointer, stride uintptr, slots uint64) { prefetch(base, stride, slots) }
+func (p *Pool) ScanWords() WordScan { return WordScan{Scan: p.Scan()} }
 
-// Lead returns how many words c prefetches ahead of the current one.
-func (c *Scan) Lead() int { return int(c.lead) }
-
-// Leads returns how many words a scan would prefetch ahead in each slab.
-func (p *Pool) Leads() (words []int) {
-	for _, e := range p.dir {
-		if e.base != nil {
-			words = append(words, int(p.leadOf(e.rec)))
+func (c *WordScan) Next() bool {
+	if c.stale() {
+		c.Scan.Refresh(c.first)
+	}
+	for c.first += 64; c.first < c.End; c.first += 64 {
+		if m := c.Word(c.first); m != 0 {
+			c.show(m)
+			return true
 		}
 	}
-	return words
+	c.first = 0
+	if !c.Scan.Next() {
+		return false
+	}
+	c.show(c.Scan.Live)
+	return true
+}
+
+func (c *WordScan) show(live uint64) {
+	c.Live, c.Index = live, c.Scan.Index+uint32(c.first)
+	c.Base = unsafe.Add(c.Scan.Base, uintptr(c.first)*c.pool.stride)
+	c.Gens = unsafe.Add(c.Scan.Gens, c.first*4)
+}
+
+func (c *WordScan) Refresh() uint64 { return c.Scan.Refresh(c.first) }
+
+func (c *WordScan) Extend() int {
+	n := c.Scan.Extend(c.first)
+	c.first = 0
+	c.show(c.Scan.Live)
+	return n
 }

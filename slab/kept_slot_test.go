@@ -82,7 +82,7 @@ func TestKeptSlot(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, q, r)
 			freed := false
-			for s := p.Scan(); s.Next(); {
+			for s := p.ScanWords(); s.Next(); {
 				bit := uint64(1) << ((uintptr(q) - uintptr(s.Base)) / size) // 0 if q is elsewhere
 				if s.Live&bit != 0 {
 					p.Free(q)
@@ -170,7 +170,7 @@ func TestKeptSlotOutlivesTheSlabBefore(t *testing.T) {
 		p.Free(q)
 	}
 	require.Equal(t, 1, p.AtHand())
-	for s := p.Scan(); s.Next(); { // gives the group back
+	for s := p.ScanWords(); s.Next(); { // gives the group back
 	}
 	require.Zero(t, p.AtHand())
 	require.Equal(t, 2, p.Stats().Slabs, "the empty one is kept for the next need")

@@ -215,7 +215,7 @@ func (m *model) reserve(p *modelPool, n int) bool {
 // scan compares the walk over a pool with the model.
 func (m *model) scan(p *modelPool) {
 	found := make(map[uintptr]bool)
-	for s := p.Scan(); ; {
+	for s := p.ScanWords(); ; {
 		first, n := nextRun(&s, p.stride)
 		if n == 0 {
 			break
@@ -239,21 +239,15 @@ func (m *model) scan(p *modelPool) {
 func (m *model) scanWith(p *modelPool, change func()) {
 	before := slices.Clone(p.live)
 	visited := make(map[*modelObject]bool)
-	for s := p.Scan(); s.Next(); {
-		for live := s.Live; live != 0; {
-			q := unsafe.Add(s.Base, bits.TrailingZeros64(live)*p.stride)
-			live &= live - 1
-			at, ok := m.find(uintptr(q))
-			if !ok || !slices.Contains(p.live, m.byAddr[at]) || visited[m.byAddr[at]] {
-				m.fatalf("a scan visits %#x, which is dead, another's, or was visited before", q)
-			}
-			visited[m.byAddr[at]] = true
-			change()
-			if *s.Frees != s.Seen {
-				live &= s.Refresh()
-			}
+	visitSlots(p.Pool, func(q unsafe.Pointer, _ uint32, _ unsafe.Pointer) bool {
+		at, ok := m.find(uintptr(q))
+		if !ok || !slices.Contains(p.live, m.byAddr[at]) || visited[m.byAddr[at]] {
+			m.fatalf("a scan visits %#x, which is dead, another's, or was visited before", q)
 		}
-	}
+		visited[m.byAddr[at]] = true
+		change()
+		return true
+	})
 	for _, o := range before {
 		if !visited[o] && slices.Contains(p.live, o) {
 			m.fatalf("a scan has not visited %#x, which was live all the time", o.addr())

@@ -64,7 +64,7 @@ func TestPoolWithoutNames(t *testing.T) {
 			}
 		}
 		n := 0
-		for s := p.Scan(); s.Next(); {
+		for s := p.ScanWords(); s.Next(); {
 			for m := s.Live; m != 0; m &= m - 1 {
 				require.True(t, live[unsafe.Add(s.Base, bits.TrailingZeros64(m)*size)])
 				n++

@@ -223,7 +223,7 @@ func TestPoolRetires(t *testing.T) {
 				return true
 			})
 			assert.Equal(t, p.Len(), n)
-			for s := p.Scan(); ; {
+			for s := p.ScanWords(); ; {
 				first, n := nextRun(&s, 64)
 				if n == 0 {
 					break

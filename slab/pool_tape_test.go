@@ -272,7 +272,7 @@ func (m *poolModel) check() {
 	stride := uintptr(stats.Stride)
 	var end uintptr
 	n = 0
-	for s := m.p.Scan(); ; {
+	for s := m.p.ScanWords(); ; {
 		first, k := nextRun(&s, int(stride))
 		if k == 0 {
 			break

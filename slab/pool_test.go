@@ -100,29 +100,40 @@ func poolMisuse(t testing.TB, p *slab.Pool, want slab.Misuse, f func()) {
 	f()
 }
 
-// visit is the loop that a Scan is made for.
+// visit visits the live slots of p, each with its handle.
 func visit(p *slab.Pool, yield func(slab.Handle, unsafe.Pointer) bool) {
-	stride := p.Stats().Stride
 	p.Names()
+	visitSlots(p, func(q unsafe.Pointer, index uint32, gen unsafe.Pointer) bool {
+		return yield(slab.HandleAt(index, gen), q)
+	})
+}
+
+// visitSlots is the loop that a Scan is made for.
+func visitSlots(p *slab.Pool, yield func(q unsafe.Pointer, index uint32, gen unsafe.Pointer) bool) {
+	stride := p.Stats().Stride
 	s := p.Scan()
 	for s.Next() {
-		base := s.Base
-		for m := s.Live; m != 0; {
-			i := bits.TrailingZeros64(m)
-			m &= m - 1
-			h := slab.HandleAt(s.Index+uint32(i), unsafe.Add(s.Gens, i*4))
-			if !yield(h, unsafe.Add(base, i*stride)) {
-				return
+		base, gens, index := s.Base, s.Gens, s.Index
+		for first, m := 0, s.Live; ; m = s.Word(first) {
+			for m != 0 {
+				i := first | bits.TrailingZeros64(m)
+				m &= m - 1
+				if !yield(unsafe.Add(base, i*stride), index+uint32(i), unsafe.Add(gens, i*4)) {
+					return
+				}
+				if *s.Frees != s.Seen {
+					m &= s.Refresh(first)
+				}
 			}
-			if *s.Frees != s.Seen {
-				m &= s.Refresh()
+			if first += 64; first >= s.End {
+				break
 			}
 		}
 	}
 }
 
 // nextRun goes on to the next run of live slots, as the loop of arena.Chunks does.
-func nextRun(s *slab.Scan, stride int) (first unsafe.Pointer, n int) {
+func nextRun(s *slab.WordScan, stride int) (first unsafe.Pointer, n int) {
 	if s.Live != 0 && *s.Frees != s.Seen {
 		s.Live &= s.Refresh()
 	}
@@ -434,7 +445,7 @@ func TestPoolAfterClose(t *testing.T) {
 			require.NoError(t, err)
 			r, err := p.Alloc()
 			require.NoError(t, err)
-			s := p.Scan()
+			s := p.ScanWords()
 			require.True(t, s.Next())
 			p.Free(r) // the group does not survive either
 			end(p)
@@ -457,7 +468,7 @@ func TestPoolAfterClose(t *testing.T) {
 				poolMisuse(t, p, slab.UseAfterClose, func() { p.Handle(q) })
 				p.Reset()
 				assert.False(t, s.Next())
-				fresh := p.Scan()
+				fresh := p.ScanWords()
 				_, n := nextRun(&fresh, 64)
 				assert.Zero(t, n)
 				assert.Zero(t, p.Stats().Slabs)

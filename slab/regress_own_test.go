@@ -190,7 +190,7 @@ func TestWindowsAtTheEdgesOfRegions(t *testing.T) {
 	}
 	require.NoError(t, a.Check())
 	seen := 0
-	for s := p.Scan(); s.Next(); {
+	for s := p.ScanWords(); s.Next(); {
 		for m := s.Live; m != 0; m &= m - 1 {
 			seen++
 		}

@@ -149,7 +149,7 @@ func TestB30_ResetLeavesNothingStale(t *testing.T) {
 			require.Nil(t, p.Get(h))
 			require.False(t, p.Remove(h))
 		}
-		for s := p.Scan(); s.Next(); {
+		for s := p.ScanWords(); s.Next(); {
 			t.Fatal("a live slot after Reset")
 		}
 	}

@@ -5,11 +5,14 @@ import (
 	"unsafe"
 )
 
-// A Scan visits the live slots of a pool in slot order, 64 at a time. Its first point is memory
-// order: once slots have been reused, a walk over handles in the order of their making misses
-// the cache at every step, and takes eight times as long over 200 000 particles. The second is
-// few instructions for each slot: the rest of the time is cache misses, and a processor
-// overlaps as many of those as there are slots in its window of a few hundred instructions.
+// A Scan visits the live slots of a pool in slot order. Its first point is memory order: once
+// slots have been reused, a walk over handles in the order of their making misses the cache at
+// every step, and takes eight times as long over 200 000 particles. The second is few
+// instructions for each slot: the rest of the time is cache misses, and a processor overlaps
+// as many of those as there are slots in its window of a few hundred instructions. So the loop
+// goes from word to word of the bitmap by itself, for as long as the bitmap alone says what is
+// live. (With a call for each word, all that is live of a million slots of which one in ten is
+// took twice the time. Then, but not now, it paid to prefetch the slots of later words.)
 //
 // The pool may be used during a scan, even to free one of the current slots or any other. Slots
 // freed before the scan gets to them are not visited; slots taken meanwhile may be.
@@ -18,30 +21,32 @@ import (
 // range-over-func loop the compiler does not inline method calls, and two calls for each slot
 // take twice as long as everything else.
 type Scan struct {
-	// Base is the first of the current 64 slots. Bit i of Live says whether slot i, which is
-	// i strides from Base, was live when Next returned.
+	// Base is the first slot of the current stretch, whose slot i is i strides from it, and
+	// End is how many slots the stretch has, in words of 64. Bit i of Live says whether slot
+	// i was live when Next returned. For the other words of the stretch Word tells.
 	Base unsafe.Pointer
 	Live uint64
-	// Gens points at the generations of the 64 slots, a uint32 each, and Index is the index
-	// of the first slot. From these HandleAt makes handles.
+	End  int
+	// Gens points at the generations of the stretch, a uint32 each, and Index is the index
+	// of its first slot. From these HandleAt makes handles.
 	Gens  unsafe.Pointer
 	Index uint32
-	// While *Frees == Seen, all slots of Live are still live and in place. After that,
-	// Refresh tells which are.
+	// While *Frees == Seen, all slots that Live and Word show are still live and in place.
+	// After that, Refresh tells which are.
 	Frees *uint64
 	Seen  uint64
 
 	pool  *Pool
-	s     *slab  // nil before the first
-	place place  // of s
-	seq   uint32 // of s
-	born  uint32 // the pool's births when the scan began
-	end   uint32 // behind the last place
-	group uint32 // the bitmap word of the current slots
-	w     uint32 // the next word
-	words uint32 // of the slab
-	plain uint32 // in words before this one, a slot that is not free is live
-	lead  uint32 // words to prefetch ahead; see lead.go
+	s     *slab   // nil before the first
+	free  *uint64 // the stretch's first word of the bitmap
+	place place   // of s
+	seq   uint32  // of s
+	born  uint32  // the pool's births when the scan began
+	end   uint32  // behind the last place
+	from  uint32  // where in the bitmap the stretch begins
+	w     uint32  // the word behind the stretch
+	words uint32  // of the slab
+	plain uint32  // in words before this one, a slot that is not free is live
 }
 
 // Scan returns a scan before the first slot.
@@ -71,26 +76,15 @@ func (p *Pool) liveWord(s *slab, w uint32) uint64 {
 	return m
 }
 
-// Next goes on to the next 64 slots of which at least one is live, and returns false if there
-// are none.
+// Next goes on to the next stretch, in whose first word at least one slot is live, and returns
+// false if there is none.
 func (c *Scan) Next() bool {
 	for {
-		for c.w < c.plain && !c.stale() {
-			m := ^*c.s.word(c.w)
-			if canPrefetch && c.lead != 0 {
-				c.ask(c.w + c.lead)
-			}
-			if c.w++; m != 0 {
-				c.show(m)
-				return true
-			}
-		}
 		if c.s != nil && c.stale() {
-			c.Refresh()
+			c.again()
 		}
-		for c.w < c.words {
-			m := c.pool.liveWord(c.s, c.w)
-			if c.w++; m != 0 {
+		for ; c.w < c.words; c.w++ {
+			if m := c.live(c.w); m != 0 {
 				c.show(m)
 				return true
 			}
@@ -101,13 +95,29 @@ func (c *Scan) Next() bool {
 	}
 }
 
-// show makes the 64 slots of the word before w the current ones.
+// Word returns which are live of the 64 slots of the current stretch from slot first on, a
+// multiple of 64 that is neither 0 nor End. It must not be called if *Frees is not Seen.
+func (c *Scan) Word(first int) uint64 {
+	return ^*(*uint64)(unsafe.Add(unsafe.Pointer(c.free), first>>3))
+}
+
+// live returns which of the 64 slots of word w are live.
+func (c *Scan) live(w uint32) uint64 {
+	if w < c.plain {
+		return ^*c.s.word(w)
+	}
+	return c.pool.liveWord(c.s, w)
+}
+
+// show makes word w, of which these slots are live, and the plain words behind it the current
+// stretch.
 func (c *Scan) show(live uint64) {
-	c.group = c.w - 1
-	c.Live = live
-	c.Base = c.at(c.group)
-	c.Gens = unsafe.Pointer(c.place.gen(c.group << 6))
-	c.Index = c.place.index + c.group<<6
+	c.Live, c.from, c.free = live, c.w, c.s.word(c.w)
+	c.Base = unsafe.Add(c.place.base, uintptr(c.w)*64*c.pool.stride)
+	c.Gens = unsafe.Pointer(c.place.gen(c.w << 6))
+	c.Index = c.place.index + c.w<<6
+	c.w = max(c.w+1, c.plain)
+	c.End = int(c.w-c.from) << 6
 }
 
 // enter goes on to the next slab and gives the group back. With no group and no retired slot,
@@ -133,29 +143,33 @@ func (c *Scan) enter() bool {
 		if c.s.retired == 0 {
 			c.plain = c.s.slots / 64
 		}
-		c.lead = p.leadOf(c.s)
-		for w := range c.lead {
-			c.ask(w)
-		}
 		return true
 	}
 	c.place = place{}
 	return false
 }
 
-// Refresh returns which of the current 64 slots are live now: none if their slab is gone. Next
-// goes on behind them.
-func (c *Scan) Refresh() uint64 {
-	if c.s == nil {
+// Refresh returns which of the 64 slots of the current stretch from slot first on are live now:
+// none if their slab is gone. The stretch ends with them, and Next goes on behind them.
+func (c *Scan) Refresh(first int) uint64 {
+	at := c.from + uint32(first>>6)
+	c.w, c.End = at+1, 0
+	if c.s == nil || !c.again() {
 		return 0
 	}
+	return c.pool.liveWord(c.s, at)
+}
+
+// again finds out what has become of the slab after something was freed, and returns false if
+// it is gone.
+func (c *Scan) again() bool {
 	p := c.pool
 	c.Seen = *c.Frees
 	// Another slab may be at the place by now. If it has the same record, address and size,
 	// what is known of the old slab is true of it too.
 	if e := &p.dir[c.seq]; e.rec != c.place.rec || e.base != c.place.base || e.bytes != c.place.bytes {
 		c.leave()
-		return 0
+		return false
 	}
 	// The bitmap alone says what is live from here on, unless a slot is retired or
 	// the group is ahead.
@@ -164,35 +178,33 @@ func (c *Scan) Refresh() uint64 {
 	if c.s.retired == 0 && (p.group.Slots == 0 || uintptr(p.group.Base)-next >= c.place.bytes) {
 		c.plain = c.s.slots / 64
 	}
-	return p.liveWord(c.s, c.group)
+	return true
 }
 
 // leave moves past the slab and forgets where it was: the collector must not find pointers to
 // memory that is gone.
 func (c *Scan) leave() {
-	c.s, c.place, c.Base, c.Gens = nil, place{}, nil, nil
-	c.Live, c.w, c.words, c.plain = 0, 0, 0, 0
+	c.s, c.free, c.place, c.Base, c.Gens = nil, nil, place{}, nil, nil
+	c.words = 0
 	c.seq++
 }
 
-// Extend goes on behind the current 64 slots, of which the last must be live, for as long as
-// slots are live, and returns how many it has passed. The 64 slots that it stops in are then
-// the current ones, and Live has those behind the stop that are live; if it gets to the end of
-// the slab, Live is 0. Nothing may have been freed since Next or Refresh.
-func (c *Scan) Extend() (n int) {
-	c.Live = 0
-	for c.w < c.words {
-		m := ^*c.s.word(c.w)
-		if c.w >= c.plain {
-			m = c.pool.liveWord(c.s, c.w)
-		}
+// Extend goes on behind the 64 slots of the current stretch from slot first on, of which the
+// last must be live, for as long as slots are live, and returns how many it has passed. The 64
+// slots that it stops in are then the first of the current stretch, and Live has those behind
+// the stop that are live; at the end of the slab, there is no stretch, and Live is 0. Nothing
+// may have been freed since Next or Refresh.
+func (c *Scan) Extend(first int) (n int) {
+	c.w = c.from + uint32(first>>6) + 1
+	for ; c.w < c.words; c.w++ {
+		m := c.live(c.w)
 		k := bits.TrailingZeros64(^m)
-		c.w++
 		n += k
 		if k < 64 {
 			c.show(m >> k << k)
-			break
+			return n
 		}
 	}
+	c.Live, c.End, c.from = 0, 0, c.words-1
 	return n
 }

@@ -29,9 +29,9 @@ func fillSlabs(t *testing.T, p *slab.Pool, n int) map[unsafe.Pointer]bool {
 
 // goneUnder returns a scan that has shown the first slots of p, which is empty by now and
 // has no slab.
-func goneUnder(t *testing.T, p *slab.Pool, live map[unsafe.Pointer]bool) slab.Scan {
+func goneUnder(t *testing.T, p *slab.Pool, live map[unsafe.Pointer]bool) slab.WordScan {
 	t.Helper()
-	s := p.Scan()
+	s := p.ScanWords()
 	require.True(t, s.Next())
 	for q := range live {
 		p.Free(q)
@@ -42,7 +42,7 @@ func goneUnder(t *testing.T, p *slab.Pool, live map[unsafe.Pointer]bool) slab.Sc
 }
 
 // onlyLive goes on with a scan that has slots to show. All that it shows must be live.
-func onlyLive(t *testing.T, p *slab.Pool, s *slab.Scan, live map[unsafe.Pointer]bool) {
+func onlyLive(t *testing.T, p *slab.Pool, s *slab.WordScan, live map[unsafe.Pointer]bool) {
 	t.Helper()
 	stride := p.Stats().Stride
 	for s.Live &= s.Refresh(); ; {
@@ -122,7 +122,7 @@ func TestScanOfASlabWithAnotherRecord(t *testing.T) {
 // bitmap.
 func TestScanNextAfterAFree(t *testing.T) {
 	p, hs := filledPool(t, 24, 200)
-	s := p.Scan()
+	s := p.ScanWords()
 	require.True(t, s.Next())
 	p.Free(p.Get(hs[70]))
 	require.Equal(t, 1, p.AtHand())
@@ -133,6 +133,26 @@ func TestScanNextAfterAFree(t *testing.T) {
 	}
 	p.Allocator().Trim()
 	require.False(t, s.Next())
+}
+
+// A scan looks at no record of a slab that has gone, even if nobody has called Refresh. Here
+// another pool has it, and all its slots are live.
+func TestScanNextAfterTheSlabWent(t *testing.T) {
+	for _, n := range []int{128, 100} {
+		p, _ := newPool(t, 64, 8, slab.Config{})
+		live := fillSlabs(t, p, n)
+		require.Equal(t, 1, p.Stats().Slabs)
+		require.Equal(t, n == 128, len(live)%64 == 0, "else the last word is a stretch of its own")
+		other, err := slab.NewPool(p.Allocator(), 64, 8)
+		require.NoError(t, err)
+		_, err = other.Alloc() // keeps the block of records
+		require.NoError(t, err)
+		s := goneUnder(t, p, live).Scan
+		fillSlabs(t, other, n)
+		require.False(t, s.Next())
+		require.True(t, s.Lost())
+		require.NoError(t, other.Close())
+	}
 }
 
 // The loop over a scan may do anything: the scan shows the slots that are live at their turn,
@@ -189,8 +209,29 @@ func TestScanForgets(t *testing.T) {
 	require.Zero(t, s.Refresh())
 	require.True(t, s.Lost())
 	fillSlabs(t, p, 100)
-	s = p.Scan()
+	s = p.ScanWords()
 	for s.Next() {
 	}
 	require.True(t, s.Lost())
+}
+
+// A stretch reaches as far as the bitmap alone says what is live: to the last whole word of
+// the slab or, after a free, not beyond the current word.
+func TestScanStretches(t *testing.T) {
+	p, hs := filledPool(t, 24, 400)
+	p.Remove(hs[200])
+	s := p.Scan()
+	require.True(t, s.Next())
+	slots := int(p.Stats().Free) + p.Len() // in one slab
+	require.Equal(t, 1, p.Stats().Slabs)
+	require.Equal(t, slots&^63, s.End, "the slot at hand went back to the bitmap")
+	require.Equal(t, ^uint64(0), s.Live)
+	require.Equal(t, ^uint64(1<<(200-192)), s.Word(192))
+	p.Remove(hs[70])
+	require.Equal(t, ^uint64(1<<6), s.Refresh(64))
+	require.Zero(t, s.End)
+	require.True(t, s.Next(), "the slot at hand is behind")
+	require.Equal(t, p.Get(hs[128]), s.Base)
+	require.Equal(t, slots&^63-128, s.End)
+	require.Equal(t, ^uint64(1<<(200-192)), s.Word(192-128))
 }
