@@ -21,6 +21,14 @@ func sumAll(a *arena.Arena[record]) (sum uint64) {
 	return sum
 }
 
+// sumValues is likewise.
+func sumValues(a *arena.Arena[record]) (sum uint64) {
+	for p := range a.Values() {
+		sum += p.id
+	}
+	return sum
+}
+
 // BenchmarkIterate goes over all live objects; one op is all of them.
 func BenchmarkIterate(b *testing.B) {
 	const slots = 1 << 20
@@ -52,10 +60,10 @@ func BenchmarkIterate(b *testing.B) {
 		}
 		return order
 	}
-	all := func(b *testing.B, a *arena.Arena[record], impl string, percent int) {
+	loop := func(b *testing.B, a *arena.Arena[record], impl string, percent int, sum func(*arena.Arena[record]) uint64) {
 		b.Run(fmt.Sprintf("impl=%s/slots=%d/live=%d%%", impl, slots, percent), func(b *testing.B) {
 			for range b.N {
-				sink = sumAll(a)
+				sink = sum(a)
 			}
 			perLive(b, a.Len())
 		})
@@ -76,7 +84,8 @@ func BenchmarkIterate(b *testing.B) {
 				perLive(b, live)
 			})
 		}
-		all(b, &a, "all", percent)
+		loop(b, &a, "all", percent, sumAll)
+		loop(b, &a, "values", percent, sumValues)
 		b.Run(fmt.Sprintf("impl=chunks/slots=%d/live=%d%%", slots, percent), func(b *testing.B) {
 			for range b.N {
 				sum := uint64(0)
@@ -99,7 +108,7 @@ func BenchmarkIterate(b *testing.B) {
 	}
 	a := arena.Must(arena.New[record](on))
 	fill(a, 10)
-	all(b, a, "all-huge-pages", 10)
+	loop(b, a, "all-huge-pages", 10, sumAll)
 	if err := on.Close(); err != nil {
 		b.Fatal(err)
 	}
