@@ -11,13 +11,13 @@ import (
 // instructions for each slot: the rest of the time is cache misses, and a processor overlaps
 // as many of those as there are slots in its window of a few hundred instructions. So the loop
 // goes from word to word of the bitmap by itself, for as long as the bitmap alone says what is
-// live. (With a call for each word, all that is live of a million slots of which one in ten is
-// took twice the time. Then, but not now, it paid to prefetch the slots of later words.)
+// live. (With a call for each word, a loop over a million slots of which one in ten is live took
+// half as long again, and it paid to prefetch the slots of later words. It no longer does.)
 //
 // The pool may be used during a scan, even to free one of the current slots or any other. Slots
 // freed before the scan gets to them are not visited; slots taken meanwhile may be.
 //
-// What a loop needs of a Scan is in fields and not behind methods: in the body of a
+// What a loop needs for each slot is in fields and not behind methods: in the body of a
 // range-over-func loop the compiler does not inline method calls, and two calls for each slot
 // take twice as long as everything else.
 type Scan struct {
@@ -95,8 +95,8 @@ func (c *Scan) Next() bool {
 	}
 }
 
-// Word returns which are live of the 64 slots of the current stretch from slot first on, a
-// multiple of 64 that is neither 0 nor End. It must not be called if *Frees is not Seen.
+// Word returns which are live of the 64 slots of the current stretch from slot first on. First is
+// a multiple of 64 between 0 and End, and *Frees must be Seen.
 func (c *Scan) Word(first int) uint64 {
 	return ^*(*uint64)(unsafe.Add(unsafe.Pointer(c.free), first>>3))
 }
