@@ -29,7 +29,7 @@ func TestHotPathsAreInline(t *testing.T) {
 		cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+arch, "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false", "GOEXPERIMENT=")
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, "%s", out)
-		for _, name := range []string{"take", "names", "takeNamed", "get", "handleAt", "fromBits"} {
+		for _, name := range []string{"take", "names", "takeNamed", "get", "handleAt", "word", "fromBits"} {
 			assert.Regexp(t, `(?m)inline\.go:\d+:\d+: can inline `+name+`$`, string(out), arch)
 		}
 	}

@@ -22,8 +22,9 @@ import (
 // take twice as long as everything else.
 type Scan struct {
 	// Base is the first slot of the current stretch, whose slot i is i strides from it, and
-	// End is how many slots the stretch has, in words of 64. Bit i of Live says whether slot
-	// i was live when Next returned. For the other words of the stretch Word tells.
+	// End, a multiple of 64, is where the stretch ends. Bit i of Live says whether slot i was
+	// live when Next or Extend returned; of the other slots, Word tells. (At the end of a slab
+	// there may be fewer than 64 slots. Then the others are not live.)
 	Base unsafe.Pointer
 	Live uint64
 	End  int
@@ -96,7 +97,7 @@ func (c *Scan) Next() bool {
 }
 
 // Word returns which are live of the 64 slots of the current stretch from slot first on. First is
-// a multiple of 64 between 0 and End, and *Frees must be Seen.
+// a multiple of 64, more than 0 and less than End, and *Frees must be Seen.
 func (c *Scan) Word(first int) uint64 {
 	return ^*(*uint64)(unsafe.Add(unsafe.Pointer(c.free), first>>3))
 }
@@ -145,7 +146,6 @@ func (c *Scan) enter() bool {
 		}
 		return true
 	}
-	c.place = place{}
 	return false
 }
 

@@ -118,9 +118,8 @@ func TestScanOfASlabWithAnotherRecord(t *testing.T) {
 	require.NoError(t, other.Close())
 }
 
-// Next notices by itself that slots were freed since, even one that is at hand now and in no
-// bitmap.
-func TestScanNextAfterAFree(t *testing.T) {
+// After a free a scan shows what is live then, even if the slot freed is at hand and in no bitmap.
+func TestScanAfterAFree(t *testing.T) {
 	p, hs := filledPool(t, 24, 200)
 	s := p.ScanWords()
 	require.True(t, s.Next())
