@@ -386,23 +386,31 @@ func TestAllRandom(t *testing.T) {
 	}
 }
 
+// loops are all ways to visit the objects of an arena.
+var loops = []func(a *arena.Arena[uint64], visit func(p *uint64)){
+	func(a *arena.Arena[uint64], visit func(p *uint64)) {
+		for _, p := range a.All() {
+			visit(p)
+		}
+	},
+	func(a *arena.Arena[uint64], visit func(p *uint64)) {
+		for p := range a.Values() {
+			visit(p)
+		}
+	},
+	func(a *arena.Arena[uint64], visit func(p *uint64)) {
+		for run := range a.Chunks() {
+			for i := range run {
+				visit(&run[i])
+			}
+		}
+	},
+}
+
 // A loop that makes objects and frees none may get slots of bitmap words that the scan has
 // yet to reach.
 func TestMakingOnlyWhileIterating(t *testing.T) {
-	for _, loop := range []func(a *arena.Arena[uint64], visit func(p *uint64)){
-		func(a *arena.Arena[uint64], visit func(p *uint64)) {
-			for _, p := range a.All() {
-				visit(p)
-			}
-		},
-		func(a *arena.Arena[uint64], visit func(p *uint64)) {
-			for run := range a.Chunks() {
-				for i := range run {
-					visit(&run[i])
-				}
-			}
-		},
-	} {
+	for _, loop := range loops {
 		a := newArena[uint64](t, nil)
 		var hs []arena.Handle[uint64]
 		for range 256 {

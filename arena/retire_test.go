@@ -10,25 +10,7 @@ import (
 
 // A slot that the loop retires before its turn is not visited, however far ahead it is.
 func TestRetiringAheadOfALoop(t *testing.T) {
-	for _, loop := range []func(a *arena.Arena[uint64], visit func(p *uint64)){
-		func(a *arena.Arena[uint64], visit func(p *uint64)) {
-			for _, p := range a.All() {
-				visit(p)
-			}
-		},
-		func(a *arena.Arena[uint64], visit func(p *uint64)) {
-			for p := range a.Values() {
-				visit(p)
-			}
-		},
-		func(a *arena.Arena[uint64], visit func(p *uint64)) {
-			for run := range a.Chunks() {
-				for i := range run {
-					visit(&run[i])
-				}
-			}
-		},
-	} {
+	for _, loop := range loops {
 		a := newArena[uint64](t, nil)
 		hs := arena.Must(a.InsertN(make([]uint64, 256), nil))
 		a.Remove(hs[70]) // so that the first run of Chunks is short
