@@ -22,6 +22,6 @@ func get(p *slab.Pool, h slab.Handle) unsafe.Pointer { return p.Get(h) }
 
 func handleAt(index uint32, gen unsafe.Pointer) slab.Handle { return slab.HandleAt(index, gen) }
 
-func word(s *slab.Scan, first int) uint64 { return s.Word(first) }
+func word(s *slab.Scan, w int) uint64 { return s.Word(w) }
 
 func fromBits(bits uint64) slab.Handle { return slab.HandleFromBits(bits) }

@@ -23,22 +23,24 @@ func (a *Arena[T]) All() iter.Seq2[Handle[T], *T] {
 		s := a.pool.Scan() // not in the loop header, which would copy it each time
 		frees := s.Frees
 		for s.Next() {
-			base, gens, index := s.Base, s.Gens, s.Index
-			for first, m := 0, s.Live; ; m = word(&s, first) {
+			base, gens, index, seen := s.Base, s.Gens, s.Index, s.Seen
+			for w, m := 0, s.Live; ; m = word(&s, w) {
 				for m != 0 {
-					i := first | bits.TrailingZeros64(m)
+					i := bits.TrailingZeros64(m)
 					m &= m - 1
-					h := Handle[T]{h: handleAt(index+uint32(i), unsafe.Add(gens, i*4))}
+					h := Handle[T]{h: handleAt(index+uint32(w<<6|i), unsafe.Add(gens, (w<<6|i)*4))}
 					if !yield(h, (*T)(unsafe.Add(base, uintptr(i)*size))) {
 						return
 					}
-					if *frees != s.Seen {
-						m &= s.Refresh(first)
+					if *frees != seen {
+						m = s.Refresh(w, m)
+						base, gens, index, seen, w = s.Base, s.Gens, s.Index, s.Seen, 0
 					}
 				}
-				if first += 64; first >= s.End {
+				if w++; w >= s.Words {
 					break
 				}
+				base = unsafe.Add(base, 64*size)
 			}
 		}
 	}
@@ -52,21 +54,23 @@ func (a *Arena[T]) Values() iter.Seq[*T] {
 		s := a.pool.Scan()
 		frees := s.Frees
 		for s.Next() {
-			base := s.Base
-			for first, m := 0, s.Live; ; m = word(&s, first) {
+			base, seen := s.Base, s.Seen
+			for w, m := 0, s.Live; ; m = word(&s, w) {
 				for m != 0 {
-					i := first | bits.TrailingZeros64(m)
+					i := bits.TrailingZeros64(m)
 					m &= m - 1
 					if !yield((*T)(unsafe.Add(base, uintptr(i)*size))) {
 						return
 					}
-					if *frees != s.Seen {
-						m &= s.Refresh(first)
+					if *frees != seen {
+						m = s.Refresh(w, m)
+						base, seen, w = s.Base, s.Seen, 0
 					}
 				}
-				if first += 64; first >= s.End {
+				if w++; w >= s.Words {
 					break
 				}
+				base = unsafe.Add(base, 64*size)
 			}
 		}
 	}
@@ -84,26 +88,29 @@ func (a *Arena[T]) Chunks() iter.Seq[[]T] {
 		s := a.pool.Scan()
 		frees := s.Frees
 		for s.Next() {
-			for first, m := 0, s.Live; ; m = word(&s, first) {
+			base, seen := s.Base, s.Seen
+			for w, m := 0, s.Live; ; m = word(&s, w) {
 				for m != 0 {
 					carry := m + m&-m // its lowest bit is the first one past the first run
 					i := bits.TrailingZeros64(m)
 					n := bits.TrailingZeros64(carry) - i
-					run := unsafe.Add(s.Base, uintptr(first|i)*size)
+					run := unsafe.Add(base, uintptr(i)*size)
 					if m &= carry; carry == 0 {
-						n += s.Extend(first)
-						first, m = 0, s.Live
+						n += s.Extend(w)
+						base, m, w = s.Base, s.Live, 0
 					}
 					if !yield(unchecked[T](run, n)) {
 						return
 					}
-					if *frees != s.Seen {
-						m &= s.Refresh(first)
+					if *frees != seen {
+						m = s.Refresh(w, m)
+						base, seen, w = s.Base, s.Seen, 0
 					}
 				}
-				if first += 64; first >= s.End {
+				if w++; w >= s.Words {
 					break
 				}
+				base = unsafe.Add(base, 64*size)
 			}
 		}
 	}

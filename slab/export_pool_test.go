@@ -125,22 +125,22 @@ type WordScan struct {
 	Base, Gens unsafe.Pointer
 	Live       uint64
 	Index      uint32
-	first      int // slot of the stretch
+	w          int // word of the stretch
 }
 
 func (p *Pool) ScanWords() WordScan { return WordScan{Scan: p.Scan()} }
 
 func (c *WordScan) Next() bool {
 	if c.stale() {
-		c.Scan.Refresh(c.first)
+		c.Refresh()
 	}
-	for c.first += 64; c.first < c.End; c.first += 64 {
-		if m := c.Word(c.first); m != 0 {
+	for c.w++; c.w < c.Words; c.w++ {
+		if m := c.Word(c.w); m != 0 {
 			c.show(m)
 			return true
 		}
 	}
-	c.first = 0
+	c.w = 0
 	if !c.Scan.Next() {
 		return false
 	}
@@ -149,16 +149,20 @@ func (c *WordScan) Next() bool {
 }
 
 func (c *WordScan) show(live uint64) {
-	c.Live, c.Index = live, c.Scan.Index+uint32(c.first)
-	c.Base = unsafe.Add(c.Scan.Base, uintptr(c.first)*c.pool.stride)
-	c.Gens = unsafe.Add(c.Scan.Gens, c.first*4)
+	c.Live, c.Index = live, c.Scan.Index+uint32(c.w)<<6
+	c.Base = unsafe.Add(c.Scan.Base, uintptr(c.w)*64*c.pool.stride)
+	c.Gens = unsafe.Add(c.Scan.Gens, c.w*64*4)
 }
 
-func (c *WordScan) Refresh() uint64 { return c.Scan.Refresh(c.first) }
+func (c *WordScan) Refresh() uint64 {
+	m := c.Scan.Refresh(c.w, ^uint64(0))
+	c.w = 0
+	return m
+}
 
 func (c *WordScan) Extend() int {
-	n := c.Scan.Extend(c.first)
-	c.first = 0
+	n := c.Scan.Extend(c.w)
+	c.w = 0
 	c.show(c.Scan.Live)
 	return n
 }

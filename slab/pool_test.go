@@ -113,19 +113,18 @@ func visitSlots(p *slab.Pool, yield func(q unsafe.Pointer, index uint32, gen uns
 	stride := p.Stats().Stride
 	s := p.Scan()
 	for s.Next() {
-		base, gens, index := s.Base, s.Gens, s.Index
-		for first, m := 0, s.Live; ; m = s.Word(first) {
+		for w, m := 0, s.Live; ; m = s.Word(w) {
 			for m != 0 {
-				i := first | bits.TrailingZeros64(m)
+				i := w<<6 | bits.TrailingZeros64(m)
 				m &= m - 1
-				if !yield(unsafe.Add(base, i*stride), index+uint32(i), unsafe.Add(gens, i*4)) {
+				if !yield(unsafe.Add(s.Base, i*stride), s.Index+uint32(i), unsafe.Add(s.Gens, i*4)) {
 					return
 				}
 				if *s.Frees != s.Seen {
-					m &= s.Refresh(first)
+					m, w = s.Refresh(w, m), 0
 				}
 			}
-			if first += 64; first >= s.End {
+			if w++; w >= s.Words {
 				break
 			}
 		}

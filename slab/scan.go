@@ -21,13 +21,13 @@ import (
 // range-over-func loop the compiler does not inline method calls, and two calls for each slot
 // take twice as long as everything else.
 type Scan struct {
-	// Base is the first slot of the current stretch, whose slot i is i strides from it, and
-	// End, a multiple of 64, is where the stretch ends. Bit i of Live says whether slot i was
-	// live when Next or Extend returned; of the other slots, Word tells. (At the end of a slab
-	// there may be fewer than 64 slots. Then the others are not live.)
-	Base unsafe.Pointer
-	Live uint64
-	End  int
+	// Base is the first slot of the current stretch, whose slot i is i strides from it. The
+	// stretch is Words times 64 slots. Bit i of Live says whether slot i was live when Next,
+	// Refresh or Extend returned; of the other slots, Word tells. (At the end of a slab there may
+	// be fewer than 64 slots. Then the others are not live.)
+	Base  unsafe.Pointer
+	Live  uint64
+	Words int
 	// Gens points at the generations of the stretch, a uint32 each, and Index is the index
 	// of its first slot. From these HandleAt makes handles.
 	Gens  unsafe.Pointer
@@ -96,10 +96,10 @@ func (c *Scan) Next() bool {
 	}
 }
 
-// Word returns which are live of the 64 slots of the current stretch from slot first on. First is
-// a multiple of 64, more than 0 and less than End, and *Frees must be Seen.
-func (c *Scan) Word(first int) uint64 {
-	return ^*(*uint64)(unsafe.Add(unsafe.Pointer(c.free), first>>3))
+// Word returns which are live of the 64 slots of word w of the current stretch. W is more than 0
+// and less than Words, and *Frees must be Seen.
+func (c *Scan) Word(w int) uint64 {
+	return ^*(*uint64)(unsafe.Add(unsafe.Pointer(c.free), w*8))
 }
 
 // live returns which of the 64 slots of word w are live.
@@ -118,7 +118,7 @@ func (c *Scan) show(live uint64) {
 	c.Gens = unsafe.Pointer(c.place.gen(c.w << 6))
 	c.Index = c.place.index + c.w<<6
 	c.w = max(c.w+1, c.plain)
-	c.End = int(c.w-c.from) << 6
+	c.Words = int(c.w - c.from)
 }
 
 // enter goes on to the next slab and gives the group back. With no group and no retired slot,
@@ -149,15 +149,17 @@ func (c *Scan) enter() bool {
 	return false
 }
 
-// Refresh returns which of the 64 slots of the current stretch from slot first on are live now:
-// none if their slab is gone. The stretch ends with them, and Next goes on behind them.
-func (c *Scan) Refresh(first int) uint64 {
-	at := c.from + uint32(first>>6)
-	c.w, c.End = at+1, 0
+// Refresh returns which of m, some slots of word w of the current stretch, are live now: none if
+// their slab is gone. That word is then the first of the current stretch.
+func (c *Scan) Refresh(w int, m uint64) uint64 {
+	at := c.from + uint32(w)
+	c.w = at + 1
 	if c.s == nil || !c.again() {
 		return 0
 	}
-	return c.pool.liveWord(c.s, at)
+	c.w = at
+	c.show(c.pool.liveWord(c.s, at) & m)
+	return c.Live
 }
 
 // again finds out what has become of the slab after something was freed, and returns false if
@@ -171,7 +173,7 @@ func (c *Scan) again() bool {
 		c.leave()
 		return false
 	}
-	// The bitmap alone says what is live from here on, unless a slot is retired or
+	// The bitmap alone says what is live in word w and behind it, unless a slot is retired or
 	// the group is ahead.
 	c.plain = 0
 	next := uintptr(c.place.base) + uintptr(c.w)*64*p.stride
@@ -185,17 +187,17 @@ func (c *Scan) again() bool {
 // memory that is gone.
 func (c *Scan) leave() {
 	c.s, c.free, c.place, c.Base, c.Gens = nil, nil, place{}, nil, nil
-	c.words = 0
+	c.Words, c.words = 0, 0
 	c.seq++
 }
 
-// Extend goes on behind the 64 slots of the current stretch from slot first on, of which the
-// last must be live, for as long as slots are live, and returns how many it has passed. The 64
-// slots that it stops in are then the first of the current stretch, and Live has those behind
-// the stop that are live; at the end of the slab, there is no stretch, and Live is 0. Nothing
-// may have been freed since Next or Refresh.
-func (c *Scan) Extend(first int) (n int) {
-	c.w = c.from + uint32(first>>6) + 1
+// Extend goes on behind word w of the current stretch, of whose slots the last must be live, for
+// as long as slots are live, and returns how many it has passed. The word that it stops in is
+// then the first of the current stretch, and Live has those of its slots that are live behind
+// the stop; at the end of the slab, there is no stretch, and Live is 0. Nothing may have been
+// freed since Next or Refresh.
+func (c *Scan) Extend(w int) (n int) {
+	c.w = c.from + uint32(w) + 1
 	for ; c.w < c.words; c.w++ {
 		m := c.live(c.w)
 		k := bits.TrailingZeros64(^m)
@@ -205,6 +207,6 @@ func (c *Scan) Extend(first int) (n int) {
 			return n
 		}
 	}
-	c.Live, c.End, c.from = 0, 0, c.words-1
+	c.Live, c.Words, c.from = 0, 0, c.words-1
 	return n
 }
