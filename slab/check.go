@@ -154,7 +154,7 @@ func (k *checker) heap(name string, h *heap) {
 func (k *checker) chunk(name string, h *heap, i uint32, c *chunk) {
 	a := k.a
 	if h == &a.meta && c.kind != chunkHole && c.kind != chunkRecord {
-		k.fail("%s: chunk %d has kind %d", name, i, c.kind)
+		k.fail("%s: chunk %d has kind %d", name, i, int(c.kind))
 	}
 	switch c.kind {
 	case chunkHole:
@@ -172,7 +172,7 @@ func (k *checker) chunk(name string, h *heap, i uint32, c *chunk) {
 		k.chunks++
 		at := h.address(c)
 		if c.kind == chunkLive && c.size < window>>granuleShift || c.kind == chunkLarge && !h.isWhole(c) || at&(1<<c.align-1) != 0 {
-			k.fail("%s: chunk %d: kind %d, %d granules, at %#x, aligned to %d", name, i, c.kind, c.size, at, 1<<c.align)
+			k.fail("%s: chunk %d: kind %d, %d granules, at %#x, aligned to %d", name, i, int(c.kind), c.size, at, 1<<c.align)
 		}
 		if a.addrs.lookup(at) != chunkEntry(i) {
 			k.fail("%s: chunk %d: the address map has %#x for it", name, i, a.addrs.lookup(at))
@@ -188,7 +188,7 @@ func (k *checker) chunk(name string, h *heap, i uint32, c *chunk) {
 			k.fail("%s: chunk %d names slab %d, which does not name it", name, i, c.link)
 		}
 	default:
-		k.fail("%s: chunk %d has kind %d", name, i, c.kind)
+		k.fail("%s: chunk %d has kind %d", name, i, int(c.kind))
 	}
 }
 
@@ -237,7 +237,7 @@ func (k *checker) records() {
 	for i := t.unused; i != 0; {
 		c := t.at(i)
 		if k.seen[i] || c.kind != chunkUnused {
-			k.fail("unused record %d is of kind %d", i, c.kind)
+			k.fail("unused record %d is of kind %d", i, int(c.kind))
 		}
 		if n++; n > t.total {
 			k.fail("the list of unused records has a loop")

@@ -16,7 +16,7 @@ const (
 
 // chunkKind says what a chunk is used for. chunkUnused marks a record that
 // describes no chunk and is on the table's free list.
-type chunkKind uint8
+type chunkKind uint16
 
 const (
 	chunkUnused chunkKind = iota
@@ -37,8 +37,7 @@ type chunk struct {
 	off, size  uint32
 	block      uint32
 	kind       chunkKind
-	align      uint8  // log2 of the alignment that was asked for
-	_          uint16 //
+	align      uint16 // log2 of the alignment that was asked for
 	prev, next uint32 // neighbours by address, 0 at the block's edge
 	binPrev    uint32 // holes: neighbours in the bin
 	link       uint32 // holes: next in the bin; slabs: slab number; unused: next unused

@@ -58,4 +58,4 @@ func smallClass(size, align int) (int, bool) {
 }
 
 // log2 returns the exponent of a power of two.
-func log2(n int) uint8 { return uint8(bits.Len(uint(n)) - 1) }
+func log2(n int) uint16 { return uint16(bits.Len(uint(n)) - 1) }
