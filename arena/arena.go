@@ -94,10 +94,11 @@ const bigT = 256
 // Alloc returns a pointer to a new T, which is zero. The error wraps that of the source, such
 // as blocksrc.ErrExhausted, or is slab.ErrClosed, or is a *typed.PointerError if T holds a Go
 // pointer. Without a blocksrc.Limit do not wait for ErrExhausted: most systems promise more
-// memory than they have.
+// memory than they have. Once the arena has made a handle, of whatever object, Alloc names the
+// object as well, and takes about twice as long.
 func (a *Arena[T]) Alloc() (*T, error) {
 	if unsafe.Sizeof(*new(T)) < bigT {
-		if q := take(&a.pool); q != nil {
+		if q := take(&a.pool, stride[T]()); q != nil {
 			p := (*T)(q)
 			zero(p)
 			return p, nil
@@ -106,19 +107,27 @@ func (a *Arena[T]) Alloc() (*T, error) {
 	return a.allocCold()
 }
 
-func (a *Arena[T]) allocCold() (*T, error) {
+// allocCold is Alloc where no slot is at hand, the arena has made handles, or T is large.
+func (a *Arena[T]) allocCold() (p *T, err error) {
 	if err := a.ready(); err != nil {
 		return nil, err
 	}
-	p, err := a.pool.Alloc()
-	return (*T)(p), err
+	if unsafe.Sizeof(*p) >= bigT {
+		q, err := a.pool.Alloc()
+		return (*T)(q), err
+	}
+	q, err := a.pool.AllocUninitialized()
+	if p = (*T)(q); err == nil {
+		zero(p)
+	}
+	return p, err
 }
 
 // AllocUninitialized is Alloc without the clearing, which is most of the cost of a large T.
 // The object has the bytes that were there before, which may make no sense as a T: write
 // every field before you read it.
 func (a *Arena[T]) AllocUninitialized() (*T, error) {
-	if q := take(&a.pool); q != nil {
+	if q := take(&a.pool, stride[T]()); q != nil {
 		return (*T)(q), nil
 	}
 	if err := a.ready(); err != nil {
@@ -148,7 +157,7 @@ func (a *Arena[T]) Insert(v T) (h Handle[T], err error) {
 // others as soon as they are made.
 func (a *Arena[T]) AllocHandle() (*T, Handle[T], error) {
 	names(&a.pool)
-	if q, h := takeNamed(&a.pool); q != nil {
+	if q, h := takeNamed(&a.pool, stride[T]()); q != nil {
 		p := (*T)(q)
 		zero(p)
 		return p, Handle[T]{h: h}, nil
@@ -162,7 +171,7 @@ func (a *Arena[T]) AllocHandle() (*T, Handle[T], error) {
 
 func (a *Arena[T]) insert() (*T, Handle[T], error) {
 	names(&a.pool)
-	if p, h := takeNamed(&a.pool); p != nil {
+	if p, h := takeNamed(&a.pool, stride[T]()); p != nil {
 		return (*T)(p), Handle[T]{h: h}, nil
 	}
 	return a.insertCold()

@@ -12,11 +12,13 @@ import (
 // inlined in other programs. A function of package arena that is not generic is inlined in
 // both, together with what it calls.
 
-func take(p *slab.Pool) unsafe.Pointer { return p.Take() }
+func take(p *slab.Pool, stride uintptr) unsafe.Pointer { return p.Take(stride) }
 
 func names(p *slab.Pool) { p.Names() }
 
-func takeNamed(p *slab.Pool) (unsafe.Pointer, slab.Handle) { return p.TakeNamed() }
+func takeNamed(p *slab.Pool, stride uintptr) (unsafe.Pointer, slab.Handle) {
+	return p.TakeNamed(stride)
+}
 
 func get(p *slab.Pool, h slab.Handle) unsafe.Pointer { return p.Get(h) }
 

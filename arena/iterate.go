@@ -10,12 +10,12 @@ import (
 // each stretch 64 slots at a time. Each is written out and not built on another: inlined in the
 // caller it takes a few instructions for an object, and a function in between would be a call.
 
-// All visits the live objects in slot order, which within a slab is the order in memory. It
-// makes handles for objects that have none yet; Values does not. The loop may free the current
-// object or any other, and may make new ones: an object freed before its turn is not visited,
-// a new one may or may not be. The loop may also call Reset, Trim and Close; after Reset or
-// Close nothing is left to visit. Like everything but Get and Len, All is for one goroutine at
-// a time.
+// All visits the live objects in slot order, which within a slab is the order in memory. Like
+// any call that makes a handle, it makes an arena that has made none name its objects from
+// then on (see Alloc); Values does not. The loop may free the current object or any other, and
+// may make new ones: an object freed before its turn is not visited, a new one may or may not
+// be. The loop may also call Reset, Trim and Close; after Reset or Close nothing is left to
+// visit. Like everything but Get and Len, All is for one goroutine at a time.
 func (a *Arena[T]) All() iter.Seq2[Handle[T], *T] {
 	return func(yield func(Handle[T], *T) bool) {
 		size := stride[T]()
@@ -47,7 +47,7 @@ func (a *Arena[T]) All() iter.Seq2[Handle[T], *T] {
 }
 
 // Values visits what All visits, in the same order, but makes no handles. It is for arenas
-// whose objects are used by pointer only.
+// whose objects are used by pointer only: there Alloc and Free take less time.
 func (a *Arena[T]) Values() iter.Seq[*T] {
 	return func(yield func(*T) bool) {
 		size := stride[T]()

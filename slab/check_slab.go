@@ -194,6 +194,8 @@ func (k *checker) generations(id uint32, s *slab) {
 			wrong = "has a name"
 		case g >= deadGen || g < e.floor:
 			wrong = "out of bounds"
+		case !free && g&1 < s.named:
+			wrong = "has no name"
 		}
 		if e.sure != touched && (g&^1 != e.floor || e.sure != e.floor && g != e.sure) {
 			wrong = "not what all have for sure"

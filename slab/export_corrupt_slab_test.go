@@ -293,6 +293,10 @@ var slabCorruptions = map[string][]Corruption{
 			e, slot := livePlace(p)
 			return setTo(e.gen(slot), deadGen)
 		}},
+		{"live slot without a name", func(_ *Allocator, p *Pool) func() {
+			e, slot := livePlace(p)
+			return setTo(e.gen(slot), *e.gen(slot)+1)
+		}},
 		{"names in a pool without", func(_ *Allocator, p *Pool) func() { return setTo(&p.names, false) }},
 		{"free slot with the generation of a live one", func(_ *Allocator, p *Pool) func() {
 			for i := range p.dir {

@@ -113,6 +113,9 @@ func (c *Scan) Lost() bool {
 	return true
 }
 
+// Named tells whether the slab at a place is known to have a name for each live slot.
+func (p *Pool) Named(place uint32) bool { return p.dir[place].rec.named == 1 }
+
 // BeSure makes the pool believe that all slots of a place have their first name.
 func (p *Pool) BeSure(place uint32) (undo func()) {
 	e := &p.dir[place]

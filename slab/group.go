@@ -65,30 +65,31 @@ func (p *Pool) place() {
 }
 
 // Take takes a slot of the group and leaves in it what was there before. It is a few
-// instructions, so that it can be inlined. It returns nil if the group is used up; then
-// AllocUninitialized opens another.
-func (p *Pool) Take() unsafe.Pointer {
+// instructions, so that it can be inlined. It returns nil if the group is used up, or if the
+// pool has names; AllocUninitialized opens another, or gives the slot a name. Stride must be
+// the pool's: a typed shell knows it when it is compiled.
+func (p *Pool) Take(stride uintptr) unsafe.Pointer {
 	o := &p.group
 	m := o.Slots
-	if none(m) {
+	if none(m) || p.names {
 		return nil
 	}
 	o.Slots = m & (m - 1)
 	if invariants {
 		p.a.after()
 	}
-	return unsafe.Add(o.Base, uintptr(bits.TrailingZeros64(m))*p.stride)
+	return unsafe.Add(o.Base, uintptr(bits.TrailingZeros64(m))*stride)
 }
 
 // TakeNamed is Take that also returns the slot's handle. Names must have been called.
-func (p *Pool) TakeNamed() (q unsafe.Pointer, h Handle) {
+func (p *Pool) TakeNamed(stride uintptr) (q unsafe.Pointer, h Handle) {
 	o := &p.group
 	if m := o.Slots; m != 0 { // none would make it too large to be inlined
 		o.Slots = m & (m - 1)
 		i := bits.TrailingZeros64(m)
 		g := (*uint32)(unsafe.Add(o.Gens, i*4))
 		*g++
-		q, h = unsafe.Add(o.Base, i*int(p.stride)), Handle{o.Index + uint32(i), *g}
+		q, h = unsafe.Add(o.Base, i*int(stride)), Handle{o.Index + uint32(i), *g}
 		if invariants {
 			p.a.after()
 		}
@@ -96,7 +97,7 @@ func (p *Pool) TakeNamed() (q unsafe.Pointer, h Handle) {
 	return
 }
 
-// take is Take that opens a group if there is none, and tells whether the slot is
+// take takes a slot of the group, or opens one if there is none, and tells whether the slot is
 // zero.
 func (p *Pool) take() (q unsafe.Pointer, fresh bool, err error) {
 	if p.group.Slots == 0 {
@@ -104,9 +105,18 @@ func (p *Pool) take() (q unsafe.Pointer, fresh bool, err error) {
 			return nil, false, err
 		}
 	}
-	m := p.group.Slots
+	o := &p.group
+	m := o.Slots
 	fresh = p.unused()&m&-m != 0
-	return p.Take(), fresh, nil
+	o.Slots = m & (m - 1)
+	i := uintptr(bits.TrailingZeros64(m))
+	if p.names {
+		*(*uint32)(unsafe.Add(o.Gens, i*4))++
+	}
+	if invariants {
+		p.a.after()
+	}
+	return unsafe.Add(o.Base, i*p.stride), fresh, nil
 }
 
 // unused returns the slots of the group that are known to have never been handed out.
@@ -118,18 +128,18 @@ func (p *Pool) unused() uint64 {
 }
 
 // TakeGroup takes up to n slots that are among 64 neighbours, and at least one if n is
-// more than 0. They are not cleared, and have no names until HandleAt gives them some.
-// Room beforehand makes it infallible.
+// more than 0. They are not cleared, and have names, so HandleAt makes their handles. Room
+// beforehand makes it infallible.
 func (p *Pool) TakeGroup(n int) (Group, error) {
 	if n <= 0 {
 		return Group{}, p.state()
 	}
+	p.Names()
 	if p.group.Slots == 0 {
 		if err := p.refill(); err != nil {
 			return Group{}, err
 		}
 	}
-	p.Names()
 	g := p.group
 	if n < bits.OnesCount64(g.Slots) {
 		rest := g.Slots
@@ -139,6 +149,9 @@ func (p *Pool) TakeGroup(n int) (Group, error) {
 		g.Slots &^= rest
 	}
 	p.group.Slots &^= g.Slots
+	for m := g.Slots; m != 0; m &= m - 1 {
+		*(*uint32)(unsafe.Add(g.Gens, bits.TrailingZeros64(m)*4)) += 1
+	}
 	p.a.after()
 	return g, nil
 }

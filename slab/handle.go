@@ -24,14 +24,25 @@ func HandleFromBits(b uint64) Handle {
 }
 
 // HandleAt returns the handle of the live slot with this index, whose generation, a
-// uint32, is at gen. It gives the slot a name if it has none. It is for a loop over a
-// Group or, after Names, a Scan.
+// uint32, is at gen, and which has a name. It is for a loop over a Group or, if Names was
+// called before it began, a Scan. It only reads: a loop that has no use for handles does not
+// look at generations.
 func HandleAt(index uint32, gen unsafe.Pointer) Handle {
-	g := (*uint32)(gen)
-	if *g&1 == 0 {
-		*g++
+	return Handle{index, *(*uint32)(gen)}
+}
+
+// nameAll gives a name to each live slot of a slab that has none: the slab is from before the
+// pool's first handle.
+func (p *Pool) nameAll(e *place) {
+	live := uint64(0) // of the word that slot i is in
+	for i := range e.gens {
+		if i&63 == 0 {
+			live = p.liveWord(e.rec, uint32(i>>6))
+		}
+		e.gens[i] |= uint32(live & 1)
+		live >>= 1
 	}
-	return Handle{index, *g}
+	e.rec.named = 1
 }
 
 const (

@@ -19,7 +19,7 @@ import (
 // some dead ones.
 type modelPool struct {
 	*slab.Pool
-	pointers            bool // no slot ever has a name
+	pointers            bool // no slot has had a name
 	size, align, stride int
 	reserved            int // slots that there must be at least, live or free
 	live                []*modelObject
@@ -132,18 +132,14 @@ func (m *model) take(p *modelPool, how int) bool {
 	return true
 }
 
-// slotsOf visits the slots of a group, as an arena does, and names them if names is set.
-func slotsOf(g slab.Group, stride int, names bool) iter.Seq2[unsafe.Pointer, slab.Handle] {
+// slotsOf visits the slots of a group, as an arena does.
+func slotsOf(g slab.Group, stride int) iter.Seq2[unsafe.Pointer, slab.Handle] {
 	return func(yield func(unsafe.Pointer, slab.Handle) bool) {
 		for i := range 64 {
 			if g.Slots>>i&1 == 0 {
 				continue
 			}
-			var h slab.Handle
-			if names {
-				h = slab.HandleAt(g.Index+uint32(i), unsafe.Add(g.Gens, i*4))
-			}
-			if !yield(unsafe.Add(g.Base, i*stride), h) {
+			if !yield(unsafe.Add(g.Base, i*stride), slab.HandleAt(g.Index+uint32(i), unsafe.Add(g.Gens, i*4))) {
 				return
 			}
 		}
@@ -160,7 +156,8 @@ func (m *model) takeGroup(p *modelPool, n int) bool {
 	if got := bits.OnesCount64(g.Slots); got > max(n, 0) || n > 0 && got == 0 {
 		m.fatalf("TakeGroup(%d) returned %d slots", n, got)
 	}
-	for q, h := range slotsOf(g, p.stride, !p.pointers) {
+	for q, h := range slotsOf(g, p.stride) {
+		p.pointers = false
 		m.enterSlot(p, q, h)
 	}
 	return true
@@ -234,17 +231,24 @@ func (m *model) scan(p *modelPool) {
 	}
 }
 
-// scanWith walks over a pool as Arena.All does and calls change after each slot.
-// Whatever change does, a slot that is live at its turn is visited, once.
+// scanWith walks over a pool as Arena.All does, or Arena.Values if no slot has a name, and calls
+// change after each slot. Whatever change does, a slot that is live at its turn is visited, once.
 func (m *model) scanWith(p *modelPool, change func()) {
 	before := slices.Clone(p.live)
 	visited := make(map[*modelObject]bool)
-	visitSlots(p.Pool, func(q unsafe.Pointer, _ uint32, _ unsafe.Pointer) bool {
+	named := !p.pointers
+	if named {
+		p.Names()
+	}
+	visitSlots(p.Pool, func(q unsafe.Pointer, index uint32, gen unsafe.Pointer) bool {
 		at, ok := m.find(uintptr(q))
 		if !ok || !slices.Contains(p.live, m.byAddr[at]) || visited[m.byAddr[at]] {
 			m.fatalf("a scan visits %#x, which is dead, another's, or was visited before", q)
 		}
 		visited[m.byAddr[at]] = true
+		if h := slab.HandleAt(index, gen); named && (p.Get(h) != q || p.Handle(q) != h) {
+			m.fatalf("slot %#x and the handle %#x that a scan makes do not name each other", q, h.Bits())
+		}
 		change()
 		return true
 	})

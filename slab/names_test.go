@@ -11,8 +11,10 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// Slots that are only used by pointer have no name. Nothing looks at their generations:
-// the bitmaps alone tell which of them are live.
+// A pool where nobody has asked for a handle gives no names and looks at no generation: the
+// bitmaps alone tell which slots are live. From the first handle on, a slot has a name when it
+// is handed out. Those that were live then get theirs when their handle is asked for, or from
+// the first loop that makes handles.
 
 // madeUp returns a handle with the index of the slot at q, without naming the slot. All
 // slots of the pool must be in place 0, from first on, with stride bytes each.
@@ -122,8 +124,8 @@ func TestPoolWithoutNames(t *testing.T) {
 	same()
 }
 
-// A slot gets at most one name in each life, and loses it at the end of that life. Lives
-// without a name in between leave no trace.
+// A slot has one name in each life, and loses it at the end of that life. Lives without a name
+// leave no trace.
 func TestPoolNamesOfSome(t *testing.T) {
 	const size = 24
 	p, qs := pointers(t, size, 150)
@@ -143,13 +145,13 @@ func TestPoolNamesOfSome(t *testing.T) {
 		q, err := p.AllocUninitialized()
 		require.NoError(t, err)
 		require.Equal(t, qs[9], q)
-		require.Nil(t, p.Get(h), "its slot has a new owner, without a name")
+		require.Nil(t, p.Get(h), "its slot has a new owner, with another name")
 		p.Free(q)
 	}
 	_, err := p.AllocUninitialized()
 	require.NoError(t, err)
 	g := p.Handle(qs[9])
-	require.Equal(t, h.Gen()+2, g.Gen())
+	require.Equal(t, h.Gen()+2*4, g.Gen())
 	require.Equal(t, qs[9], p.Get(g))
 	require.Nil(t, p.Get(h))
 	require.Equal(t, qs[100], p.Get(far))
@@ -168,6 +170,67 @@ func TestPoolNamesOfSome(t *testing.T) {
 	assert.Equal(t, g.Gen()+1, p.Generation(g))
 	assert.Equal(t, far.Gen()+1, p.Generation(far))
 	assert.Equal(t, far.Gen()-1, p.Generation(slab.RawHandle(0, 3, 0)), "it never had a name")
+	require.NoError(t, p.Allocator().Check())
+}
+
+// A loop that makes handles names the live slots of slabs that are from before the first handle,
+// and no others: not those that are free, at hand or retired.
+func TestPoolNamesOfOldSlabs(t *testing.T) {
+	const size = 24
+	p, qs := pointers(t, size, 150)
+	slotOf := func(q unsafe.Pointer) slab.Handle { return madeUp(qs[0], q, size, 0) }
+	start := p.Generation(slotOf(qs[0]))
+	p.SetGeneration(p.Handle(qs[40]), slab.PoolLastGen)
+	p.Free(qs[40]) // the first to be retired
+	p.Free(qs[30]) // to the slab's bitmap, or the group
+	p.Free(qs[20])
+	require.Equal(t, 1, p.AtHand())
+	require.False(t, p.Named(0))
+	for range 2 {
+		for _, q := range qs {
+			require.Equal(t, q == qs[40], p.Generation(slotOf(q)) == slab.PoolLastGen+1)
+		}
+		live := 0
+		visit(p, func(h slab.Handle, q unsafe.Pointer) bool {
+			require.Equal(t, start+1, h.Gen())
+			require.Equal(t, q, p.Get(h))
+			require.Equal(t, h, p.Handle(q))
+			live++
+			return true
+		})
+		require.Equal(t, len(qs)-3, live)
+		require.True(t, p.Named(0))
+		for _, q := range []unsafe.Pointer{qs[20], qs[30]} {
+			require.Equal(t, start, p.Generation(slotOf(q)), "it is free")
+		}
+		require.NoError(t, p.Allocator().Check())
+	}
+	for range 2 {
+		q, err := p.AllocUninitialized()
+		require.NoError(t, err)
+		require.Equal(t, start+1, p.Generation(slotOf(q)), "it has its name when it is handed out")
+		require.NoError(t, p.Allocator().Check())
+	}
+}
+
+// A loop that was under way when the first handle was made gives names to slabs that are
+// still ahead; a loop without handles leaves no trace in a pool without names.
+func TestPoolNamesDuringAScan(t *testing.T) {
+	p, qs := pointers(t, 24, 150)
+	require.NoError(t, p.Reserve(1))
+	other, err := p.AllocUninitialized()
+	require.NoError(t, err)
+	require.Equal(t, 2, p.Stats().Slabs)
+	n := 0
+	visitSlots(p, func(q unsafe.Pointer, index uint32, gen unsafe.Pointer) bool {
+		n++
+		if q == qs[0] {
+			p.Handle(q)
+		}
+		require.Equal(t, q == qs[0] || q == other, slab.HandleAt(index, gen).Gen()&1 == 1)
+		return true
+	})
+	require.Equal(t, len(qs)+1, n)
 	require.NoError(t, p.Allocator().Check())
 }
 

@@ -86,6 +86,9 @@ func (p *Pool) adopt(id uint32, s *slab) {
 	}
 	p.births++
 	s.born = p.births
+	if p.names {
+		s.named = 1
+	}
 	e := &p.dir[s.seq]
 	*e = place{
 		base: p.a.slabs[id].base, gens: unsafe.Slice((*uint32)(s.generations()), s.slots), bytes: uintptr(s.slots) * p.stride,

@@ -123,7 +123,7 @@ func TestPoolTakeGroup(t *testing.T) {
 			require.NoError(t, err)
 			require.LessOrEqual(t, bits.OnesCount64(g.Slots), n)
 			require.Equal(t, n > 0, g.Slots != 0)
-			for q, h := range slotsOf(g, stride, true) {
+			for q, h := range slotsOf(g, stride) {
 				require.Nil(t, live[h])
 				require.Equal(t, q, p.Get(h))
 				live[h] = q

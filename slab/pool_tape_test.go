@@ -154,7 +154,7 @@ var poolOps = []struct {
 		if err != nil {
 			m.add(nil, slab.Handle{}, err)
 		}
-		for q, h := range slotsOf(g, m.p.Stats().Stride, true) {
+		for q, h := range slotsOf(g, m.p.Stats().Stride) {
 			m.add(q, h, nil)
 		}
 	}},

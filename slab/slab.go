@@ -43,6 +43,7 @@ type slab struct {
 	clean      uint32 // slots from here on were never handed out and are zero
 	next, prev uint32 // in the cache's list of slabs with a free slot
 	born       uint32 // pools: the pool's births when this slab came, itself included
+	named      uint32 // pools: 1 if every live slot has a name
 	summary    uint64
 }
 
