@@ -112,7 +112,7 @@ func (a *Arena[T]) allocCold() (p *T, err error) {
 	if err := a.ready(); err != nil {
 		return nil, err
 	}
-	if unsafe.Sizeof(*p) >= bigT {
+	if unsafe.Sizeof(*new(T)) >= bigT {
 		q, err := a.pool.Alloc()
 		return (*T)(q), err
 	}
