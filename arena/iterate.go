@@ -28,7 +28,8 @@ func (a *Arena[T]) All() iter.Seq2[Handle[T], *T] {
 				for m != 0 {
 					i := bits.TrailingZeros64(m)
 					m &= m - 1
-					h := Handle[T]{h: handleAt(index+uint32(w<<6|i), unsafe.Add(gens, (w<<6|i)*4))}
+					slot := w<<6 | i
+					h := Handle[T]{h: handleAt(index+uint32(slot), unsafe.Add(gens, slot*4))}
 					if !yield(h, (*T)(unsafe.Add(base, uintptr(i)*size))) {
 						return
 					}

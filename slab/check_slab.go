@@ -194,7 +194,7 @@ func (k *checker) generations(id uint32, s *slab) {
 			wrong = "has a name"
 		case g >= deadGen || g < e.floor:
 			wrong = "out of bounds"
-		case !free && g&1 < s.named:
+		case !free && g&1 == 0 && s.named == 1:
 			wrong = "has no name"
 		}
 		if e.sure != touched && (g&^1 != e.floor || e.sure != e.floor && g != e.sure) {

@@ -105,6 +105,8 @@ func (p *Pool) take() (q unsafe.Pointer, fresh bool, err error) {
 			return nil, false, err
 		}
 	}
+	// Take and TakeNamed in one. To choose between them instead takes a seventh longer where
+	// Alloc gives names.
 	o := &p.group
 	m := o.Slots
 	fresh = p.unused()&m&-m != 0
@@ -150,7 +152,7 @@ func (p *Pool) TakeGroup(n int) (Group, error) {
 	}
 	p.group.Slots &^= g.Slots
 	for m := g.Slots; m != 0; m &= m - 1 {
-		*(*uint32)(unsafe.Add(g.Gens, bits.TrailingZeros64(m)*4)) += 1
+		*(*uint32)(unsafe.Add(g.Gens, bits.TrailingZeros64(m)*4))++
 	}
 	p.a.after()
 	return g, nil

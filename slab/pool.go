@@ -197,7 +197,8 @@ func (p *Pool) Handle(q unsafe.Pointer) Handle {
 }
 
 // Names must be called before TakeNamed makes handles, or before a Scan whose slots HandleAt
-// is to make handles of. From then on all slots are handed out with names. (If TakeNamed set p.names itself, it would be too large to be inlined.)
+// is to make handles of. From then on all slots are handed out with names. (If TakeNamed set
+// p.names itself, it would be too large to be inlined.)
 func (p *Pool) Names() {
 	if !p.names {
 		p.giveNames()
