@@ -1,7 +1,6 @@
 package slab_test
 
 import (
-	"fmt"
 	"math/bits"
 	"math/rand/v2"
 	"slices"
@@ -86,7 +85,7 @@ func TestFirstPlaces(t *testing.T) {
 // extentOf is a slab, or a chunk, of which only the start counts.
 type extentOf struct {
 	addr, size uintptr
-	id         uint32
+	number     uint32
 	slab       bool
 }
 
@@ -96,7 +95,6 @@ type mapModel struct {
 	m       *slab.Map
 	windows map[uintptr]extentOf // by window number
 	all     []extentOf
-	ids     uint32
 	checks  int
 }
 
@@ -113,37 +111,22 @@ func windowsOf(addr, size uintptr) (ws []uintptr) {
 	}
 }
 
-// ready grows the leaves of [addr, addr+size) as far as needed, and returns how often.
-func (m *mapModel) ready(addr, size uintptr) (grown int) {
-	for left := size; ; {
-		n := min(left, slab.Region-addr%slab.Region)
-		for ; !m.m.IsReady(addr, n); grown++ {
-			m.m.Grow(addr)
-		}
-		if n == left {
-			return grown
-		}
-		addr, left = addr+n, left-n
-	}
-}
-
-// add enters a slab, or a chunk if size is 1, unless something is there.
-func (m *mapModel) add(addr, size uintptr) bool {
-	for _, w := range windowsOf(addr, size) {
+// add enters x, with leaves as they are needed, unless something is there.
+func (m *mapModel) add(x extentOf) bool {
+	for _, w := range windowsOf(x.addr, x.size) {
 		if m.windows[w] != (extentOf{}) {
 			return false
 		}
 	}
-	m.ready(addr, size)
-	x := extentOf{addr: addr, size: size, slab: size > 1}
-	if x.slab {
-		m.ids++
-		x.id = m.ids
-		m.m.SetSlab(addr, size, x.id)
-	} else {
-		x.id = m.m.SetStart(addr)
+	for n := uintptr(0); ; {
+		n += m.m.Mapped(x.addr+n, x.size-n, x.number, x.slab)
+		if n == x.size {
+			break
+		}
+		m.m.Grow(x.addr+n, x.number > narrowMost)
 	}
-	for _, w := range windowsOf(addr, size) {
+	m.m.Set(x.addr, x.size, x.number, x.slab)
+	for _, w := range windowsOf(x.addr, x.size) {
 		m.windows[w] = x
 	}
 	m.all = append(m.all, x)
@@ -160,31 +143,32 @@ func (m *mapModel) remove(i int) {
 	m.all = slices.Delete(m.all, i, i+1)
 }
 
-// check looks up three bytes of each window in the rows that [from, to) touches.
+// check looks up three bytes of each window that is not far from [from, to).
 func (m *mapModel) check(from, to uintptr) {
 	m.t.Helper()
 	if m.checks++; m.checks%8 == 0 || len(m.all) < 10 {
 		require.NoError(m.t, m.m.Check(len(m.windows)))
 	}
-	for w := from / slab.Row * (slab.Row / window); w*window < to; w++ {
+	for w := from/window - 4; w*window < to+4*window; w++ {
 		x := m.windows[w]
 		for _, addr := range []uintptr{w * window, w*window + 1, w*window + window - 1} {
-			id, isSlab := m.m.Lookup(addr)
-			switch {
-			case x.slab:
-				require.True(m.t, isSlab && id == x.id, "%#x is in slab %d, not %d", addr, x.id, id)
-			case x.id != 0:
-				require.True(m.t, !isSlab && id == x.id, "chunk %d starts in the window of %#x, not %d", x.id, addr, id)
-			case isSlab:
-				m.t.Fatalf("%#x is in no slab, not in %d", addr, id)
+			number, isSlab := m.m.Lookup(addr)
+			require.True(m.t, number == x.number && isSlab == x.slab, "%#x has number %d, slab %t, not %v", addr, number, isSlab, x)
+			if number := m.m.SlabAt(addr); x.slab || x.number == 0 {
+				require.Equal(m.t, x.number, number)
+			} else {
+				require.GreaterOrEqual(m.t, number, uint32(slab.MaxNumber), "a chunk's")
 			}
 		}
 	}
 }
 
+// narrowMost is the largest number that an entry of 16 bits can have.
+const narrowMost = 1<<15 - 1
+
 // TestAddressMap: whatever is added and removed, the map knows for each address the slab that
-// it lies in, or the chunk that starts in its window. Most extents lie at the edges of rows
-// and regions, and some at the end of the address space.
+// it lies in, or the chunk that starts in its window. Most extents lie at the edge of regions,
+// and some at the end of the address space. Some numbers need wide leaves.
 func TestAddressMap(t *testing.T) {
 	top := ^uintptr(0) - 2*slab.Region + 1
 	seeds, steps := uint64(5), 4000
@@ -194,157 +178,93 @@ func TestAddressMap(t *testing.T) {
 	for seed := range seeds {
 		r := rand.New(rand.NewPCG(seed, 36))
 		m := newMapModel(t)
+		numbers := []uint32{1, narrowMost, narrowMost - 1}
 		for n := range steps {
+			if n == steps/2 {
+				numbers = append(numbers, narrowMost+1, narrowMost+2, slab.MaxNumber-1, slab.MaxNumber/2)
+			}
 			if r.IntN(200) == 0 {
 				for range len(m.all) / 2 {
 					m.remove(r.IntN(len(m.all)))
 				}
 				m.check(7*slab.Region, 10*slab.Region)
 			}
-			edge := uintptr(8+r.IntN(2))*slab.Region + uintptr(r.IntN(12))*slab.Row
-			addr := edge - uintptr(r.IntN(20))*window
-			size := uintptr(1+r.IntN(1<<r.IntN(6))) * window
+			addr := uintptr(8+r.IntN(2))*slab.Region + uintptr(r.IntN(100)-50)*window
+			x := extentOf{addr: addr, size: uintptr(1+r.IntN(1<<r.IntN(6))) * window, slab: true, number: numbers[r.IntN(len(numbers))]}
+			if r.IntN(2) == 0 {
+				x.number = r.Uint32N(100) + 1
+			}
 			switch {
 			case n%5 == 4 && len(m.all) > 0:
 				i := r.IntN(len(m.all))
-				addr, size = m.all[i].addr, m.all[i].size
+				x = m.all[i]
 				m.remove(i)
 			case r.IntN(2) == 0:
-				addr, size = addr+uintptr(r.IntN(window/16))*16, 1
-				m.add(addr, size)
+				x.addr, x.size, x.slab = addr+uintptr(r.IntN(window/16))*16, 1, false
+				m.add(x)
 			case r.IntN(50) == 0: // across several regions
-				addr, size = 7*slab.Region+5*window, 3*slab.Region
-				m.add(addr, size)
+				x.addr, x.size = 7*slab.Region+5*window, 3*slab.Region
+				m.add(x)
 			case bits.UintSize == 32 && r.IntN(10) == 0:
-				addr = ^uintptr(0) - size + 1 // to the last byte
-				m.add(addr, size)
+				x.addr = ^uintptr(0) - x.size + 1 // to the last byte
+				m.add(x)
 			default:
-				m.add(addr, size)
+				m.add(x)
 			}
-			if addr < top {
-				m.check(addr, addr+size)
+			if x.addr < top {
+				m.check(x.addr, x.addr+x.size)
 			}
 		}
 		for len(m.all) > 0 {
 			m.remove(len(m.all) - 1)
 		}
 		m.check(7*slab.Region, 10*slab.Region)
-		for _, addr := range []uintptr{8 * slab.Region, 9 * slab.Region} {
-			used, _ := m.m.Splits(addr)
-			assert.Zero(t, used)
-		}
 	}
 }
 
 // The last byte of the address space can be in a slab like any other.
 func TestAddressMapTop(t *testing.T) {
 	m := newMapModel(t)
-	for _, size := range []uintptr{window, slab.Row, 3 * window, slab.Region + window} {
+	for _, size := range []uintptr{window, 3 * window, slab.Region, slab.Region + window} {
 		addr := ^uintptr(0) - size + 1
-		require.True(t, m.add(addr, size))
+		require.True(t, m.add(extentOf{addr, size, 7, true}))
 		for _, at := range []uintptr{addr, ^uintptr(0)} {
-			id, isSlab := m.m.Lookup(at)
-			require.True(t, isSlab && id == m.all[0].id)
+			number, isSlab := m.m.Lookup(at)
+			require.True(t, isSlab && number == 7)
 		}
-		id, _ := m.m.Lookup(addr - 1)
-		require.Zero(t, id)
+		number, _ := m.m.Lookup(addr - 1)
+		require.Zero(t, number)
 		require.NoError(t, m.m.Check(len(m.windows)))
 		m.remove(0)
 		require.NoError(t, m.m.Check(0))
 	}
 }
 
-// TestRowsAreSplit: a row has an entry for each window only if it needs them.
-func TestRowsAreSplit(t *testing.T) {
-	const row, base = slab.Row, 5 * slab.Region
-	for _, c := range []struct {
-		name   string
-		add    [][2]uintptr // offset from base, and size; 1 is a chunk
-		splits int
-		remove int // index of the one that is then removed
-		left   int // splits after that
-	}{
-		{"a chunk alone", [][2]uintptr{{row - 16, 1}}, 0, 0, 0},
-		{"two chunks", [][2]uintptr{{0, 1}, {row - 16, 1}}, 1, 0, 0},
-		{"two chunks, the other goes", [][2]uintptr{{0, 1}, {row - 16, 1}}, 1, 1, 0},
-		{"three chunks", [][2]uintptr{{0, 1}, {2048, 1}, {row - 16, 1}}, 1, 1, 1},
-		{"two rows with a chunk", [][2]uintptr{{0, 1}, {row, 1}}, 0, 1, 0},
-		{"a slab of whole rows", [][2]uintptr{{row, 3 * row}}, 0, 0, 0},
-		{"a slab of a window", [][2]uintptr{{row, window}}, 1, 0, 0},
-		{"a slab within a row", [][2]uintptr{{window, row - 2*window}}, 1, 0, 0},
-		{"a slab of two rows' edges", [][2]uintptr{{row - window, 2 * window}}, 2, 0, 0},
-		{"a slab that ends in a row", [][2]uintptr{{0, row + window}}, 1, 0, 0},
-		{"a slab that starts in a row", [][2]uintptr{{window, 2*row - window}}, 1, 0, 0},
-		{"a slab over rows and edges", [][2]uintptr{{row - window, 2*row + 2*window}}, 2, 0, 0},
-		{"a chunk beside a slab", [][2]uintptr{{0, window}, {row - 16, 1}}, 1, 0, 0},
-		{"a slab beside a chunk", [][2]uintptr{{row - 16, 1}, {0, window}}, 1, 0, 1},
-		{"two slabs", [][2]uintptr{{0, window}, {window, row - window}}, 1, 1, 1},
-	} {
-		m := newMapModel(t)
-		for _, x := range c.add {
-			require.True(t, m.add(base+x[0], x[1]), c.name)
-			m.check(base, base+4*row)
-		}
-		used, _ := m.m.Splits(base)
-		assert.Equal(t, c.splits, used, c.name)
-		m.remove(c.remove)
-		m.check(base, base+4*row)
-		used, _ = m.m.Splits(base)
-		assert.Equal(t, c.left, used, c.name)
-	}
-}
-
-// TestLeavesGrow: with no split left, a region is ready for what needs no split, and once
-// its leaf is larger, for everything else. A split for each row is always enough.
-func TestLeavesGrow(t *testing.T) {
-	const rows, row, base = slab.Region / slab.Row, slab.Row, 5 * slab.Region
+// TestLeavesAreWideIfNeeded: the first leaf of a region has room for numbers of 15 bits, and
+// a wide one for all. Each region is ready, or not, for itself.
+func TestLeavesAreWideIfNeeded(t *testing.T) {
+	const first, second = 5 * slab.Region, 6 * slab.Region
 	m := newMapModel(t)
-	require.False(t, m.m.IsReady(base, 1))
-	m.m.Grow(base)
-	assert.True(t, m.m.IsUntouched(base), "memory from the system is no page before it is written to")
-	_, all := m.m.Splits(base)
-	for i := range uintptr(all) {
-		at := base + i*row
-		if i == 5 {
-			at += row - window // there is room in front of it
+	mapped := func(number uint32) (all [2]uintptr) {
+		for i, isSlab := range []bool{true, false} {
+			all[i] = m.m.Mapped(first+window, slab.Region, number, isSlab)
 		}
-		require.True(t, m.m.IsReady(at, window))
-		require.True(t, m.add(at, window))
+		return all
 	}
-	end := base + uintptr(all)*row
-	for _, c := range []struct {
-		addr, size uintptr
-		ready      bool
-	}{
-		{base + window, window, true}, // in a row that is split
-		{base + window, 1, true},
-		{base + 4*row + window, row, true}, // in two such rows
-		{end, 1, true},                     // a chunk alone
-		{end, row, true},                   // a slab of whole rows
-		{end, 2 * row, true},
-		{end - window, row + window, true},
-		{end, window, false},
-		{end - window, window + window, false},
-		{end + window, row - window, false},
-		{end + window, 1, true},
-	} {
-		assert.Equal(t, c.ready, m.m.IsReady(c.addr, c.size), fmt.Sprintf("%#x, %d bytes", c.addr-base, c.size))
-	}
-	require.True(t, m.add(end, 1))
-	assert.False(t, m.m.IsReady(end+window, 1), "a second one")
-	m.m.Grow(base)
-	assert.True(t, m.m.IsReady(end+window, 1))
-	grown := 0
-	for i := range uintptr(rows) {
-		for w := range uintptr(row / window) {
-			grown += m.ready(base+i*row+w*window, 1)
-			m.add(base+i*row+w*window, 1)
-		}
-	}
-	used, all := m.m.Splits(base)
-	assert.Equal(t, [2]int{rows, rows}, [2]int{used, all})
-	assert.Less(t, grown, 16, "by half each time")
-	m.check(base, base+slab.Region)
+	const none, one, both = 0, slab.Region - window, slab.Region
+	assert.Equal(t, [2]uintptr{none, none}, mapped(1))
+	m.m.Grow(first, false)
+	assert.Equal(t, [2]uintptr{one, one}, mapped(1))
+	assert.Equal(t, [2]uintptr{one, one}, mapped(narrowMost))
+	assert.Equal(t, [2]uintptr{none, none}, mapped(narrowMost+1))
+	m.m.Grow(second, true)
+	assert.Equal(t, [2]uintptr{both, both}, mapped(narrowMost))
+	assert.Equal(t, [2]uintptr{none, none}, mapped(narrowMost+1))
+	require.True(t, m.add(extentOf{first, window, narrowMost, true}))
+	require.True(t, m.add(extentOf{second - 16, 1, narrowMost, false}))
+	m.m.Grow(first, true)
+	assert.Equal(t, [2]uintptr{both, both}, mapped(slab.MaxNumber-1))
+	m.check(first, second)
 }
 
 // TestIdleRegions: it pays to prune when more than half of the regions, and more than a few,
@@ -357,9 +277,9 @@ func TestIdleRegions(t *testing.T) {
 		m := slab.NewMap()
 		for i := range c.live + c.idle {
 			addr := uintptr(i+1) * slab.Region
-			m.Grow(addr)
+			m.Grow(addr, i%2 == 0)
 			if i < c.live {
-				m.SetStart(addr)
+				m.Set(addr, 1, 1, false)
 			}
 		}
 		assert.Equal(t, c.most, m.IsMostlyIdle(), c)

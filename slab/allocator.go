@@ -285,7 +285,7 @@ func (a *Allocator) allocRange(size, align int) (b []byte, dirty uintptr, err er
 	if !large {
 		i, err = a.allocMapped(n, uintptr(align), 1, chunkLive)
 	} else if err == nil {
-		if err = a.mapRegions(a.user.address(a.table.at(i)), 1); err != nil {
+		if err = a.mapRegions(i, 1, chunkLarge); err != nil {
 			a.freeChunk(i, a.table.at(i))
 		}
 	}

@@ -52,7 +52,7 @@ func (a *Allocator) allocMapped(size uint32, align, mapped uintptr, kind chunkKi
 			return 0, err
 		}
 		c := a.table.at(i)
-		if err = a.mapRegions(a.user.address(c), mapped); err == nil {
+		if err = a.mapRegions(i, mapped, kind); err == nil {
 			return i, nil
 		}
 		b, mem := c.block, len(a.user.blocks[c.block].mem)
@@ -112,49 +112,58 @@ func (a *Allocator) allocMeta(size, least uint32) (uint32, error) {
 	return i, nil
 }
 
-// mapRegions makes sure that [addr, addr+size) can have entries in the address
-// map.
-func (a *Allocator) mapRegions(addr, size uintptr) error {
+// mapRegions makes sure that the first size bytes of chunk i, which is to be of that kind, can
+// have entries in the address map.
+func (a *Allocator) mapRegions(i uint32, size uintptr, kind chunkKind) error {
 	if a.addrs.mostlyIdle() {
 		a.addrs.prune(a.freeRecord)
 	}
-	for {
-		ready := a.addrs.mapped(addr, size)
+	for addr := a.user.address(a.table.at(i)); ; {
+		e := a.entryOf(i, kind)
+		ready := a.addrs.mapped(addr, size, e)
 		if ready == size {
 			return nil
 		}
 		addr, size = addr+ready, size-ready
-		// What was given back to make room for the leaf may have freed enough splits.
-		if err := a.growLeaf(addr); err != nil && a.addrs.mapped(addr, size) == 0 {
+		if err := a.growLeaf(addr, e > narrowMost); err != nil {
 			return err
 		}
 	}
 }
 
-// mapped returns how many of size bytes at addr can have entries in the address map before
-// the first region that is not ready for its part.
-func (m *addrMap) mapped(addr, size uintptr) (n uintptr) {
-	for n < size {
-		part := min(size-n, 1<<regionShift-(addr+n)&(1<<regionShift-1))
-		if !m.isReady(addr+n, part) {
-			break
-		}
-		n += part
+// entryOf returns the entry of chunk i when it is of that kind; for a slab it is that of the
+// next one.
+func (a *Allocator) entryOf(i uint32, kind chunkKind) entry {
+	if kind == chunkSlab {
+		return slabEntry(a.nextSlab())
+	}
+	return chunkEntry(i)
+}
+
+// nextSlab returns the number that the next slab gets.
+func (a *Allocator) nextSlab() uint32 {
+	if n := len(a.vacantSlabs); n > 0 {
+		return a.vacantSlabs[n-1]
+	}
+	return uint32(len(a.slabs))
+}
+
+// mapped returns for how many of size bytes at addr the address map can have entry e, before
+// the first region that is not ready for it.
+func (m *addrMap) mapped(addr, size uintptr, e entry) (n uintptr) {
+	for n < size && m.isReady(addr+n, e) {
+		n += min(size-n, 1<<regionShift-(addr+n)&(1<<regionShift-1))
 	}
 	return n
 }
 
-// growLeaf makes a leaf for the region of addr, a larger one if it has one already.
-func (a *Allocator) growLeaf(addr uintptr) error {
-	splits := uint16(splitsMin)
-	if r := a.addrs.find(addr); r != nil {
-		splits = r.moreSplits()
-	}
-	i, leaf, dirty, err := a.allocRecord(leafSize(splits))
+// growLeaf makes a leaf for the region of addr, a wide one if it has one already.
+func (a *Allocator) growLeaf(addr uintptr, wide bool) error {
+	i, leaf, dirty, err := a.allocRecord(leafSize(wide))
 	if err != nil {
 		return err
 	}
-	clear(unsafe.Slice((*byte)(leaf), leafSize(splits))[:dirty])
+	clear(unsafe.Slice((*byte)(leaf), leafSize(wide))[:dirty])
 	// Only now, because a need of memory makes slabs go, and their entries with them.
 	r := a.addrs.find(addr)
 	if r == nil {
@@ -162,7 +171,7 @@ func (a *Allocator) growLeaf(addr uintptr) error {
 		r = a.addrs.find(addr)
 	}
 	before := r.at
-	r.move(leaf, i, splits)
+	r.move(leaf, i, wide)
 	if before != 0 {
 		a.freeRecord(before)
 	}

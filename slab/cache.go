@@ -283,11 +283,10 @@ func (c *cache) newSlab(slots uint32, size int) (uint32, error) {
 	}
 	ch := a.table.at(i)
 	addr := a.user.address(ch)
-	var id uint32
+	id := a.nextSlab()
 	if n := len(a.vacantSlabs); n > 0 {
-		id, a.vacantSlabs = a.vacantSlabs[n-1], a.vacantSlabs[:n-1]
+		a.vacantSlabs = a.vacantSlabs[:n-1]
 	} else {
-		id = uint32(len(a.slabs))
 		a.slabs = append(a.slabs, noSlab)
 	}
 	s := (*slab)(p)

@@ -288,7 +288,7 @@ func (k *checker) addresses() {
 			idle++
 		}
 		n += k.leaf(r)
-		k.record("leaf", i, r.at, r.leaf, leafSize(r.splits))
+		k.record("leaf", i, r.at, r.leaf, leafSize(r.wide))
 		if m.find(r.key<<regionShift) != r {
 			k.fail("the region at %#x cannot be found", r.key<<regionShift)
 		}
@@ -301,52 +301,13 @@ func (k *checker) addresses() {
 
 // leaf checks region r and returns how many of its windows have an entry.
 func (k *checker) leaf(r *region) (n int) {
-	ok, met := true, make(map[entry]bool)
-	meet := func(e entry) bool {
-		at := uint32(e &^ splitBit)
-		is := at >= rowsBytes && at < leafSize(r.splits) && at%splitBytes == 0 && !met[e]
-		ok, met[e] = ok && is, true
-		return is
-	}
-	used, spare := 0, 0
-	for i := range uintptr(leafRows) {
-		e := *r.row(i << rowShift)
-		switch {
-		case e == 0:
-			continue
-		case e.isSlab():
-			n += rowWindows
-		case !e.isSplit():
+	for w := range uintptr(leafWindows) {
+		if r.entry(w<<windowShift) != 0 {
 			n++
-		case meet(e):
-			m, needed := r.entries(e)
-			n, ok = n+m, ok && needed
 		}
-		used++
 	}
-	for at := r.unused; uint32(at) != leafSize(r.splits) && meet(splitBit|entry(at)); spare++ {
-		link := *r.window(splitBit|entry(at), 0)
-		m, _ := r.entries(splitBit | entry(at))
-		at, ok = r.afterSplit(at), ok && (m == 0 || m == 1 && link != 0) && link>>16 == 0
-	}
-	got, want := [...]int{int(r.used), int(r.spare), len(met)}, [...]int{used, spare, int(r.splits)}
-	if !ok || got != want {
-		k.fail("the region at %#x: rows with an entry, unused splits, splits: %d, not %d, or a row's split is none, another's, or not needed",
-			r.key<<regionShift, got, want)
+	if n != int(r.used) {
+		k.fail("the region at %#x: %d windows have an entry, not %d", r.key<<regionShift, n, r.used)
 	}
 	return n
-}
-
-// entries returns how many entries a split has, and whether they need a split.
-func (r *region) entries(row entry) (n int, needed bool) {
-	slab, alike := false, true
-	first := *r.window(row, 0)
-	for w := range uintptr(rowWindows) {
-		e := *r.window(row, w<<windowShift)
-		if e != 0 {
-			n++
-		}
-		slab, alike = slab || e.isSlab(), alike && e == first
-	}
-	return n, !alike && (n > 1 || slab)
 }

@@ -62,8 +62,8 @@ const (
 	chunkReserve = 5*chunkStep + 1
 
 	// chunkPages is how many pages there may be. It bounds the number of a record, which
-	// shares an entry of the address map with the bits that say what the entry is.
-	chunkPages = chunkBit >> chunkPageShift
+	// shares an entry of the address map with the bit that says what the entry is.
+	chunkPages = maxNumber >> chunkPageShift
 )
 
 // chunkTable numbers the chunk records. Record i does not move while it is in use. Page 0

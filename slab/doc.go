@@ -37,8 +37,8 @@
 // in blocks as well. Ten million objects leave some hundred kilobytes on the Go heap: the list
 // of blocks and slabs, which holds the pointers that all others are derived from; pointers in
 // magazines to the slots used next; the bins of holes and the first page of the chunk table,
-// 11 KiB; and 32 bytes and more for each region of the address map. A pool whose slots are
-// freed by pointer has a table of four megabytes more for them (aside.go).
+// 11 KiB; and 128 to 512 bytes for each MiB that the address map knows. A pool whose slots
+// are freed by pointer has a table of four megabytes more for them (aside.go).
 //
 // # How a request travels
 //
@@ -75,12 +75,12 @@
 // That leaves out the clearing of what Alloc returns; calls of the source, each of which
 // moves part of the list of blocks by address (4 bytes for each block above); and growth,
 // which is amortised constant: of the Go slices that list slabs, of the table of regions,
-// which shrinks too, and of a region's leaf, up to 36 KiB. Likewise amortised is a walk over
-// all blocks that looks for those of no use (retain.go).
+// which shrinks too, and of a region's leaf, which doubles once. Likewise amortised is a walk
+// over all blocks that looks for those of no use (retain.go).
 //
 // Records take 64 bytes for each slab and two bits for each slot (in a pool, a bit and 4
-// bytes). A chunk takes 32 bytes. Finding things by address takes 4 bytes for each 8 KiB, 36
-// where more than one thing lies in those. Rounding costs up to an eighth, 4 % on average,
+// bytes). A chunk takes 32 bytes. Finding things by address takes 2 bytes for each KiB, 4
+// in a MiB with numbers above 32 767. Rounding costs up to an eighth, 4 % on average,
 // from 8 bytes to 1 KiB, and up to 15 bytes above.
 //
 // What was tried and given up, with what it cost or gave:
@@ -145,7 +145,7 @@
 //   - Always shrinking in place, whatever it leaves behind (realloc.go). With moving, a
 //     full fixed heap of 16 MiB (W15) has 96.1 % in use instead of 94.3, and 96.3 with
 //     records elsewhere.
-//   - An address map with an entry for each KiB (addrmap.go).
+//   - An address map in which neighbours share an entry if they can (addrmap.go).
 //
 // With a million allocations live, time is cache and TLB misses: at the address
 // map, the slab's record and the slot, one after the other. Huge pages
@@ -160,7 +160,7 @@
 // breaks its contract (ErrBadSource). Every step that can fail comes before the first
 // change, so an error leaves everything as it was, with two exceptions. Empty slabs and
 // blocks that were kept for the next need have gone back to the source, since that was the
-// need. And what was had before the rest was refused may stay: a block, or a larger leaf of
+// need. And what was had before the rest was refused may stay: a block, or a leaf of
 // the address map. Before a request is refused, all holes are searched, however many, and
 // for up to 1 KiB the free slots of larger classes: it is refused only if none would do, or
 // if there is no room for its records.

@@ -75,7 +75,8 @@ func (a *Allocator) tight() bool { return a.user.most > 0 || a.meta.most > 0 }
 // of records, or leaf of the address map for its first mapped bytes. It returns 0 if there is
 // no such hole. So what was freed can be had again, whatever has become of the source.
 func (a *Allocator) atOnce(size uint32, align, mapped uintptr, kind chunkKind) uint32 {
-	i, pad := a.user.searchAll(size, align, func(c *chunk, pad uint32) bool {
+	i, pad := a.user.searchAll(size, align, func(i, pad uint32) bool {
+		c := a.table.at(i)
 		records := chunkStep // must be left, to make the next page of them
 		if pad > 0 {
 			records++
@@ -83,7 +84,7 @@ func (a *Allocator) atOnce(size uint32, align, mapped uintptr, kind chunkKind) u
 		if c.size-pad > size {
 			records++
 		}
-		return records <= a.table.spare && a.addrs.mapped(a.user.address(c)+uintptr(pad)<<granuleShift, mapped) == mapped
+		return records <= a.table.spare && a.addrs.mapped(a.user.address(c)+uintptr(pad)<<granuleShift, mapped, a.entryOf(i, kind)) == mapped
 	})
 	if i != 0 {
 		a.user.take(i, pad, size, kind)

@@ -2,23 +2,15 @@ package slab
 
 import (
 	"errors"
-	"slices"
 	"unsafe"
 )
 
 // Map is an address map alone, for any address at all.
-type Map struct {
-	m     addrMap
-	user  heap
-	table chunkTable
-}
+type Map struct{ m addrMap }
 
 // NewMap returns a map with the regions of these addresses, without leaves.
 func NewMap(addrs ...uintptr) *Map {
 	m := &Map{}
-	m.table.init()
-	m.user = heap{table: &m.table, blocks: make([]block, 1)} // a block that starts at 0
-	m.m.user = &m.user
 	m.m.init()
 	for _, addr := range addrs {
 		m.m.insert(region{key: keyOf(addr)})
@@ -35,57 +27,47 @@ func (m *Map) Has(addr uintptr) bool {
 // IsFirst tells whether the region of addr is in its first place in the table.
 func (m *Map) IsFirst(addr uintptr) bool { return m.m.place(keyOf(addr)).key == keyOf(addr) }
 
-// IsReady tells whether there is room for an entry for [addr, addr+size), which lies in one
-// region: for a slab or, if size is 1, for the start of an allocation.
-func (m *Map) IsReady(addr, size uintptr) bool { return m.m.isReady(addr, size) }
+// entryFor returns the entry of a slab or a chunk.
+func entryFor(number uint32, isSlab bool) entry {
+	if isSlab {
+		return slabEntry(number)
+	}
+	return chunkEntry(number)
+}
 
-// Grow makes a leaf for a region, or a larger one.
-func (m *Map) Grow(addr uintptr) {
+// Mapped returns how many of size bytes at addr the map has leaves for that the number of a
+// slab or a chunk fits in.
+func (m *Map) Mapped(addr, size uintptr, number uint32, isSlab bool) uintptr {
+	return m.m.mapped(addr, size, entryFor(number, isSlab))
+}
+
+// Grow makes a leaf for a region.
+func (m *Map) Grow(addr uintptr, wide bool) {
 	r := m.m.find(addr)
-	splits := uint16(splitsMin)
 	if r == nil {
 		m.m.insert(region{key: keyOf(addr)})
 		r = m.m.find(addr)
-	} else {
-		splits = r.moreSplits()
 	}
-	r.move(unsafe.Pointer(unsafe.SliceData(make([]entry, leafSize(splits)/4))), 0, splits)
+	r.move(unsafe.Pointer(unsafe.SliceData(make([]entry, leafSize(wide)/4))), 0, wide)
 }
 
-// IsUntouched tells whether the leaf of addr is still all zero.
-func (m *Map) IsUntouched(addr uintptr) bool {
-	r := m.m.find(addr)
-	return !slices.ContainsFunc(unsafe.Slice((*entry)(r.leaf), leafSize(r.splits)/4), func(e entry) bool { return e != 0 })
-}
-
-// SetSlab enters slab id.
-func (m *Map) SetSlab(addr, size uintptr, id uint32) { m.m.set(addr, size, slabEntry(id)) }
-
-// SetStart enters a chunk that starts at addr, and returns its number.
-func (m *Map) SetStart(addr uintptr) uint32 {
-	for m.table.spare == 0 {
-		m.table.addPage(unsafe.Pointer(new([chunkPage]chunk)), uint32(chunkPageBytes), 0)
-	}
-	i, c := m.table.get()
-	c.off = uint32(addr >> granuleShift)
-	m.m.set(addr, 1, chunkEntry(i))
-	return i
+// Set enters a slab or a chunk for the windows that [addr, addr+size) touches.
+func (m *Map) Set(addr, size uintptr, number uint32, isSlab bool) {
+	m.m.set(addr, size, entryFor(number, isSlab))
 }
 
 // Clear removes the entries of [addr, addr+size).
 func (m *Map) Clear(addr, size uintptr) { m.m.set(addr, size, 0) }
 
 // Lookup returns the slab or the chunk that is entered for addr, 0 if none is.
-func (m *Map) Lookup(addr uintptr) (id uint32, isSlab bool) {
+func (m *Map) Lookup(addr uintptr) (number uint32, isSlab bool) {
 	v := m.m.lookup(addr)
 	return v.number(), v.isSlab()
 }
 
-// Splits returns how many rows of a region are split, and how many can be.
-func (m *Map) Splits(addr uintptr) (used, all int) {
-	r := m.m.find(addr)
-	return int(r.splits - r.spare), int(r.splits)
-}
+// SlabAt returns the number that Free goes by: of the slab that is entered for addr, 0 if none
+// is, and for a chunk one that no slab has.
+func (m *Map) SlabAt(addr uintptr) uint32 { return m.m.lookup(addr).slabNumber() }
 
 // IsMostlyIdle tells whether it pays to prune.
 func (m *Map) IsMostlyIdle() bool { return m.m.mostlyIdle() }
@@ -98,16 +80,6 @@ func (m *Map) Prune() (dropped int) {
 
 // Places returns how many places the table has.
 func (m *Map) Places() int { return len(m.m.table) }
-
-// LeafIsLost tells whether the region of addr has no split left and the record heap has no
-// hole for a larger leaf.
-func LeafIsLost(a *Allocator, addr uintptr) bool {
-	r := a.addrs.find(addr)
-	return r.spare == 0 && a.meta.largestHole() < leafSize(r.moreSplits())>>granuleShift
-}
-
-// LeafSplits returns how many splits the leaf of addr has room for.
-func LeafSplits(a *Allocator, addr uintptr) int { return int(a.addrs.find(addr).splits) }
 
 // Check verifies the leaves, and that they have entries for that many windows.
 func (m *Map) Check(windows int) error {
@@ -125,4 +97,55 @@ func (m *Map) Check(windows int) error {
 		k.fail("entries of %d windows too few, %d leaves, %d idle", windows, leaves, idle)
 	}
 	return errors.Join(k.errs...)
+}
+
+// Leaves returns how many regions have a leaf that is wide, and one that is not.
+func Leaves(a *Allocator) (wide, narrow int) {
+	for _, r := range a.addrs.table {
+		switch {
+		case r.key == noRegion:
+		case r.wide:
+			wide++
+		default:
+			narrow++
+		}
+	}
+	return wide, narrow
+}
+
+// NumberSlabs makes n the number of the next slab, as if as many had been there at once.
+func NumberSlabs(a *Allocator, n uint32) {
+	for uint32(len(a.slabs)) <= n {
+		a.vacantSlabs = append(a.vacantSlabs, uint32(len(a.slabs)))
+		a.slabs = append(a.slabs, noSlab)
+	}
+}
+
+// NumberChunks makes the numbers of the next chunks n or more.
+func NumberChunks(a *Allocator, n int) error {
+	for (len(a.table.pages)-1)<<chunkPageShift < n {
+		i, err := a.allocMeta(uint32(chunkPageBytes), uint32(chunkPageBytes))
+		if err != nil {
+			return err
+		}
+		p, _ := a.useRecord(i)
+		a.table.addPage(p, uint32(chunkPageBytes), i)
+	}
+	return nil
+}
+
+// HoardRecords takes all memory for a wide leaf that there is, until the result is called.
+func HoardRecords(a *Allocator) (undo func()) {
+	var all []uint32
+	for {
+		i, _, _, err := a.allocRecord(leafSize(true))
+		if err != nil {
+			return func() {
+				for _, i := range all {
+					a.freeRecord(i)
+				}
+			}
+		}
+		all = append(all, i)
+	}
 }

@@ -53,79 +53,27 @@ var recordCorruptions = map[string][]Corruption{
 	"I9 address map": {
 		{"no entry of a chunk", func(a *Allocator, _ *Pool) func() {
 			_, c := pick(a, ofKind(chunkLive))
-			return setTo(entryAt(a, a.user.address(c)), 0)
+			return setEntry(a, a.user.address(c), 0)
 		}},
 		{"entry of another chunk", func(a *Allocator, _ *Pool) func() {
 			i, c := pick(a, ofKind(chunkLive))
-			return setTo(entryAt(a, a.user.address(c)), chunkEntry(i+1))
+			return setEntry(a, a.user.address(c), chunkEntry(i+1))
 		}},
 		{"no entry of a large allocation", func(a *Allocator, _ *Pool) func() {
 			_, c := pick(a, ofKind(chunkLarge))
-			return setTo(entryAt(a, a.user.address(c)), 0)
+			return setEntry(a, a.user.address(c), 0)
 		}},
 		{"entry of a hole", func(a *Allocator, _ *Pool) func() {
 			i, c := pick(a, func(c *chunk) bool { return c.kind == chunkHole && c.size >= 3*window>>granuleShift })
-			return setTo(entryAt(a, a.user.address(c)+window), chunkEntry(i))
+			return setEntry(a, a.user.address(c)+window, chunkEntry(i))
 		}},
 		{"no entry of a slab's middle", func(a *Allocator, _ *Pool) func() {
 			_, s := partial(a)
-			return setTo(entryAt(a, s.addr+window), 0)
+			return setEntry(a, s.addr+window, 0)
 		}},
 		{"entry of another slab", func(a *Allocator, _ *Pool) func() {
 			id, s := partial(a)
-			return setTo(entryAt(a, s.addr), slabEntry(id+1))
-		}},
-		{"row split twice", func(a *Allocator, _ *Pool) func() {
-			r, row := splitRow(a)
-			for i := range uintptr(leafRows) {
-				if e := r.row(i << rowShift); *e == 0 {
-					return both(setTo(e, *row), setTo(&r.used, r.used+1))
-				}
-			}
-			panic("the region has no empty row")
-		}},
-		{"row split for one chunk", func(a *Allocator, _ *Pool) func() {
-			_, c := pick(a, ofKind(chunkLarge))
-			addr := a.user.address(c)
-			return splitNeedlessly(a, addr, 1)
-		}},
-		{"row split for one slab", func(a *Allocator, _ *Pool) func() {
-			_, c := pick(a, func(c *chunk) bool { return c.kind == chunkSlab && c.size >= 2<<rowShift>>granuleShift })
-			addr := a.user.address(c) + 1<<rowShift
-			return splitNeedlessly(a, addr, rowWindows)
-		}},
-		{"split in the middle of another", func(a *Allocator, _ *Pool) func() {
-			_, row := splitRow(a)
-			return setTo(row, *row+4)
-		}},
-		{"split among the rows", func(a *Allocator, _ *Pool) func() {
-			_, row := splitRow(a)
-			return setTo(row, splitBit|splitBytes)
-		}},
-		{"split behind the leaf", func(a *Allocator, _ *Pool) func() {
-			r, row := splitRow(a)
-			return setTo(row, splitBit|entry(leafSize(r.splits)))
-		}},
-		{"entry in an unused split", func(a *Allocator, _ *Pool) func() {
-			r, _ := splitRow(a)
-			return setTo(r.window(splitBit|entry(r.unused), window), slabEntry(1))
-		}},
-		{"unused split with more than a link", func(a *Allocator, _ *Pool) func() {
-			r, _ := splitRow(a)
-			link := r.window(splitBit|entry(r.unused), 0)
-			return setTo(link, *link|chunkBit)
-		}},
-		{"split lost", func(a *Allocator, _ *Pool) func() {
-			r, _ := splitRow(a)
-			return both(setTo(&r.unused, r.afterSplit(r.unused)), setTo(&r.spare, r.spare-1))
-		}},
-		{"loop among the unused splits", func(a *Allocator, _ *Pool) func() {
-			r, _ := splitRow(a)
-			return setTo(r.window(splitBit|entry(r.unused), 0), 1<<16-splitBytes)
-		}},
-		{"count of unused splits", func(a *Allocator, _ *Pool) func() {
-			r, _ := splitRow(a)
-			return setTo(&r.spare, r.spare+1)
+			return setEntry(a, s.addr, slabEntry(id+1))
 		}},
 		{"count of a region", func(a *Allocator, _ *Pool) func() {
 			r := anyRegion(a)
@@ -144,13 +92,13 @@ var recordCorruptions = map[string][]Corruption{
 			return both(setTo(&t[to], *from), setTo(from, region{key: noRegion}))
 		}},
 		{"idle region in a place where it is not found", func(a *Allocator, _ *Pool) func() {
-			i, _, _, err := a.allocRecord(leafSize(splitsMin))
+			i, leaf, dirty, err := a.allocRecord(leafSize(false))
 			if err != nil {
 				panic(err)
 			}
-			clear(unsafe.Slice((*byte)(a.meta.pointer(a.table.at(i))), leafSize(splitsMin)))
+			clear(unsafe.Slice((*byte)(leaf), leafSize(false))[:dirty])
 			r := region{key: noRegion - 1}
-			r.move(a.meta.pointer(a.table.at(i)), i, splitsMin)
+			r.move(leaf, i, false)
 			back := both(setTo(&a.addrs.leaves, a.addrs.leaves+1), setTo(&a.addrs.idle, a.addrs.idle+1))
 			for to := range a.addrs.table {
 				if place := &a.addrs.table[to]; place.key == noRegion {
@@ -170,9 +118,8 @@ var recordCorruptions = map[string][]Corruption{
 		{"leaf in another's chunk", func(a *Allocator, _ *Pool) func() { return setTo(&anyRegion(a).at, a.table.owner[1]) }},
 		{"leaf elsewhere than in its chunk", func(a *Allocator, _ *Pool) func() {
 			r := anyRegion(a)
-			leaf := make([]entry, leafSize(r.splits)/4)
-			copy(leaf, unsafe.Slice((*entry)(r.leaf), len(leaf)))
-			return setTo(&r.leaf, unsafe.Pointer(unsafe.SliceData(leaf)))
+			leaf := *r.narrowEntries()
+			return setTo(&r.leaf, unsafe.Pointer(&leaf))
 		}},
 		{"leaf in a chunk of a number that there is not", func(a *Allocator, _ *Pool) func() { return setTo(&anyRegion(a).at, ^uint32(0)) }},
 		{"leaf in no chunk", func(a *Allocator, _ *Pool) func() { return setTo(&anyRegion(a).at, a.table.unused) }},

@@ -109,53 +109,12 @@ func fullSlab(a *Allocator) (uint32, *slab) {
 	panic("the allocator has no such slab")
 }
 
-// entryAt points at what lookup returns for addr.
-func entryAt(a *Allocator, addr uintptr) *entry {
+// setEntry changes what lookup returns for addr, and no count.
+func setEntry(a *Allocator, addr uintptr, e entry) (undo func()) {
 	r := a.addrs.find(addr)
-	if row := r.row(addr); !row.isSplit() {
-		return row
-	}
-	return r.window(*r.row(addr), addr)
-}
-
-// roomy returns the region of addr, grown if it had no unused split.
-func roomy(a *Allocator, addr uintptr) *region {
-	if a.addrs.find(addr).spare == 0 {
-		if err := a.growLeaf(addr); err != nil {
-			panic(err)
-		}
-	}
-	return a.addrs.find(addr)
-}
-
-// splitRow returns a row that is split, in a region with an unused split.
-func splitRow(a *Allocator) (*region, *entry) {
-	for i := range a.addrs.table {
-		if r := &a.addrs.table[i]; r.key != noRegion {
-			for i := range uintptr(leafRows) {
-				if r.row(i << rowShift).isSplit() {
-					r = roomy(a, r.key<<regionShift)
-					return r, r.row(i << rowShift)
-				}
-			}
-		}
-	}
-	panic("the address map has no such row")
-}
-
-// splitNeedlessly splits the row of addr and puts its entry into n windows, from addr's on.
-func splitNeedlessly(a *Allocator, addr, n uintptr) (undo func()) {
-	r := roomy(a, addr)
-	row := r.row(addr)
-	e, next := *row, r.window(splitBit|entry(r.unused), 0)
-	back := both(setTo(row, e), setTo(&r.unused, r.unused), setTo(&r.spare, r.spare), setTo(next, *next))
-	*row = r.split()
-	taken := *row
-	r.fill(taken, addr, n, e)
-	return func() {
-		r.fill(taken, 0, rowWindows, 0)
-		back()
-	}
+	before, w := r.entry(addr), addr>>windowShift%leafWindows
+	r.fill(w, 1, e)
+	return func() { r.fill(w, 1, before) }
 }
 
 func anyRegion(a *Allocator) *region {

@@ -16,8 +16,8 @@ func (a *Allocator) PauseChecks() { a.unchecked = maxInt }
 const (
 	Granule   = granule
 	Window    = window
-	Row       = 1 << rowShift
 	Region    = 1 << regionShift
+	MaxNumber = maxNumber
 	SmallMax  = smallMax
 	MaxSlots  = maxSlots
 	BinLevels = binLevels
@@ -79,8 +79,8 @@ func (x *Index) Alloc(granules uint32, align uintptr) uint32 {
 
 // Places returns the places that the last resort looks at.
 func (x *Index) Places(granules uint32, align uintptr) (all []uintptr) {
-	_, _ = x.heap.searchAll(granules, align, func(c *chunk, pad uint32) bool {
-		all = append(all, x.heap.address(c)+uintptr(pad)<<granuleShift)
+	_, _ = x.heap.searchAll(granules, align, func(i, pad uint32) bool {
+		all = append(all, x.Address(i)+uintptr(pad)<<granuleShift)
 		return false
 	})
 	return all

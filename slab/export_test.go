@@ -143,11 +143,8 @@ func Fingerprint(a *Allocator) uint64 {
 			}
 		}
 	}
-	splits := 0
-	for _, r := range a.addrs.table {
-		splits += int(r.splits)
-	}
-	put(uint64(a.table.spare), uint64(a.addrs.leaves), uint64(splits), flag(a.closed))
+	wide, narrow := Leaves(a)
+	put(uint64(a.table.spare), uint64(wide), uint64(narrow), flag(a.closed))
 	return f.Sum64()
 }
 

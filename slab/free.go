@@ -14,11 +14,7 @@ func (a *Allocator) Free(b []byte) {
 	// instructions. The slow path is free.
 	addr := addrOf(b)
 	if r := a.addrs.place(keyOf(addr)); r.key == keyOf(addr) {
-		e := *r.row(addr)
-		if e.isSplit() {
-			e = *r.window(e, addr)
-		}
-		if id := uint(e); id < uint(len(a.slabs)) { // never a chunk's
+		if id := uint(r.entry(addr).slabNumber()); id < uint(len(a.slabs)) { // never a chunk's
 			ref := &a.slabs[id]
 			c := ref.class
 			n := c.count

@@ -133,21 +133,18 @@ func (h *heap) findHole(size uint32, align uintptr) uint32 {
 // It returns a hole that holds the request behind pad granules and that also accepts; a nil
 // also accepts all. It is the last search before a request is refused, when time no longer
 // counts. The places in a hole that also is asked about are those that differ to the address
-// map: the first, whose row may have something else in it, the first in the next row, and the
-// first in each region behind that. Other places in a region are the same, except where the
-// hole ends, which is no better.
-func (h *heap) searchAll(size uint32, align uintptr, also func(c *chunk, pad uint32) bool) (i, pad uint32) {
+// map: the first, and the first in each region behind that.
+func (h *heap) searchAll(size uint32, align uintptr, also func(i, pad uint32) bool) (i, pad uint32) {
 	level, step := binOf(size)
 	for ; level < binLevels; level, step = level+1, 0 {
 		for m := h.bins.steps[level] >> step << step; m != 0; m &= m - 1 {
 			for i := h.bins.head[level][bits.TrailingZeros32(m)]; i != 0; {
 				c := h.table.at(i)
-				pad := h.padding(c, align)
-				for to := uintptr(1 << rowShift); c.size >= pad && c.size-pad >= size; to = 1 << regionShift {
-					if also == nil || also(c, pad) {
+				to := max(1<<regionShift, align)
+				for pad := h.padding(c, align); c.size >= pad && c.size-pad >= size; {
+					if also == nil || also(i, pad) {
 						return i, pad
 					}
-					to = max(to, align)
 					more := uint32((to - (h.address(c)+uintptr(pad)<<granuleShift)&(to-1)) >> granuleShift)
 					if pad += more; pad < more {
 						break

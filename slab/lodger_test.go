@@ -13,14 +13,11 @@ import (
 
 // Records that lie in the user's memory, because the source has no more.
 
-// inOneRegion returns memory for which one leaf of the address map is enough. A second one
-// would need a hole of some kilobytes to grow, and there may be none.
-func inOneRegion(size int) []byte {
-	mem := make([]byte, 2*size)
-	if first := startOf(mem); first/slab.Region != (first+uintptr(size)-1)/slab.Region {
-		mem = mem[size:]
-	}
-	return mem[:size:size]
+// wholeRegions returns memory that starts with a region, so that it always takes as many leaves
+// of the address map.
+func wholeRegions(size int) []byte {
+	mem := make([]byte, size+slab.Region)
+	return mem[-startOf(mem)%slab.Region:][:size:size]
 }
 
 // crowded returns an allocator that has filled all of a small source and then freed every
@@ -28,7 +25,7 @@ func inOneRegion(size int) []byte {
 func crowded(t *testing.T, cfg slab.Config) (a *slab.Allocator, src *blocksrctest.Counting, kept, freed [][]byte) {
 	t.Helper()
 	const size = 2 << 20
-	cfg.Source = blocksrc.NewBuffer(inOneRegion(size))
+	cfg.Source = blocksrc.NewBuffer(wholeRegions(size))
 	if cfg.BlockSize == 0 {
 		cfg.BlockSize = size - 36<<10
 	}

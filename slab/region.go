@@ -11,14 +11,12 @@ import (
 
 // region is a place in the hash table.
 type region struct {
-	key    uintptr                                             // of the region, noRegion if this place is empty
-	leaf   unsafe.Pointer                                      // leafRows entries, then the splits
-	at     uint32                                              // the chunk that the leaf lies in
-	used   uint16                                              // rows with an entry
-	splits uint16                                              // that the leaf has room for
-	unused uint16                                              // where in the leaf the first unused split is
-	spare  uint16                                              // number of unused splits
-	_      [regionSize - 2*unsafe.Sizeof(uintptr(0)) - 12]byte // makes indexing a shift
+	key  uintptr                                            // of the region, noRegion if this place is empty
+	leaf unsafe.Pointer                                     // the entries of its windows
+	at   uint32                                             // the chunk that the leaf lies in
+	used uint16                                             // windows with an entry
+	wide bool                                               // entries have 32 bits, not 16
+	_    [regionSize - 2*unsafe.Sizeof(uintptr(0)) - 7]byte // makes indexing a shift
 }
 
 // keyOf returns the table's key for the region of addr.

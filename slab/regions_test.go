@@ -7,6 +7,7 @@ package slab_test
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
@@ -24,8 +25,8 @@ import (
 // memory for records again.
 func TestRecordsComeAgain(t *testing.T) {
 	refuse := false
-	const size = slab.Row + 1000 // so that no row of the address map has more than one start
-	mem := make([]byte, 7*slab.Region/2)
+	const size = 1100
+	mem := make([]byte, 9*slab.Region/2)
 	a, err := slab.New(slab.Config{
 		Source: blocksrc.NewBuffer(mem), BlockSize: len(mem) - 4096, MaxBlockSize: len(mem), LargeSize: len(mem),
 		MetaSource: refusing(new(blocksrc.GoHeap), &refuse),
@@ -53,137 +54,62 @@ func TestRecordsComeAgain(t *testing.T) {
 		require.NoError(t, a.Check())
 		refuse = false
 	}
-	require.Less(t, a.Stats().Live, 2*slab.Region, "there was a hole")
+	require.Less(t, a.Stats().Live, 3*slab.Region, "there was a hole")
 	require.NoError(t, a.Close())
 }
 
-// TestSearchInRegions: to the address map, all places in a row are alike, and so are the
-// empty rows of a region. The last resort looks at one place of each kind in a hole, and not
-// at many.
+// TestSearchInRegions: to the address map, all places in a region are alike. The last resort
+// looks at one place of each region that a hole lies in, and not at many.
 func TestSearchInRegions(t *testing.T) {
 	const size = 100 * slab.Granule
-	for _, rows := range []uintptr{1, 2, 3, 16, slab.Region / slab.Row, 5 * slab.Region / slab.Row / 2} {
-		x := slab.NewIndex(uint32(rows * slab.Row / slab.Granule))
+	for _, bytes := range []uintptr{8 << 10, 64 << 10, slab.Region, 5 * slab.Region / 2} {
+		x := slab.NewIndex(uint32(bytes / slab.Granule))
 		start := x.Address(x.Alloc(10, 1))
-		end := start + rows*slab.Row
+		end := start + bytes
 		start += 10 * slab.Granule // the rest is a hole
-		for _, align := range []uintptr{1, 64, 2048, slab.Row, 2 * slab.Row, 4 * slab.Row, slab.Region / 2, slab.Region, 2 * slab.Region} {
+		for _, align := range []uintptr{1, 64, 2048, slab.Region / 2, slab.Region, 2 * slab.Region} {
 			places := x.Places(size/slab.Granule, align)
-			require.LessOrEqual(t, len(places), 3+int(rows*slab.Row/slab.Region))
+			require.LessOrEqual(t, len(places), 2+int(bytes/slab.Region))
 			for _, at := range places {
 				require.Zero(t, at&(align-1))
 				require.True(t, at >= start && at+size <= end)
 			}
-			for row := start &^ (slab.Row - 1); row < end; row += slab.Row {
-				at := (max(row, start) + align - 1) &^ (align - 1)
-				if at+size > end {
-					break
+			for region := start / slab.Region; region*slab.Region < end; region++ {
+				at := (max(region*slab.Region, start) + align - 1) &^ (align - 1)
+				if at/slab.Region == region && at+size <= end {
+					require.True(t, slices.ContainsFunc(places, func(p uintptr) bool { return p/slab.Region == region }),
+						"%d bytes, aligned to %d: %#x, looks at %#x", bytes, align, at-start, places)
 				}
-				require.True(t, slices.ContainsFunc(places, func(p uintptr) bool {
-					of := p &^ (slab.Row - 1)
-					return of == at&^(slab.Row-1) || p/slab.Region == at/slab.Region && of >= start && of+slab.Row <= end
-				}), "%d rows, aligned to %d: %#x, looks at %#x", rows, align, at-start, places)
 			}
 		}
 	}
-}
-
-// oneRegion returns an allocator whose memory is one region.
-func oneRegion(t *testing.T, records blocksrc.Source) *slab.Allocator {
-	t.Helper()
-	a, err := slab.New(slab.Config{
-		Source: blocksrc.NewBuffer(apartMemory()[:slab.Region:slab.Region]), MetaSource: records,
-		BlockSize: slab.Region, MaxBlockSize: slab.Region, LargeSize: slab.Region,
-	})
-	require.NoError(t, err)
-	a.PauseChecks()
-	return a
 }
 
 // TestRecordsAreLeft: holes are used until only those records are left that the next page of
 // records takes, should there be memory for one again.
 func TestRecordsAreLeft(t *testing.T) {
 	refuse := false
-	a := oneRegion(t, refusing(new(blocksrc.GoHeap), &refuse))
-	_, err := a.AllocUninitialized(9000, 1)
+	const size = 2 * slab.Region
+	a, err := slab.New(slab.Config{
+		Source: blocksrc.NewBuffer(apartMemory()[:size:size]), MetaSource: refusing(new(blocksrc.GoHeap), &refuse),
+		BlockSize: size, MaxBlockSize: size, LargeSize: size,
+	})
 	require.NoError(t, err)
+	a.PauseChecks()
+	for _, align := range []int{1, slab.Region} { // so that there are leaves for all of it
+		_, err = a.AllocUninitialized(1100, align)
+		require.NoError(t, err)
+	}
 	for refuse = true; err == nil; {
-		_, err = a.AllocUninitialized(9000, 1)
+		_, err = a.AllocUninitialized(1100, 1)
 	}
 	require.ErrorIs(t, err, slab.ErrExhausted)
 	require.Equal(t, slab.ChunkStep, slab.SpareRecords(a))
 	refuse = false
-	_, err = a.AllocUninitialized(9000, 1)
+	_, err = a.AllocUninitialized(1100, 1)
 	require.NoError(t, err)
 	require.NoError(t, a.Check())
 	require.NoError(t, a.Close())
-}
-
-// TestGivenBackIsReady: where there is no memory for a larger leaf, slabs that are kept go
-// back. The splits that they leave serve the request that needed the leaf.
-func TestGivenBackIsReady(t *testing.T) {
-	hits := 0
-	for records := 16 << 10; records < 64<<10; records += 512 {
-		a := oneRegion(t, blocksrc.Limit(new(blocksrc.GoHeap), records))
-		first, err := a.AllocUninitialized(3000, 1)
-		var kept []*slab.Pool
-		var small []unsafe.Pointer
-		for range 4 { // slabs with splits of their own
-			if err == nil {
-				p, e := slab.NewPool(a, 7<<10, 8)
-				require.NoError(t, e)
-				var q unsafe.Pointer
-				q, err = p.Alloc()
-				kept, small = append(kept, p), append(small, q)
-			}
-			if err == nil {
-				_, err = a.AllocUninitialized(3000, 1)
-			}
-		}
-		if err != nil {
-			continue // too few records
-		}
-		for err == nil && !slab.LeafIsLost(a, startOf(first)) {
-			_, err = a.AllocUninitialized(1500, 1)
-		}
-		for i, p := range kept {
-			p.Free(small[i])
-		}
-		p, e := slab.NewPool(a, 41<<10, 8)
-		require.NoError(t, e)
-		if _, err = p.Alloc(); err == nil {
-			hits++
-			continue
-		}
-		_, err = p.Alloc()
-		require.Error(t, err, "%d bytes of records: refused, and then served", records)
-		require.NoError(t, a.Check())
-	}
-	require.NotZero(t, hits)
-}
-
-// TestGivenBackForTheLeaf: slabs that go back to make room for a larger leaf have entries in
-// the leaf that it replaces.
-func TestGivenBackForTheLeaf(t *testing.T) {
-	hits := 0
-	for records := 32 << 10; records < 128<<10; records += 2048 {
-		a := oneRegion(t, blocksrc.Limit(new(blocksrc.GoHeap), records))
-		first, err := a.AllocUninitialized(3000, 1)
-		if err != nil {
-			continue
-		}
-		p, err := slab.NewPool(a, 4, 4)
-		require.NoError(t, err)
-		for err = p.Room(4096); err == nil; { // an empty slab of 16 KiB, with a record as large
-			splits, slabs := slab.LeafSplits(a, startOf(first)), p.Stats().Slabs
-			_, err = a.AllocUninitialized(1500, 1)
-			if p.Stats().Slabs < slabs && slab.LeafSplits(a, startOf(first)) > splits {
-				hits++
-				require.NoError(t, a.Check())
-			}
-		}
-	}
-	require.NotZero(t, hits)
 }
 
 // apart gives each block a region of the address map to itself. The region released last is
@@ -229,7 +155,7 @@ func (s *apart) Release(b []byte) error {
 // TestGivenBackAreRecords: where the source of records has no more, the records of slabs that
 // are kept for the next need are enough to go on with.
 func TestGivenBackAreRecords(t *testing.T) {
-	const block = slab.Row + 1008 // for one chunk, and no more than one starts in a row
+	const block = 9200 // for one chunk
 	a, err := slab.New(slab.Config{
 		Source:    blocksrc.NewBuffer(apartMemory()[:slab.Region]), // so that there is a leaf for all of it
 		BlockSize: block, MaxBlockSize: block, LargeSize: block, MetaSource: blocksrc.Limit(new(blocksrc.GoHeap), 20<<10),
@@ -367,5 +293,100 @@ func TestRetainedStaysWithoutLeaf(t *testing.T) {
 	require.ErrorIs(t, err, moon)
 	require.GreaterOrEqual(t, a.Stats().EmptyBytes, kept)
 	require.NoError(t, a.Check())
+	require.NoError(t, a.Close())
+}
+
+// TestManyChunks: when so many chunks are live that their numbers do not fit in 16 bits, all
+// are found, in regions that were entered before that as well. A request whose region has no
+// room for the number, because there is no memory for a wide leaf, is refused or lies elsewhere.
+func TestManyChunks(t *testing.T) {
+	refuse := false
+	a, err := slab.New(slab.Config{Source: new(blocksrc.GoHeap), MetaSource: refusing(new(blocksrc.GoHeap), &refuse)})
+	require.NoError(t, err)
+	a.PauseChecks()
+	r := rand.New(rand.NewPCG(15, 16))
+	var live [][]byte
+	fill := func(n int) (err error) {
+		for len(live) < n && err == nil {
+			var b []byte
+			if b, err = a.AllocUninitialized(1025+r.IntN(100), 1); err == nil {
+				live = append(live, b)
+			}
+		}
+		require.NoError(t, a.Check())
+		return err
+	}
+	require.NoError(t, fill(narrowMost-500))
+	wide, narrow := slab.Leaves(a)
+	require.Zero(t, wide)
+	for round := range 4 { // so that numbers wander
+		r.Shuffle(len(live), func(i, k int) { live[i], live[k] = live[k], live[i] })
+		half := len(live) / 2
+		freeAll(a, live[half:])
+		live = live[:half]
+		if refuse = round == 2; refuse {
+			require.ErrorIs(t, fill(2*narrowMost), slab.ErrExhausted)
+		} else {
+			require.NoError(t, fill(narrowMost+1000*round))
+		}
+	}
+	wide, _ = slab.Leaves(a)
+	assert.Greater(t, wide, narrow/2)
+	freeAll(a, live)
+	require.NoError(t, a.Check())
+	require.NoError(t, a.Close())
+}
+
+// TestNoRoomForANumber: a hole does not serve a request, also as the last resort, if its number
+// does not fit in the leaf of its region and there is no memory for a wide one.
+func TestNoRoomForANumber(t *testing.T) {
+	refuse := false
+	a, err := slab.New(slab.Config{
+		Source: blocksrc.NewBuffer(apartMemory()[:slab.Region:slab.Region]), MetaSource: refusing(new(blocksrc.GoHeap), &refuse),
+		BlockSize: slab.Region, MaxBlockSize: slab.Region, LargeSize: slab.Region,
+	})
+	require.NoError(t, err)
+	a.PauseChecks()
+	all := fillUp(t, a, 1100, 1)
+	freeAll(a, all[10:13]) // a hole, whose rest gets a new number when its front is taken
+	require.NoError(t, slab.NumberChunks(a, narrowMost+1))
+	refuse = true
+	undo := slab.HoardRecords(a)
+	all[10] = granted(t, a, 1100, 1)
+	_, err = a.Alloc(1100, 1)
+	require.ErrorIs(t, err, slab.ErrExhausted)
+	undo()
+	require.NoError(t, a.Check())
+	all[11], all[12] = granted(t, a, 1100, 1), granted(t, a, 1100, 1)
+	wide, _ := slab.Leaves(a)
+	assert.Equal(t, 1, wide)
+	freeAll(a, all)
+	require.NoError(t, a.Check())
+	require.NoError(t, a.Close())
+}
+
+// TestManySlabs: a slab whose number does not fit in the leaves of its regions gets wide ones.
+func TestManySlabs(t *testing.T) {
+	const size = 3 * slab.Region
+	a, err := slab.New(slab.Config{
+		Source: blocksrc.NewBuffer(apartMemory()[:size:size]), MetaSource: new(blocksrc.GoHeap),
+		BlockSize: size, MaxBlockSize: size, LargeSize: size,
+	})
+	require.NoError(t, err)
+	for _, c := range []struct {
+		number uint32
+		wide   int
+	}{{narrowMost, 0}, {narrowMost + 1, 2}} {
+		slab.NumberSlabs(a, c.number)
+		p, err := slab.NewPool(a, slab.Region+window, 1)
+		require.NoError(t, err)
+		q, err := p.Alloc()
+		require.NoError(t, err)
+		wide, _ := slab.Leaves(a)
+		assert.Equal(t, c.wide, wide)
+		require.NoError(t, a.Check())
+		p.Free(q)
+		require.NoError(t, p.Close())
+	}
 	require.NoError(t, a.Close())
 }

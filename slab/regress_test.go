@@ -24,8 +24,8 @@ import (
 //	S19 tests that do not compile    these do
 //	S20 nightly-only features        go.mod says what is needed, and CI enforces it
 //	S21-S24 kernel calls             package vita
-//	B11 sentinel of another width    0 is none everywhere, except in the 16-bit list of
-//	                                 unused splits, which addrmap_test.go tests
+//	B11 sentinel of another width    0 is none everywhere; numbers that do not fit in the
+//	                                 address map's 16 bits are in addrmap_test.go
 //	B14 debug margins between chunks there are none
 //	B15 defragmentation              nothing moves
 //	B19 pointers made of integers    none are; the tests run with checkptr

@@ -70,8 +70,8 @@ func (a *Allocator) Reset() {
 
 // Trim gives back to the source what a holds and does not need: empty slabs, empty blocks
 // whatever Retain says, and the records that described them. Of the records, 32 bytes for
-// each chunk that there was at the peak stay as long as any block does, and up to 36 KiB for
-// each 8 MiB of addresses as long as something is live there. In blocks that stay, the pages
+// each chunk that there was at the peak stay as long as any block does, and up to 4 KiB for
+// each MiB of addresses as long as something is live there. In blocks that stay, the pages
 // of holes and of free slots go back too if the source can take them. Trim ends what pools
 // and arenas on a have reserved. It returns the bytes of the blocks that were released. It
 // takes time in proportion to the number of blocks, holes and slots, and a system call for
