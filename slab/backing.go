@@ -118,14 +118,16 @@ func (a *Allocator) mapRegions(i uint32, size uintptr, kind chunkKind) error {
 	if a.addrs.mostlyIdle() {
 		a.addrs.prune(a.freeRecord)
 	}
-	for addr := a.user.address(a.table.at(i)); ; {
+	addr := a.user.address(a.table.at(i))
+	for {
+		// All regions are looked at again each time: where a slab has gone back to make
+		// room for a leaf, the next one has another number.
 		e := a.entryOf(i, kind)
 		ready := a.addrs.mapped(addr, size, e)
 		if ready == size {
 			return nil
 		}
-		addr, size = addr+ready, size-ready
-		if err := a.growLeaf(addr, e > narrowMost); err != nil {
+		if err := a.growLeaf(addr+ready, e > narrowMost); err != nil {
 			return err
 		}
 	}

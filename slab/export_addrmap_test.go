@@ -134,11 +134,11 @@ func NumberChunks(a *Allocator, n int) error {
 	return nil
 }
 
-// HoardRecords takes all memory for a wide leaf that there is, until the result is called.
+// HoardRecords takes all memory for leaves that there is, until the result is called.
 func HoardRecords(a *Allocator) (undo func()) {
 	var all []uint32
 	for {
-		i, _, _, err := a.allocRecord(leafSize(true))
+		i, _, _, err := a.allocRecord(leafSize(false))
 		if err != nil {
 			return func() {
 				for _, i := range all {

@@ -365,6 +365,39 @@ func TestNoRoomForANumber(t *testing.T) {
 	require.NoError(t, a.Close())
 }
 
+// TestNumberGivenBack: where a slab goes back to make room for a leaf, its number is the next
+// one. That may be too large for a region that was ready for the number before.
+func TestNumberGivenBack(t *testing.T) {
+	refuse := false
+	const size = 4 * slab.Region
+	a, err := slab.New(slab.Config{
+		Source: blocksrc.NewBuffer(apartMemory()[:size:size]), MetaSource: refusing(new(blocksrc.GoHeap), &refuse),
+		BlockSize: size, MaxBlockSize: size, LargeSize: size,
+	})
+	require.NoError(t, err)
+	a.PauseChecks()
+	slab.NumberSlabs(a, narrowMost+1)
+	kept, err := slab.NewPool(a, 4, 4)
+	require.NoError(t, err)
+	require.NoError(t, kept.Room(4096)) // a slab with a record of 16 KiB
+	q, err := kept.Alloc()
+	require.NoError(t, err)
+	granted(t, a, 1100, slab.Region)
+	require.Equal(t, 2, slab.Regions(a))
+	p, err := slab.NewPool(a, slab.Region+window, 1)
+	require.NoError(t, err)
+	refuse = true
+	undo := slab.HoardRecords(a)
+	kept.Free(q)
+	_, err = p.Alloc()
+	undo()
+	require.NoError(t, a.Check())
+	require.NoError(t, err)
+	require.Zero(t, kept.Stats().Slabs)
+	require.Equal(t, 3, slab.Regions(a))
+	require.NoError(t, a.Close())
+}
+
 // TestManySlabs: a slab whose number does not fit in the leaves of its regions gets wide ones.
 func TestManySlabs(t *testing.T) {
 	const size = 3 * slab.Region
