@@ -123,7 +123,7 @@ func (m *mapModel) add(x extentOf) bool {
 		if n == x.size {
 			break
 		}
-		m.m.Grow(x.addr+n, x.number > narrowMost)
+		m.m.Grow(x.addr+n, x.number > slab.NarrowMost)
 	}
 	m.m.Set(x.addr, x.size, x.number, x.slab)
 	for _, w := range windowsOf(x.addr, x.size) {
@@ -163,9 +163,6 @@ func (m *mapModel) check(from, to uintptr) {
 	}
 }
 
-// narrowMost is the largest number that an entry of 16 bits can have.
-const narrowMost = 1<<15 - 1
-
 // TestAddressMap: whatever is added and removed, the map knows for each address the slab that
 // it lies in, or the chunk that starts in its window. Most extents lie at the edge of regions,
 // and some at the end of the address space. Some numbers need wide leaves.
@@ -178,10 +175,10 @@ func TestAddressMap(t *testing.T) {
 	for seed := range seeds {
 		r := rand.New(rand.NewPCG(seed, 36))
 		m := newMapModel(t)
-		numbers := []uint32{1, narrowMost, narrowMost - 1}
+		numbers := []uint32{1, slab.NarrowMost, slab.NarrowMost - 1}
 		for n := range steps {
 			if n == steps/2 {
-				numbers = append(numbers, narrowMost+1, narrowMost+2, slab.MaxNumber-1, slab.MaxNumber/2)
+				numbers = append(numbers, slab.NarrowMost+1, slab.NarrowMost+2, slab.MaxNumber-1, slab.MaxNumber/2)
 			}
 			if r.IntN(200) == 0 {
 				for range len(m.all) / 2 {
@@ -240,7 +237,7 @@ func TestAddressMapTop(t *testing.T) {
 	}
 }
 
-// TestLeavesAreWideIfNeeded: the first leaf of a region has room for numbers of 15 bits, and
+// TestLeavesAreWideIfNeeded: the first leaf of a region has room for numbers of 15 bits, or fewer under slabcheck, and
 // a wide one for all. Each region is ready, or not, for itself.
 func TestLeavesAreWideIfNeeded(t *testing.T) {
 	const first, second = 5 * slab.Region, 6 * slab.Region
@@ -255,13 +252,13 @@ func TestLeavesAreWideIfNeeded(t *testing.T) {
 	assert.Equal(t, [2]uintptr{none, none}, mapped(1))
 	m.m.Grow(first, false)
 	assert.Equal(t, [2]uintptr{one, one}, mapped(1))
-	assert.Equal(t, [2]uintptr{one, one}, mapped(narrowMost))
-	assert.Equal(t, [2]uintptr{none, none}, mapped(narrowMost+1))
+	assert.Equal(t, [2]uintptr{one, one}, mapped(slab.NarrowMost))
+	assert.Equal(t, [2]uintptr{none, none}, mapped(slab.NarrowMost+1))
 	m.m.Grow(second, true)
-	assert.Equal(t, [2]uintptr{both, both}, mapped(narrowMost))
-	assert.Equal(t, [2]uintptr{none, none}, mapped(narrowMost+1))
-	require.True(t, m.add(extentOf{first, window, narrowMost, true}))
-	require.True(t, m.add(extentOf{second - 16, 1, narrowMost, false}))
+	assert.Equal(t, [2]uintptr{both, both}, mapped(slab.NarrowMost))
+	assert.Equal(t, [2]uintptr{none, none}, mapped(slab.NarrowMost+1))
+	require.True(t, m.add(extentOf{first, window, slab.NarrowMost, true}))
+	require.True(t, m.add(extentOf{second - 16, 1, slab.NarrowMost, false}))
 	m.m.Grow(first, true)
 	assert.Equal(t, [2]uintptr{both, both}, mapped(slab.MaxNumber-1))
 	m.check(first, second)

@@ -14,15 +14,16 @@ func (a *Allocator) PauseChecks() { a.unchecked = maxInt }
 
 // Internals that a test cannot do without.
 const (
-	Granule   = granule
-	Window    = window
-	Region    = 1 << regionShift
-	MaxNumber = maxNumber
-	SmallMax  = smallMax
-	MaxSlots  = maxSlots
-	BinLevels = binLevels
-	BinSteps  = binSteps
-	BinScan   = binScan
+	Granule    = granule
+	Window     = window
+	Region     = 1 << regionShift
+	MaxNumber  = maxNumber
+	NarrowMost = uint32(narrowMost) >> 1 // a number
+	SmallMax   = smallMax
+	MaxSlots   = maxSlots
+	BinLevels  = binLevels
+	BinSteps   = binSteps
+	BinScan    = binScan
 )
 
 // MaxBlockBytes is the largest size of a block.

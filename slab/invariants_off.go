@@ -5,6 +5,8 @@ package slab
 // invariants says whether operations end with a Check; see invariants_on.go.
 const invariants = false
 
+const narrowBits = 16 // see narrowMost
+
 // touch counts a visit to a record; see invariants_on.go.
 func touch() {}
 

@@ -7,6 +7,8 @@ package slab
 // and a long test has to end.
 const invariants = true
 
+const narrowBits = 6 // see narrowMost
+
 // touches counts visits to records. It measures an operation's worst case without the noise
 // of a clock.
 var touches int

@@ -7,6 +7,7 @@ package slab_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -301,6 +302,7 @@ func TestRetainedStaysWithoutLeaf(t *testing.T) {
 // room for the number, because there is no memory for a wide leaf, is refused or lies elsewhere.
 func TestManyChunks(t *testing.T) {
 	refuse := false
+	const most = int(slab.NarrowMost)
 	a, err := slab.New(slab.Config{Source: new(blocksrc.GoHeap), MetaSource: refusing(new(blocksrc.GoHeap), &refuse)})
 	require.NoError(t, err)
 	a.PauseChecks()
@@ -316,7 +318,7 @@ func TestManyChunks(t *testing.T) {
 		require.NoError(t, a.Check())
 		return err
 	}
-	require.NoError(t, fill(narrowMost-500))
+	require.NoError(t, fill(most*9/10))
 	wide, narrow := slab.Leaves(a)
 	require.Zero(t, wide)
 	for round := range 4 { // so that numbers wander
@@ -325,9 +327,9 @@ func TestManyChunks(t *testing.T) {
 		freeAll(a, live[half:])
 		live = live[:half]
 		if refuse = round == 2; refuse {
-			require.ErrorIs(t, fill(2*narrowMost), slab.ErrExhausted)
+			require.ErrorIs(t, fill(math.MaxInt), slab.ErrExhausted)
 		} else {
-			require.NoError(t, fill(narrowMost+1000*round))
+			require.NoError(t, fill(most+most/32*round))
 		}
 	}
 	wide, _ = slab.Leaves(a)
@@ -341,15 +343,16 @@ func TestManyChunks(t *testing.T) {
 // does not fit in the leaf of its region and there is no memory for a wide one.
 func TestNoRoomForANumber(t *testing.T) {
 	refuse := false
+	const size = 16 << 10
 	a, err := slab.New(slab.Config{
-		Source: blocksrc.NewBuffer(apartMemory()[:slab.Region:slab.Region]), MetaSource: refusing(new(blocksrc.GoHeap), &refuse),
-		BlockSize: slab.Region, MaxBlockSize: slab.Region, LargeSize: slab.Region,
+		Source: blocksrc.NewBuffer(apartMemory()[:size:size]), MetaSource: refusing(new(blocksrc.GoHeap), &refuse),
+		BlockSize: size, MaxBlockSize: size, LargeSize: size,
 	})
 	require.NoError(t, err)
 	a.PauseChecks()
 	all := fillUp(t, a, 1100, 1)
 	freeAll(a, all[10:13]) // a hole, whose rest gets a new number when its front is taken
-	require.NoError(t, slab.NumberChunks(a, narrowMost+1))
+	require.NoError(t, slab.NumberChunks(a, int(slab.NarrowMost)+1))
 	refuse = true
 	undo := slab.HoardRecords(a)
 	all[10] = granted(t, a, 1100, 1)
@@ -376,7 +379,7 @@ func TestNumberGivenBack(t *testing.T) {
 	})
 	require.NoError(t, err)
 	a.PauseChecks()
-	slab.NumberSlabs(a, narrowMost+1)
+	slab.NumberSlabs(a, slab.NarrowMost+1)
 	kept, err := slab.NewPool(a, 4, 4)
 	require.NoError(t, err)
 	require.NoError(t, kept.Room(4096)) // a slab with a record of 16 KiB
@@ -409,7 +412,7 @@ func TestManySlabs(t *testing.T) {
 	for _, c := range []struct {
 		number uint32
 		wide   int
-	}{{narrowMost, 0}, {narrowMost + 1, 2}} {
+	}{{slab.NarrowMost, 0}, {slab.NarrowMost + 1, 2}} {
 		slab.NumberSlabs(a, c.number)
 		p, err := slab.NewPool(a, slab.Region+window, 1)
 		require.NoError(t, err)
