@@ -62,8 +62,8 @@ func (p *Pool) Room(n int) error {
 }
 
 // Reset frees every slot and keeps the slabs until their memory is needed for something
-// else. It takes time in proportion to the number of live slots, and a little for each slab
-// that there was.
+// else. It takes time in proportion to the number of live slots, and if those are in more
+// than a slab or two, a little for each slab that there was.
 func (p *Pool) Reset() {
 	if p.state() != nil {
 		return
@@ -71,12 +71,27 @@ func (p *Pool) Reset() {
 	p.keepEmpty = true // even a slab that only the group keeps
 	p.settle()
 	p.keepEmpty = false
-	for i := 0; p.used > 0; i++ {
-		if e := &p.dir[i]; e.base != nil && e.rec.used > 0 {
+	// The next slab to take slots from and that of the group come first: they may be all that
+	// is used of a hundred, time and again. (When all slabs were looked at in order,
+	// trees-bulk-21 of examples/compare took three times as long.)
+	if p.head != 0 {
+		p.resetUsed(p.first.seq)
+	}
+	p.resetUsed(p.group.Index >> slotShift) // any number will do
+	for seq := uint32(0); p.used > 0 && int(seq) < len(p.dir); seq++ {
+		p.resetUsed(seq)
+	}
+	p.a.after()
+}
+
+// resetUsed frees every used slot of the slab with that number, if there is one.
+func (p *Pool) resetUsed(seq uint32) {
+	touch()
+	if int(seq) < len(p.dir) {
+		if e := &p.dir[seq]; e.base != nil && e.rec.used > 0 {
 			p.resetSlab(e, e.rec)
 		}
 	}
-	p.a.after()
 }
 
 // resetSlab frees every used slot of a slab.

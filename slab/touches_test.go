@@ -230,3 +230,31 @@ func TestTouchesOfDistantRegions(t *testing.T) {
 		assert.LessOrEqual(t, most, 12, "%d bytes apart", apart)
 	})
 }
+
+// TestTouchesOfSmallResets: where a pool has kept a hundred slabs, a Reset of a few slots, time
+// and again, does not look at all of them.
+func TestTouchesOfSmallResets(t *testing.T) {
+	for _, size := range []int{1024, 4096} { // several groups in a slab, and one
+		a, err := slab.New(slab.Config{})
+		require.NoError(t, err)
+		a.PauseChecks()
+		p, err := slab.NewPool(a, size, 8)
+		require.NoError(t, err)
+		for _, few := range []int{20 << 20 / size, 1, 30, 8} {
+			for range few {
+				_, err = p.Alloc()
+				require.NoError(t, err)
+			}
+			slab.Touches()
+			p.Reset()
+			n := slab.Touches()
+			require.Zero(t, p.Len())
+			if slabs := p.Stats().Slabs; few < slabs {
+				require.Greater(t, slabs, 80)
+				assert.Less(t, n, 25, "%d slots of %d bytes", few, size)
+			}
+		}
+		require.NoError(t, a.Check())
+		require.NoError(t, a.Close())
+	}
+}
