@@ -60,10 +60,11 @@ func (e entry) slabNumber() uint32 { return bits.RotateLeft32(uint32(e), -1) }
 
 // entry returns the entry of the window that addr lies in.
 func (r *region) entry(addr uintptr) entry {
+	w := addr >> windowShift % leafWindows
 	if r.wide {
-		return *(*entry)(unsafe.Add(r.leaf, addr>>(windowShift-2)&(leafWindows*4-4)))
+		return r.wideEntries()[w]
 	}
-	return entry(*(*uint16)(unsafe.Add(r.leaf, addr>>(windowShift-1)&(leafWindows*2-2))))
+	return entry(r.narrowEntries()[w])
 }
 
 // lookup returns the entry for addr.

@@ -235,8 +235,8 @@ func TestAddressMapTop(t *testing.T) {
 	}
 }
 
-// TestLeavesAreWideIfNeeded: the first leaf of a region has room for numbers of 15 bits, or fewer under slabcheck, and
-// a wide one for all. Each region is ready, or not, for itself.
+// TestLeavesAreWideIfNeeded: the first leaf of a region has room for numbers of 15 bits, or of
+// fewer under slabcheck, and a wide one for all. Each region is ready, or not, for itself.
 func TestLeavesAreWideIfNeeded(t *testing.T) {
 	const first, second = 5 * slab.Region, 6 * slab.Region
 	m := newMapModel(t)

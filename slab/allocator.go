@@ -56,7 +56,6 @@ func New(cfg Config) (*Allocator, error) {
 	a.meta.init(a, cfg.MetaSource, 0, metaBlockSize, max(cfg.Retain, 0))
 	a.user.other, a.meta.other = &a.meta, &a.user
 	a.table.init()
-	a.addrs.user = &a.user
 	a.addrs.init()
 	a.slabs = append(make([]slabRef, 0, 16), noSlab)
 	for k := range a.classes {

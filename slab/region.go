@@ -28,7 +28,6 @@ const (
 )
 
 type addrMap struct {
-	user   *heap          // whose addresses these are
 	table  []region       // a power of two, at most a quarter full; see insert
 	first  unsafe.Pointer // of table, for place
 	mask   uintptr        // len(table) - 1

@@ -84,21 +84,28 @@ func TestSearchInRegions(t *testing.T) {
 	}
 }
 
-// TestRecordsAreLeft: holes are used until only those records are left that the next page of
-// records takes, should there be memory for one again.
-func TestRecordsAreLeft(t *testing.T) {
-	refuse := false
-	const size = 2 * slab.Region
+// inOneBlock returns an allocator on one block of that size, which starts with a region. Its
+// records lie elsewhere.
+func inOneBlock(t *testing.T, size int, records blocksrc.Source) *slab.Allocator {
+	t.Helper()
 	a, err := slab.New(slab.Config{
-		Source: blocksrc.NewBuffer(apartMemory()[:size:size]), MetaSource: refusing(new(blocksrc.GoHeap), &refuse),
+		Source: blocksrc.NewBuffer(apartMemory()[:size:size]), MetaSource: records,
 		BlockSize: size, MaxBlockSize: size, LargeSize: size,
 	})
 	require.NoError(t, err)
 	a.PauseChecks()
+	return a
+}
+
+// TestRecordsAreLeft: holes are used until only those records are left that the next page of
+// records takes, should there be memory for one again.
+func TestRecordsAreLeft(t *testing.T) {
+	refuse := false
+	a := inOneBlock(t, 2*slab.Region, refusing(new(blocksrc.GoHeap), &refuse))
 	for _, align := range []int{1, slab.Region} { // so that there are leaves for all of it
-		_, err = a.AllocUninitialized(1100, align)
-		require.NoError(t, err)
+		granted(t, a, 1100, align)
 	}
+	var err error
 	for refuse = true; err == nil; {
 		_, err = a.AllocUninitialized(1100, 1)
 	}

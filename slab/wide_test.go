@@ -64,20 +64,14 @@ func TestManyChunks(t *testing.T) {
 // does not fit in the leaf of its region and there is no memory for a wide one.
 func TestNoRoomForANumber(t *testing.T) {
 	refuse := false
-	const size = 16 << 10
-	a, err := slab.New(slab.Config{
-		Source: blocksrc.NewBuffer(apartMemory()[:size:size]), MetaSource: refusing(new(blocksrc.GoHeap), &refuse),
-		BlockSize: size, MaxBlockSize: size, LargeSize: size,
-	})
-	require.NoError(t, err)
-	a.PauseChecks()
+	a := inOneBlock(t, 16<<10, refusing(new(blocksrc.GoHeap), &refuse))
 	all := fillUp(t, a, 1100, 1)
 	freeAll(a, all[10:13]) // a hole, whose rest gets a new number when its front is taken
 	require.NoError(t, slab.NumberChunks(a, int(slab.NarrowMost)+1))
 	refuse = true
 	undo := slab.HoardRecords(a)
 	all[10] = granted(t, a, 1100, 1)
-	_, err = a.Alloc(1100, 1)
+	_, err := a.Alloc(1100, 1)
 	require.ErrorIs(t, err, slab.ErrExhausted)
 	undo()
 	require.NoError(t, a.Check())
@@ -93,13 +87,7 @@ func TestNoRoomForANumber(t *testing.T) {
 // one. That may be too large for a region that was ready for the number before.
 func TestNumberGivenBack(t *testing.T) {
 	refuse := false
-	const size = 4 * slab.Region
-	a, err := slab.New(slab.Config{
-		Source: blocksrc.NewBuffer(apartMemory()[:size:size]), MetaSource: refusing(new(blocksrc.GoHeap), &refuse),
-		BlockSize: size, MaxBlockSize: size, LargeSize: size,
-	})
-	require.NoError(t, err)
-	a.PauseChecks()
+	a := inOneBlock(t, 4*slab.Region, refusing(new(blocksrc.GoHeap), &refuse))
 	slab.NumberSlabs(a, slab.NarrowMost+1)
 	kept, err := slab.NewPool(a, 4, 4)
 	require.NoError(t, err)
@@ -124,12 +112,7 @@ func TestNumberGivenBack(t *testing.T) {
 
 // TestManySlabs: a slab whose number does not fit in the leaves of its regions gets wide ones.
 func TestManySlabs(t *testing.T) {
-	const size = 3 * slab.Region
-	a, err := slab.New(slab.Config{
-		Source: blocksrc.NewBuffer(apartMemory()[:size:size]), MetaSource: new(blocksrc.GoHeap),
-		BlockSize: size, MaxBlockSize: size, LargeSize: size,
-	})
-	require.NoError(t, err)
+	a := inOneBlock(t, 3*slab.Region, new(blocksrc.GoHeap))
 	for _, c := range []struct {
 		number uint32
 		wide   int
@@ -144,6 +127,7 @@ func TestManySlabs(t *testing.T) {
 		require.NoError(t, a.Check())
 		p.Free(q)
 		require.NoError(t, p.Close())
+		require.NoError(t, a.Check())
 	}
 	require.NoError(t, a.Close())
 }
