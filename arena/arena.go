@@ -250,7 +250,8 @@ func (a *Arena[T]) InsertN(vs []T, hs []Handle[T]) ([]Handle[T], error) {
 
 // Reserve makes room for n more objects than are live now: until there are that many, making
 // one cannot fail and does not call the source. The arena keeps the room even when objects
-// are freed, until a Trim or Reset of its allocator. On an error it reserves nothing.
+// are freed, until a Trim or Reset of its allocator. On Linux, most of its pages come at once,
+// so that later no object waits for a page fault. On an error it reserves nothing.
 func (a *Arena[T]) Reserve(n int) error {
 	if err := a.ready(); err != nil {
 		return err

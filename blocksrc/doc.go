@@ -10,8 +10,8 @@
 // # The sources
 //
 //	             memory from             granularity   fresh bytes  Discard
-//	Mmap         the operating system    page, 64 KiB  zero         yes
-//	                                     on Windows
+//	Mmap         the operating system    page, 64 KiB  zero         yes; on Linux
+//	                                     on Windows                 Populate too
 //	GoHeap       make([]byte), one each  64            zero         no
 //	Buffer       one slice of yours      16            unspecified  no
 //	Limit        another source, never   as the other  as the       as the

@@ -97,7 +97,12 @@ func (f *fallback) Release(block []byte) error {
 	return err
 }
 
-func (f *fallback) Discard(part []byte) error {
+func (f *fallback) Discard(part []byte) error { return f.pass(part, Discard) }
+
+func (f *fallback) Populate(part []byte) error { return f.pass(part, Populate) }
+
+// pass does something with part of a block at the source that it came from.
+func (f *fallback) pass(part []byte, do func(Source, []byte) error) error {
 	if len(part) == 0 {
 		return nil
 	}
@@ -105,7 +110,7 @@ func (f *fallback) Discard(part []byte) error {
 	if err != nil {
 		return err
 	}
-	return Discard(loan.note.(Source), part)
+	return do(loan.note.(Source), part)
 }
 
 func (f *fallback) Granularity() int {

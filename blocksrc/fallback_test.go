@@ -130,10 +130,15 @@ func TestFallbackKeepsWhatCannotBeReleased(t *testing.T) {
 	require.ErrorIs(t, src.Release(block), blocksrc.ErrNotHeld)
 }
 
-// discarding remembers what it was told to discard.
+// discarding remembers what it was told to discard and to populate.
 type discarding struct {
 	blocksrc.Source
-	parts [][]byte
+	parts, populated [][]byte
+}
+
+func (d *discarding) Populate(part []byte) error {
+	d.populated = append(d.populated, part)
+	return nil
 }
 
 func (d *discarding) Discard(part []byte) error {
@@ -158,8 +163,16 @@ func TestCombinatorsDiscardAtTheOwner(t *testing.T) {
 	require.NoError(t, blocksrc.Discard(src, nil))
 	require.NoError(t, blocksrc.Discard(src, c[5:5]))
 	require.ErrorIs(t, blocksrc.Discard(src, make([]byte, 10)), blocksrc.ErrNotHeld)
+	require.NoError(t, blocksrc.Populate(src, a[10:20]))
+	require.NoError(t, blocksrc.Populate(src, b[1000:]))
+	require.ErrorIs(t, blocksrc.Populate(src, c), errors.ErrUnsupported)
+	require.NoError(t, blocksrc.Populate(src, nil))
+	require.ErrorIs(t, blocksrc.Populate(src, make([]byte, 10)), blocksrc.ErrNotHeld)
 	require.NoError(t, src.Release(a))
 	require.ErrorIs(t, blocksrc.Discard(src, a), blocksrc.ErrNotHeld)
+	require.ErrorIs(t, blocksrc.Populate(src, a), blocksrc.ErrNotHeld)
+	require.Equal(t, first.parts, first.populated)
+	require.Equal(t, second.parts, second.populated)
 	require.Len(t, first.parts, 1)
 	require.Len(t, second.parts, 1)
 	assert.Len(t, first.parts[0], 10)

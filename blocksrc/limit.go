@@ -16,8 +16,8 @@ import (
 // Acquire reserves size, rounded up to the granularity of src, before it asks src. If src
 // returns more than that, and more than fits, the block goes straight back.
 //
-// [Granular], [Zeroer] and [Discarder] are those of src. Where src lacks them, the
-// granularity is 1, Zeroed is false, and Discard returns an error wrapping
+// [Granular], [Zeroer], [Discarder] and [Populator] are those of src. Where src lacks them,
+// the granularity is 1, Zeroed is false, and Discard and Populate return an error wrapping
 // errors.ErrUnsupported. Discarded bytes still count as held.
 //
 // Blocks must be released through the Limit that they came from.
@@ -81,14 +81,19 @@ func (l *limit) Release(block []byte) error {
 	return err
 }
 
-func (l *limit) Discard(part []byte) error {
+func (l *limit) Discard(part []byte) error { return l.pass(part, Discard) }
+
+func (l *limit) Populate(part []byte) error { return l.pass(part, Populate) }
+
+// pass does something at src with part of a block that came through l.
+func (l *limit) pass(part []byte, do func(Source, []byte) error) error {
 	if len(part) == 0 {
 		return nil
 	}
 	if _, err := l.out.around(part); err != nil {
 		return err
 	}
-	return Discard(l.src, part)
+	return do(l.src, part)
 }
 
 func (l *limit) Granularity() int { return Granularity(l.src) }

@@ -386,7 +386,8 @@ func TestLimitToTheByte(t *testing.T) {
 	require.Zero(t, held)
 }
 
-// A Limit discards parts of its own blocks, and asks its source about nothing else.
+// A Limit discards and populates parts of its own blocks, and asks its source about nothing
+// else.
 func TestLimitDiscardsItsOwn(t *testing.T) {
 	inner := &discarding{Source: heap()}
 	src := blocksrc.Limit(inner, 1<<20)
@@ -395,7 +396,9 @@ func TestLimitDiscardsItsOwn(t *testing.T) {
 	other, err := inner.Acquire(4096, 0)
 	require.NoError(t, err)
 	require.ErrorIs(t, blocksrc.Discard(src, other), blocksrc.ErrNotHeld)
+	require.ErrorIs(t, blocksrc.Populate(src, other), blocksrc.ErrNotHeld)
 	require.Empty(t, inner.parts)
+	require.Empty(t, inner.populated)
 	require.NoError(t, blocksrc.Discard(src, mine[64:128]))
 	require.Len(t, inner.parts, 1)
 }

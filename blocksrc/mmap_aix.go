@@ -11,3 +11,5 @@ const hugePage = 0 // there are none to ask for
 func (Mmap) advise([]byte, bool) {}
 
 func sysDiscard([]byte) error { return errors.ErrUnsupported }
+
+func sysPopulate([]byte) error { return errors.ErrUnsupported }

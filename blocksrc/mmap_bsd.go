@@ -4,10 +4,16 @@
 
 package blocksrc
 
-import "golang.org/x/sys/unix"
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
 
 const hugePage = 0 // there are none to ask for
 
 func (Mmap) advise([]byte, bool) {}
 
 func sysDiscard(pages []byte) error { return unix.Madvise(pages, unix.MADV_FREE) }
+
+func sysPopulate([]byte) error { return errors.ErrUnsupported }

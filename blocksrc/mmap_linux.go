@@ -5,6 +5,7 @@
 package blocksrc
 
 import (
+	"errors"
 	"strings"
 	"unsafe"
 
@@ -52,3 +53,12 @@ func kernelName(name string) string {
 }
 
 func sysDiscard(pages []byte) error { return unix.Madvise(pages, unix.MADV_DONTNEED) }
+
+// sysPopulate fails with EINVAL before Linux 5.14.
+func sysPopulate(pages []byte) error {
+	err := unix.Madvise(pages, unix.MADV_POPULATE_WRITE)
+	if err == unix.EINVAL {
+		return errors.ErrUnsupported
+	}
+	return err
+}

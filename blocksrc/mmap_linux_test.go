@@ -113,6 +113,33 @@ func TestMmapDiscardsToZero(t *testing.T) {
 	assert.Equal(t, -1, bytes.IndexFunc(block, func(r rune) bool { return r != 0 }))
 }
 
+// TestMmapPopulates: the pages that a part lies on become resident, those beside it do not,
+// and what was written stays.
+func TestMmapPopulates(t *testing.T) {
+	var src blocksrc.Mmap
+	page := blocksrc.Page()
+	block, err := src.Acquire(256*page, 0)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, src.Release(block)) }()
+	_ = unix.Madvise(block, unix.MADV_NOHUGEPAGE) // of any size, and the mapping is not joined with others
+	block[100*page] = 42
+	before := resident(t, block)
+	err = src.Populate(block[64*page+1 : 128*page-1])
+	if before == 0 || errors.Is(err, errors.ErrUnsupported) {
+		t.Skip("an emulated kernel, or one before 5.14")
+		return
+	}
+	require.NoError(t, err)
+	assert.Equal(t, before+63*page, resident(t, block))
+	require.NoError(t, src.Populate(block[64*page-1:64*page+1]))
+	assert.Equal(t, before+64*page, resident(t, block))
+	assert.Equal(t, byte(42), block[100*page])
+	require.NoError(t, src.Populate(block))
+	assert.GreaterOrEqual(t, resident(t, block), 256*page)
+	require.ErrorIs(t, src.Populate(make([]byte, page)), blocksrc.ErrNotHeld)
+	require.NoError(t, src.Populate(nil))
+}
+
 func TestMmapHugePages(t *testing.T) {
 	huge := func(block []byte) bool { return strings.Contains(smaps(t, block, "VmFlags"), " hg") }
 	src := blocksrc.Mmap{HugePages: true}

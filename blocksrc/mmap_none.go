@@ -21,3 +21,5 @@ func sysMap(int, int) (block, whole []byte, err error) { return nil, nil, errors
 func sysUnmap([]byte) error { return errors.ErrUnsupported }
 
 func sysDiscard([]byte) error { return errors.ErrUnsupported }
+
+func sysPopulate([]byte) error { return errors.ErrUnsupported }

@@ -82,6 +82,8 @@ func sysDiscard(pages []byte) error {
 	return err
 }
 
+func sysPopulate([]byte) error { return errors.ErrUnsupported }
+
 // mapError says which refusals mean that there is no room. An invalid parameter is a
 // length beyond the address space, since nothing else in the calls varies.
 func mapError(err error) error {

@@ -69,6 +69,19 @@ type Discarder interface {
 	Discard(part []byte) error
 }
 
+// Populator is a source whose blocks get physical memory page by page, when each is touched,
+// but also in one go.
+type Populator interface {
+	// Populate gets physical memory for all pages that part lies on, which is in one held
+	// block. It changes no contents and is a wish: whatever it returns, all of the block
+	// can be read and written as before.
+	//
+	// An empty part is fine. A part that is not inside one held block is an error wrapping
+	// [ErrNotHeld]. An error wrapping errors.ErrUnsupported says that this block's memory
+	// cannot be had in advance. The block must not be released during the call.
+	Populate(part []byte) error
+}
+
 // Errors that every source wraps; look for them with errors.Is.
 var (
 	// ErrExhausted: there is no room for this request.
@@ -123,4 +136,13 @@ func Discard(src Source, part []byte) error {
 		return d.Discard(part)
 	}
 	return fmt.Errorf("blocksrc: %T keeps its pages: %w", src, errors.ErrUnsupported)
+}
+
+// Populate is src.Populate(part) if src is a [Populator], and otherwise returns
+// errors.ErrUnsupported.
+func Populate(src Source, part []byte) error {
+	if p, ok := src.(Populator); ok {
+		return p.Populate(part)
+	}
+	return errors.ErrUnsupported
 }

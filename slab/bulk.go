@@ -7,7 +7,8 @@ import "math/bits"
 // Reserve makes sure that n more slots can be taken without asking the source.
 // The pool keeps room for these and the slots live now, whatever is freed
 // meanwhile, until the allocator's Trim or Reset. (A slot that is retired, after a
-// billion objects in it or more, takes its room along.) On an error it reserves nothing.
+// billion objects in it or more, takes its room along.) From a blocksrc.Populator, as Mmap is
+// on Linux, most pages of that room come at once. On an error it reserves nothing.
 func (p *Pool) Reserve(n int) error {
 	err := p.Room(n)
 	if err == nil {

@@ -296,7 +296,8 @@ func (c *cache) newSlab(slots uint32, size int) (uint32, error) {
 		*s.word(w) = ^uint64(0) >> (64 - n)
 		s.summary |= 1 << w
 	}
-	if dirty := a.user.use(ch); dirty > 0 {
+	dirty := a.user.use(ch)
+	if dirty > 0 {
 		s.clean = min(slots, uint32((dirty-1)/c.stride)+1)
 	}
 	ch.link = id
@@ -314,6 +315,7 @@ func (c *cache) newSlab(slots uint32, size int) (uint32, error) {
 	c.slabs++
 	c.slots += int(slots)
 	c.bytes += size
+	a.user.populate(ch, dirty) // last, because a source may panic
 	return id, nil
 }
 

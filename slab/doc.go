@@ -145,6 +145,8 @@
 //   - Always shrinking in place, whatever it leaves behind (realloc.go). With moving, a
 //     full fixed heap of 16 MiB (W15) has 96.1 % in use instead of 94.3, and 96.3 with
 //     records elsewhere.
+//   - A page fault for each page of a new slab. One call for all of them (blocksrc.Populator)
+//     takes half as long: the first million objects of 64 bytes take six tenths of the time.
 //   - An address map in which neighbours share an entry if they can (addrmap.go).
 //
 // With a million allocations live, time is cache and TLB misses: at the address

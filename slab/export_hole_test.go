@@ -24,6 +24,8 @@ const (
 	BinLevels  = binLevels
 	BinSteps   = binSteps
 	BinScan    = binScan
+
+	PopulateSize = populateSize
 )
 
 // MaxBlockBytes is the largest size of a block.

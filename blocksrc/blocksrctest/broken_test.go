@@ -15,6 +15,7 @@ type broken struct {
 	acquire     func(src blocksrc.Source, size, align int) ([]byte, error)
 	release     func(src blocksrc.Source, block []byte) error
 	discard     func(src blocksrc.Source, part []byte) error
+	populate    func(src blocksrc.Source, part []byte) error
 	granularity func() int
 	zeroed      func() bool
 }
@@ -38,6 +39,13 @@ func (b *broken) Discard(part []byte) error {
 		return b.discard(b.src, part)
 	}
 	return blocksrc.Discard(b.src, part)
+}
+
+func (b *broken) Populate(part []byte) error {
+	if b.populate != nil {
+		return b.populate(b.src, part)
+	}
+	return blocksrc.Populate(b.src, part)
 }
 
 func (b *broken) Granularity() int {

@@ -24,6 +24,7 @@ var checks = []struct {
 	{"second releases", (*suite).secondReleases},
 	{"reuse", (*suite).reuse},
 	{"discarding", (*suite).discarding},
+	{"populating", (*suite).populating},
 	{"goroutines", (*suite).goroutines},
 	{"releases at once", (*suite).releasesAtOnce},
 }
@@ -272,16 +273,42 @@ func (s *suite) discarding() {
 	b.fill()
 	discard(nil)
 	foreign := make([]byte, 4*n)
-	s.spare("a foreign slice", d.Discard(foreign[n:2*n]))
+	s.spare("Discard of a foreign slice", d.Discard(foreign[n:2*n]))
 	s.release(b)
-	s.spare("a released block", d.Discard(b.mem))
+	s.spare("Discard of a released block", d.Discard(b.mem))
 }
 
-// spare checks the error of a Discard that must discard nothing.
+// spare checks the error of a call that must do nothing.
 func (s *suite) spare(what string, err error) {
 	if err == nil {
-		s.errorf("Discard of %s returned no error", what)
+		s.errorf("%s returned no error", what)
 	} else if !errors.Is(err, blocksrc.ErrNotHeld) && !errors.Is(err, errors.ErrUnsupported) {
-		s.errorf("Discard of %s: the error does not wrap ErrNotHeld: %w", what, err)
+		s.errorf("%s: the error does not wrap ErrNotHeld: %w", what, err)
 	}
+}
+
+// populating: Populate changes nothing, whatever it returns.
+func (s *suite) populating() {
+	p, ok := s.src.(blocksrc.Populator)
+	if !ok {
+		return
+	}
+	b := s.acquire(max(4*s.unit, 40_000), 0)
+	if b == nil {
+		return
+	}
+	n := len(b.mem)
+	for _, part := range [][]byte{b.mem[n/4+3 : n-n/4-5], b.mem, b.mem[:1], b.mem[n-1:]} {
+		_ = p.Populate(part)
+	}
+	for _, part := range [][]byte{nil, b.mem[5:5]} {
+		if err := p.Populate(part); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+			s.errorf("Populate of 0 bytes: %w", err)
+		}
+	}
+	s.verify(b)
+	foreign := make([]byte, 4*n)
+	s.spare("Populate of a foreign slice", p.Populate(foreign[n:2*n]))
+	s.release(b)
+	s.spare("Populate of a released block", p.Populate(b.mem))
 }

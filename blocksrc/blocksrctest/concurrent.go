@@ -24,8 +24,13 @@ func (s *suite) goroutines() {
 			size := 1 + (i*7+id*13)%5*unit + i%4*1000
 			if b := s.acquire(size, 16<<(i%4)); b != nil {
 				all[id] = append(all[id], b)
-				if i%workers == id && blocksrc.Discard(s.src, b.mem) == nil {
-					b.fill()
+				switch (i + id) % workers {
+				case 0:
+					if blocksrc.Discard(s.src, b.mem) == nil {
+						b.fill()
+					}
+				case 1:
+					_ = blocksrc.Populate(s.src, b.mem)
 				}
 			}
 			if mine := all[id]; len(mine) == each {

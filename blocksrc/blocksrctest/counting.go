@@ -29,6 +29,7 @@ type Counting struct {
 // Counts is what a [Counting] has counted.
 type Counts struct {
 	Acquires, Releases, Discards int // calls that succeeded
+	Populated                    int // bytes for which Populate succeeded
 	Refused                      int // calls of Acquire that failed
 	Stuck                        int // calls of Release that failed in Source: the block is still out
 	Live                         int // blocks out
@@ -157,6 +158,17 @@ func (c *Counting) Discard(part []byte) error {
 	if err == nil {
 		c.mu.Lock()
 		c.n.Discards++
+		c.mu.Unlock()
+	}
+	return err
+}
+
+// Populate implements [blocksrc.Populator] if Source does.
+func (c *Counting) Populate(part []byte) error {
+	err := blocksrc.Populate(c.Source, part)
+	if err == nil {
+		c.mu.Lock()
+		c.n.Populated += len(part)
 		c.mu.Unlock()
 	}
 	return err

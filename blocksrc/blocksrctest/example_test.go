@@ -88,6 +88,6 @@ func ExampleCounting() {
 	fmt.Printf("%+v\n", src.Counts())
 	fmt.Println(src.Leaks() != nil)
 	// Output:
-	// {Acquires:2 Releases:1 Discards:0 Refused:0 Stuck:0 Live:1 Held:3008 Peak:4016}
+	// {Acquires:2 Releases:1 Discards:0 Populated:0 Refused:0 Stuck:0 Live:1 Held:3008 Peak:4016}
 	// true
 }

@@ -106,6 +106,10 @@ func (f *Failing) fails(kind Calls) int {
 // does not fail.
 func (f *Failing) Discard(part []byte) error { return blocksrc.Discard(f.Source, part) }
 
+// Populate implements [blocksrc.Populator] if Source does. It is not counted and
+// does not fail.
+func (f *Failing) Populate(part []byte) error { return blocksrc.Populate(f.Source, part) }
+
 // Granularity is that of Source.
 func (f *Failing) Granularity() int { return blocksrc.Granularity(f.Source) }
 

@@ -135,6 +135,9 @@ func (l *Lying) Release(mem []byte) error {
 // Discard implements [blocksrc.Discarder] if Source does.
 func (l *Lying) Discard(part []byte) error { return blocksrc.Discard(l.Source, part) }
 
+// Populate implements [blocksrc.Populator] if Source does.
+func (l *Lying) Populate(part []byte) error { return blocksrc.Populate(l.Source, part) }
+
 // Granularity is that of Source.
 func (l *Lying) Granularity() int { return blocksrc.Granularity(l.Source) }
 

@@ -239,6 +239,31 @@ var broke = []struct {
 	{"fails to discard", func() blocksrc.Source {
 		return &broken{src: heap(), discard: func(blocksrc.Source, []byte) error { return errors.New("no") }}
 	}, "Discard of 0 bytes of a block: no"},
+	{"populates with zeros", func() blocksrc.Source {
+		return &broken{src: heap(), populate: func(_ blocksrc.Source, part []byte) error {
+			clear(part)
+			return errors.ErrUnsupported
+		}}
+	}, "populating: byte"},
+	{"populates anything", func() blocksrc.Source {
+		return &broken{src: heap(), populate: func(blocksrc.Source, []byte) error { return nil }}
+	}, "Populate of a foreign slice returned no error"},
+	{"populates what was released", func() blocksrc.Source {
+		return &broken{src: heap(), populate: func(_ blocksrc.Source, part []byte) error {
+			if len(part) > 0 && cap(part) == 3*len(part) { // as Test's foreign slice has
+				return blocksrc.ErrNotHeld
+			}
+			return nil
+		}}
+	}, "Populate of a released block returned no error"},
+	{"fails to populate nothing", func() blocksrc.Source {
+		return &broken{src: heap(), populate: func(_ blocksrc.Source, part []byte) error {
+			if len(part) == 0 {
+				return errors.New("no")
+			}
+			return errors.ErrUnsupported
+		}}
+	}, "Populate of 0 bytes: no"},
 }
 
 func TestTestFindsBrokenSources(t *testing.T) {

@@ -27,16 +27,18 @@ func TestWrappersKeepTheContract(t *testing.T) {
 }
 
 func TestWrappersForward(t *testing.T) {
-	dropped := 0
+	dropped, populated := 0, 0
 	inner := &broken{
 		src:         heap(),
 		granularity: func() int { return 32 },
 		discard:     func(blocksrc.Source, []byte) error { dropped++; return nil },
+		populate:    func(_ blocksrc.Source, part []byte) error { populated += len(part); return nil },
 	}
 	for i, src := range []interface {
 		blocksrc.Granular
 		blocksrc.Zeroer
 		blocksrc.Discarder
+		blocksrc.Populator
 	}{
 		&blocksrctest.Counting{Source: inner},
 		&blocksrctest.Failing{Source: inner},
@@ -46,12 +48,15 @@ func TestWrappersForward(t *testing.T) {
 		assert.True(t, src.Zeroed())
 		assert.NoError(t, src.Discard(make([]byte, 1)))
 		assert.Equal(t, i+1, dropped)
+		assert.NoError(t, src.Populate(make([]byte, 10)))
+		assert.Equal(t, 10*(i+1), populated)
 	}
 	plain := &blocksrctest.Counting{Source: struct{ blocksrc.Source }{heap()}}
 	assert.Equal(t, 1, plain.Granularity())
 	assert.False(t, plain.Zeroed())
 	assert.ErrorIs(t, plain.Discard(nil), errors.ErrUnsupported)
-	assert.Zero(t, plain.Counts().Discards)
+	assert.ErrorIs(t, plain.Populate(nil), errors.ErrUnsupported)
+	assert.Zero(t, plain.Counts())
 }
 
 func TestCounting(t *testing.T) {

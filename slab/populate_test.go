@@ -1,0 +1,188 @@
+package slab_test
+
+import (
+	"errors"
+	"math/rand/v2"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/blocksrc"
+	"github.com/vita-go/deblockator/slab"
+)
+
+// populated is a source that notes what is populated.
+type populated struct {
+	t     *testing.T
+	parts [][]byte
+	bytes int
+	blocksrc.GoHeap
+	after func() error
+}
+
+func (p *populated) Populate(part []byte) error {
+	require.Equal(p.t, len(part), cap(part), "no more than that is shown")
+	require.GreaterOrEqual(p.t, len(part), slab.PopulateSize)
+	for _, b := range part {
+		if b != 0 {
+			p.t.Fatal("populated what was handed out before")
+		}
+	}
+	p.parts = append(p.parts, part)
+	p.bytes += len(part)
+	if p.after != nil {
+		return p.after()
+	}
+	return nil
+}
+
+// within tells whether every part lies in a slab.
+func (p *populated) within(a *slab.Allocator) bool {
+	for _, part := range p.parts {
+		in := false
+		for b := range a.Blocks() {
+			for c := range b.Chunks() {
+				at := address(part) - b.Addr - uintptr(c.Offset)
+				in = in || c.Kind == slab.ChunkSlab && at <= uintptr(c.Size) && uintptr(c.Size)-at >= uintptr(len(part))
+			}
+		}
+		if !in {
+			return false
+		}
+	}
+	return true
+}
+
+// TestPopulate: pages of a slab that were never handed out are asked for when it is made, if
+// there are enough of them.
+func TestPopulate(t *testing.T) {
+	src := &populated{t: t}
+	a, err := slab.New(slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap), Retain: 64 << 20})
+	require.NoError(t, err)
+	a.PauseChecks()
+	p, err := slab.NewPool(a, 64, 0)
+	require.NoError(t, err)
+	const n = 100_000
+	var got [n]*[64]byte
+	fill := func() {
+		for i := range got {
+			q, err := p.Alloc()
+			require.NoError(t, err)
+			got[i] = (*[64]byte)(q)
+			got[i][i%64] = 1
+		}
+	}
+	for range 500 { // these fit in slabs that are too small
+		_, err := p.Alloc()
+		require.NoError(t, err)
+	}
+	require.Zero(t, src.bytes)
+	fill()
+	require.Greater(t, src.bytes, n*64*9/10)
+	require.True(t, src.within(a))
+	before := src.bytes
+	for _, q := range got {
+		p.Free(unsafe.Pointer(q))
+	}
+	fill()
+	require.LessOrEqual(t, src.bytes-before, src.bytes/10, "what was handed out has its pages")
+
+	before = src.bytes
+	for range 100 { // a program may never write to these
+		_, err := a.AllocUninitialized(100_000, 0)
+		require.NoError(t, err)
+	}
+	require.Equal(t, before, src.bytes)
+	require.NoError(t, a.Check())
+	require.NoError(t, a.Close())
+}
+
+// TestPopulateInUse: slabs, chunks and records come and go; what is populated was never handed
+// out, which the source checks.
+func TestPopulateInUse(t *testing.T) {
+	src := &populated{t: t}
+	a, err := slab.New(slab.Config{Source: src, BlockSize: 512 << 10})
+	require.NoError(t, err)
+	a.PauseChecks()
+	rng := rand.New(rand.NewPCG(1, 1))
+	var live [][]byte
+	held := 0
+	for range 20_000 {
+		if len(live) > 0 && (held > 8<<20 || rng.IntN(3) == 0) {
+			k := rng.IntN(len(live))
+			held -= len(live[k])
+			a.Free(live[k])
+			live[k] = live[len(live)-1]
+			live = live[:len(live)-1]
+			continue
+		}
+		n := 1 << rng.IntN(11)
+		if rng.IntN(8) == 0 {
+			n = 1024 + rng.IntN(60_000)
+		}
+		for range 1 + rng.IntN(40) {
+			b, err := a.AllocUninitialized(n, 0)
+			require.NoError(t, err)
+			for i := range b {
+				b[i] = 0xA5
+			}
+			live = append(live, b)
+			held += n
+		}
+	}
+	require.NotEmpty(t, src.parts)
+	require.NoError(t, a.Check())
+	require.NoError(t, a.Close())
+}
+
+// TestPopulateFails: it is a wish, and whatever becomes of it, there is a slab.
+func TestPopulateFails(t *testing.T) {
+	src := &populated{t: t, after: func() error { return errors.New("not today") }}
+	a, err := slab.New(slab.Config{Source: src})
+	require.NoError(t, err)
+	p, err := slab.NewPool(a, 4096, 0)
+	require.NoError(t, err)
+	for range 50 {
+		_, err := p.Alloc()
+		require.NoError(t, err)
+	}
+	require.NotEmpty(t, src.parts)
+
+	src.after = func() error { panic("source") }
+	require.PanicsWithValue(t, "source", func() {
+		for {
+			_, _ = p.Alloc()
+		}
+	})
+	require.NoError(t, a.Check())
+	src.after = nil
+	n := p.Len()
+	_, err = p.Alloc()
+	require.NoError(t, err)
+	require.Equal(t, n+1, p.Len())
+	require.NoError(t, a.Check())
+	require.NoError(t, a.Close())
+}
+
+// TestPopulateTheRest: where a slab lies on memory of which some was handed out, the rest is
+// populated.
+func TestPopulateTheRest(t *testing.T) {
+	src := &populated{t: t}
+	a, err := slab.New(slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap), BlockSize: 1 << 20})
+	require.NoError(t, err)
+	const size = 100 << 10
+	b, err := a.AllocUninitialized(size, 0)
+	require.NoError(t, err)
+	for i := range b {
+		b[i] = 0xA5
+	}
+	a.Free(b)
+	p, err := slab.NewPool(a, 64, 0)
+	require.NoError(t, err)
+	require.NoError(t, p.Reserve(4096))
+	require.Equal(t, 4096*64-size, src.bytes)
+	require.True(t, src.within(a))
+	require.NoError(t, a.Check())
+	require.NoError(t, a.Close())
+}
