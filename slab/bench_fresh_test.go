@@ -1,3 +1,7 @@
+//go:build !tinygo
+
+// TinyGo's testing.B has no clock to read.
+
 package slab_test
 
 import (
