@@ -284,7 +284,8 @@ func stride[T any]() uintptr {
 }
 
 // Reset frees all objects and keeps their slots for new ones. It takes time proportional to
-// the number of live objects, and a little for each slab.
+// the number of live objects and, if those are in more than a slab or two, a little for each
+// slab that there was.
 func (a *Arena[T]) Reset() { a.pool.Reset() }
 
 // Stats returns what the arena holds and what it did.
