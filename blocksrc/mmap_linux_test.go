@@ -126,17 +126,17 @@ func TestMmapPopulates(t *testing.T) {
 	before := resident(t, block)
 	err = src.Populate(block[64*page+1 : 128*page-1])
 	const none = 9999
-	if errors.Is(err, errors.ErrUnsupported) || unix.Madvise(block, none) == nil {
-		t.Skip("a kernel before 5.14, or an emulated one, which takes any advice and does nothing")
-		return
+	// A kernel before 5.14 does not know the call, and an emulated one takes any advice and
+	// does nothing.
+	if !errors.Is(err, errors.ErrUnsupported) && unix.Madvise(block, none) != nil {
+		require.NoError(t, err)
+		assert.Equal(t, before+63*page, resident(t, block))
+		require.NoError(t, src.Populate(block[64*page-1:64*page+1]))
+		assert.Equal(t, before+64*page, resident(t, block))
+		require.NoError(t, src.Populate(block))
+		assert.GreaterOrEqual(t, resident(t, block), 256*page)
 	}
-	require.NoError(t, err)
-	assert.Equal(t, before+63*page, resident(t, block))
-	require.NoError(t, src.Populate(block[64*page-1:64*page+1]))
-	assert.Equal(t, before+64*page, resident(t, block))
 	assert.Equal(t, byte(42), block[100*page])
-	require.NoError(t, src.Populate(block))
-	assert.GreaterOrEqual(t, resident(t, block), 256*page)
 	require.ErrorIs(t, src.Populate(make([]byte, page)), blocksrc.ErrNotHeld)
 	require.NoError(t, src.Populate(nil))
 }

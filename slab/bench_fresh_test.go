@@ -15,18 +15,18 @@ import (
 	"github.com/vita-go/deblockator/slab"
 )
 
-// faulting is Mmap without Populate.
-type faulting struct{ m blocksrc.Mmap }
-
-func (f faulting) Acquire(size, align int) ([]byte, error) { return f.m.Acquire(size, align) }
-func (f faulting) Release(block []byte) error              { return f.m.Release(block) }
-func (f faulting) Granularity() int                        { return f.m.Granularity() }
-func (f faulting) Zeroed() bool                            { return f.m.Zeroed() }
+// faulting, made of Mmaps, is Mmap without Populate.
+type faulting struct {
+	blocksrc.Source
+	blocksrc.Granular
+	blocksrc.Zeroer
+}
 
 // BenchmarkFresh makes a pool, takes slots of 64 bytes from it, and writes to each: most of the
 // time goes to the system, for pages. The limits are one block without an allocator.
 func BenchmarkFresh(b *testing.B) {
 	const size = 64
+	var m blocksrc.Mmap
 	for _, n := range []int{10_000, 1_000_000} {
 		run := func(impl string, f func()) {
 			b.Run(fmt.Sprintf("impl=%s/objects=%d", impl, n), func(b *testing.B) {
@@ -36,17 +36,17 @@ func BenchmarkFresh(b *testing.B) {
 				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/object")
 			})
 		}
-		block, err := blocksrc.Mmap{}.Acquire(n*size, 0)
+		block, err := m.Acquire(n*size, 0)
 		if errors.Is(err, errors.ErrUnsupported) {
 			b.Skip("no fresh pages here")
 			return
 		}
 		require.NoError(b, err)
-		require.NoError(b, blocksrc.Mmap{}.Release(block))
+		require.NoError(b, m.Release(block))
 		for _, c := range []struct {
 			impl string
 			src  blocksrc.Source
-		}{{"pool", blocksrc.Mmap{}}, {"pool-page-faults", faulting{}}} {
+		}{{"pool", m}, {"pool-page-faults", faulting{m, m, m}}} {
 			run(c.impl, func() {
 				a, err := slab.New(slab.Config{Source: c.src})
 				require.NoError(b, err)
@@ -68,15 +68,15 @@ func BenchmarkFresh(b *testing.B) {
 				impl = "limit"
 			}
 			run(impl, func() {
-				block, err := blocksrc.Mmap{}.Acquire(n*size, 0)
+				block, err := m.Acquire(n*size, 0)
 				require.NoError(b, err)
 				if populate {
-					require.NoError(b, blocksrc.Mmap{}.Populate(block))
+					require.NoError(b, m.Populate(block))
 				}
 				for k := range n {
 					block[k*size] = 1
 				}
-				require.NoError(b, blocksrc.Mmap{}.Release(block))
+				require.NoError(b, m.Release(block))
 			})
 		}
 	}

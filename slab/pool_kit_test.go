@@ -58,19 +58,12 @@ func newPool(t testing.TB, size, align int, cfg slab.Config) (*slab.Pool, *block
 	if cfg.Source == nil {
 		cfg.Source = new(blocksrc.GoHeap)
 	}
-	src := &blocksrctest.Counting{Source: cfg.Source}
-	cfg.Source = src
-	a, err := slab.New(cfg)
-	require.NoError(t, err)
+	a, src := onCounting(t, cfg)
 	p, err := slab.NewPool(a, size, align)
 	require.NoError(t, err)
-	t.Cleanup(func() {
+	t.Cleanup(func() { // before that of onCounting
 		assert.NoError(t, a.Check())
 		assert.NoError(t, p.Close())
-		assert.NoError(t, a.Check())
-		assert.NoError(t, a.Close())
-		assert.NoError(t, src.Leaks())
-		assert.NoError(t, src.Misuse())
 	})
 	return p, src
 }

@@ -272,19 +272,23 @@ func (s *suite) discarding() {
 	}
 	b.fill()
 	discard(nil)
-	foreign := make([]byte, 4*n)
-	s.spare("Discard of a foreign slice", d.Discard(foreign[n:2*n]))
-	s.release(b)
-	s.spare("Discard of a released block", d.Discard(b.mem))
+	s.ownOnly("Discard", d.Discard, b)
 }
 
-// spare checks the error of a call that must do nothing.
-func (s *suite) spare(what string, err error) {
-	if err == nil {
-		s.errorf("%s returned no error", what)
-	} else if !errors.Is(err, blocksrc.ErrNotHeld) && !errors.Is(err, errors.ErrUnsupported) {
-		s.errorf("%s: the error does not wrap ErrNotHeld: %w", what, err)
+// ownOnly releases b, and checks the errors of a call for memory that is not held.
+func (s *suite) ownOnly(name string, call func(part []byte) error, b *block) {
+	spare := func(what string, part []byte) {
+		if err := call(part); err == nil {
+			s.errorf("%s of %s returned no error", name, what)
+		} else if !errors.Is(err, blocksrc.ErrNotHeld) && !errors.Is(err, errors.ErrUnsupported) {
+			s.errorf("%s of %s: the error does not wrap ErrNotHeld: %w", name, what, err)
+		}
 	}
+	n := len(b.mem)
+	foreign := make([]byte, 4*n)
+	spare("a foreign slice", foreign[n:2*n])
+	s.release(b)
+	spare("a released block", b.mem)
 }
 
 // populating: Populate changes nothing, whatever it returns.
@@ -307,8 +311,5 @@ func (s *suite) populating() {
 		}
 	}
 	s.verify(b)
-	foreign := make([]byte, 4*n)
-	s.spare("Populate of a foreign slice", p.Populate(foreign[n:2*n]))
-	s.release(b)
-	s.spare("Populate of a released block", p.Populate(b.mem))
+	s.ownOnly("Populate", p.Populate, b)
 }

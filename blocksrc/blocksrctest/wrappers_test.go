@@ -34,13 +34,14 @@ func TestWrappersForward(t *testing.T) {
 		discard:     func(blocksrc.Source, []byte) error { dropped++; return nil },
 		populate:    func(_ blocksrc.Source, part []byte) error { populated += len(part); return nil },
 	}
+	counting := &blocksrctest.Counting{Source: inner}
 	for i, src := range []interface {
 		blocksrc.Granular
 		blocksrc.Zeroer
 		blocksrc.Discarder
 		blocksrc.Populator
 	}{
-		&blocksrctest.Counting{Source: inner},
+		counting,
 		&blocksrctest.Failing{Source: inner},
 		&blocksrctest.Lying{Source: inner},
 	} {
@@ -51,6 +52,7 @@ func TestWrappersForward(t *testing.T) {
 		assert.NoError(t, src.Populate(make([]byte, 10)))
 		assert.Equal(t, 10*(i+1), populated)
 	}
+	assert.Equal(t, blocksrctest.Counts{Discards: 1, Populated: 10}, counting.Counts())
 	plain := &blocksrctest.Counting{Source: struct{ blocksrc.Source }{heap()}}
 	assert.Equal(t, 1, plain.Granularity())
 	assert.False(t, plain.Zeroed())
