@@ -13,8 +13,9 @@ import (
 // to cost a record; cut many objects from each block.
 //
 // A source of your own begins Acquire with [CheckRequest], returns block[:n:n], and keeps
-// a record of each block that is out, so that Release can tell wrong ones. It locks, and
-// does not call an allocator that is built on it. It does not embed another source, whose
+// a record of each block that is out, so that Release can tell wrong ones. It locks, does
+// not call an allocator that is built on it, and does not panic: that would leave the
+// allocator in the middle of an operation. It does not embed another source, whose
 // Zeroed and Granularity it would promise. The memory of its blocks must not move and
 // must hold no Go pointers: use memory from make([]byte) that the source refers to until
 // Release, never an array on the stack. Package blocksrctest tests it, and has an
@@ -129,13 +130,13 @@ func Zeroed(src Source) bool {
 	return ok && z.Zeroed()
 }
 
-// Discard is src.Discard(part) if src is a [Discarder], and otherwise returns an
-// error wrapping errors.ErrUnsupported.
+// Discard is src.Discard(part) if src is a [Discarder], and otherwise returns
+// errors.ErrUnsupported.
 func Discard(src Source, part []byte) error {
 	if d, ok := src.(Discarder); ok {
 		return d.Discard(part)
 	}
-	return fmt.Errorf("blocksrc: %T keeps its pages: %w", src, errors.ErrUnsupported)
+	return errors.ErrUnsupported
 }
 
 // Populate is src.Populate(part) if src is a [Populator], and otherwise returns

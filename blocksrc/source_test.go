@@ -83,9 +83,7 @@ func TestHelpersOnSourcesThatOfferNothing(t *testing.T) {
 	src := plain{heap()}
 	assert.Equal(t, 1, blocksrc.Granularity(src))
 	assert.False(t, blocksrc.Zeroed(src))
-	err := blocksrc.Discard(src, []byte{1})
-	require.ErrorIs(t, err, errors.ErrUnsupported)
-	assert.ErrorContains(t, err, "blocksrc_test.plain keeps its pages")
+	assert.ErrorIs(t, blocksrc.Discard(src, []byte{1}), errors.ErrUnsupported)
 	assert.ErrorIs(t, blocksrc.Populate(src, []byte{1}), errors.ErrUnsupported)
 	for g, want := range map[int]int{8: 8, 1: 1, 0: 1, -8: 1, 24: 1, math.MinInt: 1} {
 		assert.Equal(t, want, blocksrc.Granularity(grain{src, g}), "granularity %d", g)

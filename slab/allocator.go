@@ -54,7 +54,6 @@ func New(cfg Config) (*Allocator, error) {
 	cfg = a.cfg
 	a.user.init(a, cfg.Source, cfg.BlockAlign, cfg.BlockSize, cfg.Retain)
 	a.meta.init(a, cfg.MetaSource, 0, metaBlockSize, max(cfg.Retain, 0))
-	a.user.other, a.meta.other = &a.meta, &a.user
 	a.table.init()
 	a.addrs.init()
 	a.slabs = append(make([]slabRef, 0, 16), noSlab)
@@ -237,7 +236,7 @@ func (a *Allocator) class(k int) *class {
 	c := a.classes[k]
 	if c == &noClass {
 		c = new(class)
-		c.init(a, uint32(k), uintptr(classSize[k]), 1, false)
+		c.init(a, uint32(k), uintptr(classSize[k]), 1)
 		a.classes[k] = c
 	}
 	return c

@@ -3,6 +3,7 @@ package slab
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"slices"
 	"unsafe"
 
@@ -26,8 +27,8 @@ type block struct {
 }
 
 type heap struct {
-	table   *chunkTable
-	other   *heap // of the same allocator
+	a       *Allocator
+	table   *chunkTable // a's
 	src     blocksrc.Source
 	zeroed  bool // fresh blocks read as zero
 	align   int  // of blocks, as asked from the source
@@ -51,18 +52,16 @@ type heap struct {
 	failures uint64  // refusals by the source
 	refused  []block // blocks not in use that the source did not take back
 
-	asking  bool   // a call of the source is under way
-	odd     error  // its error, other than exhaustion: it is not asked again, see acquire
-	onGrow  func() // called after held grew
-	keepAll bool   // empty blocks stay, whatever retain says
-	kept    int    // empty bytes that may stay since a Reset or an unlearn, see offerStuck
+	asking  bool  // a call of the source is under way
+	odd     error // its error, other than exhaustion: it is not asked again, see acquire
+	keepAll bool  // empty blocks stay, whatever retain says
+	kept    int   // empty bytes that may stay since a Reset or an unlearn, see offerStuck
 	learned retention
 }
 
 func (h *heap) init(a *Allocator, src blocksrc.Source, align, size, retain int) {
-	h.table, h.src, h.zeroed, h.align = &a.table, src, blocksrc.Zeroed(src), blockAlign(src, align)
+	h.a, h.table, h.src, h.zeroed, h.align = a, &a.table, src, blocksrc.Zeroed(src), blockAlign(src, align)
 	h.minSize, h.maxSize, h.retain, h.learns = size, a.cfg.MaxBlockSize, retain, a.cfg.Retain == 0
-	h.onGrow = a.noteHeld
 }
 
 // addr is the address of the block as a number, for comparison only.
@@ -171,7 +170,7 @@ func (h *heap) grow(size uint32, align uintptr) (uint32, error) {
 	if n := h.idleRefused(size, align); n >= 0 {
 		return h.reuse(n), nil
 	}
-	want := max(h.minSize, min(floorPow2(h.held/10), h.maxSize))
+	want := max(h.minSize, min(1<<bits.Len(uint(h.held/10))>>1, h.maxSize))
 	if h.most > 0 {
 		want = min(want, h.most)
 	}
@@ -290,10 +289,7 @@ func (h *heap) acquire(size, align int) (uint32, error) {
 // ask takes a block from the source and checks that it is what was asked
 // for, so that a source that lies is caught before anything is built on it.
 func (h *heap) ask(size, align int) (uint32, error) {
-	room := maxInt - h.held // the sum over both heaps must fit in an int, with 32 bits too
-	if h.other != nil {
-		room -= h.other.held
-	}
+	room := maxInt - h.a.user.held - h.a.meta.held // the sum must fit in an int, with 32 bits too
 	mem, err := []byte(nil), errTooMuch
 	if size <= room {
 		h.asking = true
@@ -305,7 +301,7 @@ func (h *heap) ask(size, align int) (uint32, error) {
 		return 0, &refusal{format: "slab: acquiring a block of %d bytes: %v", n: size, err: err}
 	}
 	base := unsafe.Pointer(unsafe.SliceData(mem))
-	if h.overlaps(uintptr(base), len(mem)) || h.other != nil && h.other.overlaps(uintptr(base), len(mem)) {
+	if h.a.user.overlaps(uintptr(base), len(mem)) || h.a.meta.overlaps(uintptr(base), len(mem)) {
 		// It is not given back: that could take away the block it lies on.
 		h.failures++
 		return 0, because(ErrBadSource, "returned memory that it has not been given back")
@@ -318,13 +314,13 @@ func (h *heap) ask(size, align int) (uint32, error) {
 			if !gone && len(mem) > 0 && len(mem) <= room {
 				h.refused = append(h.refused, block{mem: mem, base: base})
 				h.held += len(mem)
-				h.onGrow()
+				h.a.noteHeld()
 			}
 		}
 		return 0, err
 	}
 	h.held += len(mem)
-	h.onGrow()
+	h.a.noteHeld()
 	return h.enter(block{mem: mem, base: base, size: uint32(uint64(len(mem)) >> granuleShift)}), nil
 }
 
@@ -382,16 +378,4 @@ func (h *heap) blockAt(addr uintptr) (uint32, bool) {
 		return 0, false
 	}
 	return h.order[at-1], true
-}
-
-// floorPow2 returns the largest power of two that is n or less, and 0 for 0.
-func floorPow2(n int) int {
-	if n <= 0 {
-		return 0
-	}
-	p := 1
-	for p <= n/2 {
-		p *= 2
-	}
-	return p
 }

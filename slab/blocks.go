@@ -72,7 +72,7 @@ func (a *Allocator) chunksOf(b *block, yield func(ChunkInfo) bool) {
 			s := a.slabs[c.link].rec
 			k := a.cacheOf(s.owner)
 			info.Kind = ChunkSlab
-			info.Stride, info.Slots, info.Pool = int(k.stride), int(s.slots), k.generations
+			info.Stride, info.Slots, info.Pool = int(k.stride), int(s.slots), k.pool() != nil
 			info.Bitmap = make([]byte, (s.slots+7)/8)
 			for slot := range s.slots {
 				if a.slotLive(c.link, s, slot) {
@@ -90,9 +90,8 @@ func (a *Allocator) chunksOf(b *block, yield func(ChunkInfo) bool) {
 
 // slotLive tells whether a slot is handed out.
 func (a *Allocator) slotLive(id uint32, s *slab, slot uint32) bool {
-	if s.owner < numClasses {
-		return a.slabs[id].isLive(slot)
+	if p := a.pool(s.owner); p != nil {
+		return p.isLive(&p.dir[s.seq], slot)
 	}
-	p := a.pool(s.owner)
-	return p.isLive(&p.dir[s.seq], slot)
+	return a.slabs[id].isLive(slot)
 }

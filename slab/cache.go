@@ -13,11 +13,10 @@ import (
 // needs are last, to share a cache line with those that a class or a Pool adds: there are
 // 59 classes, and programs that use them all.
 type cache struct {
-	a           *Allocator
-	id          uint32
-	generations bool
-	keepEmpty   bool    // all empty slabs are kept for now
-	align       uintptr // of slot 0
+	a         *Allocator
+	id        uint32
+	keepEmpty bool    // all empty slabs are kept for now
+	align     uintptr // of slot 0
 
 	head, tail uint32 // slabs with a free slot; empty ones last
 	first      *slab  // head's record
@@ -34,9 +33,12 @@ type cache struct {
 	quick  uint32  // see quickOf
 }
 
-func (c *cache) init(a *Allocator, id uint32, stride, align uintptr, generations bool) {
-	*c = cache{a: a, id: id, stride: stride, quick: quickOf(stride), align: max(align, window), generations: generations}
+func (c *cache) init(a *Allocator, id uint32, stride, align uintptr) {
+	*c = cache{a: a, id: id, stride: stride, quick: quickOf(stride), align: max(align, window)}
 }
+
+// pool returns the pool that the cache is of, nil if it is a size class's.
+func (c *cache) pool() *Pool { return c.a.pool(c.id) }
 
 // quickOf returns ceil(1<<32 / stride). It returns 0, which makes callers divide, if that is
 // not exact enough, and for a stride of 1, which would take 33 bits.
@@ -214,7 +216,7 @@ func (c *cache) shape(target, most int) (slots uint32, size int) {
 // again for the rest, and whether there is a hole for it.
 func (c *cache) next(n int) (slots uint32, size int, ok bool) {
 	target := max(slabMin, min(c.bytes/4, slabSoft), min(c.bytes/8, slabMax))
-	if c.generations {
+	if c.pool() != nil {
 		target = max(target, slabPage, min(c.bytes, slabSoft))
 	}
 	if n > 1 {
@@ -268,11 +270,11 @@ func (c *cache) bytesFor(slots uint32) int {
 // newSlab makes a slab and puts it at the head of the list. On an error nothing
 // has changed.
 func (c *cache) newSlab(slots uint32, size int) (uint32, error) {
-	a := c.a
-	if c.generations && a.pool(c.id).full() {
+	a, p := c.a, c.pool()
+	if p != nil && p.full() {
 		return 0, because(ErrTooLarge, "the pool has %d slabs", maxSeq)
 	}
-	rec, p, _, err := a.allocRecord(recordBytes(slots, c.generations))
+	rec, at, _, err := a.allocRecord(recordBytes(slots, p != nil))
 	if err != nil {
 		return 0, err
 	}
@@ -289,7 +291,7 @@ func (c *cache) newSlab(slots uint32, size int) (uint32, error) {
 	} else {
 		a.slabs = append(a.slabs, noSlab)
 	}
-	s := (*slab)(p)
+	s := (*slab)(at)
 	*s = slab{addr: addr, chunk: i, record: rec, owner: c.id, slots: slots}
 	for w := range s.words() {
 		n := min(slots-w<<6, 64)
@@ -302,20 +304,20 @@ func (c *cache) newSlab(slots uint32, size int) (uint32, error) {
 	}
 	ch.link = id
 	ref := slabRef{base: a.user.pointer(ch), rec: s, class: &noClass}
-	if !c.generations {
+	if p == nil {
 		ref.live, ref.class = s.behindFree(), a.classes[c.id]
 		clear(unsafe.Slice(ref.live, s.words()))
 	}
 	a.slabs[id] = ref
 	a.addrs.set(addr, uintptr(size), slabEntry(id))
-	if c.generations {
-		a.pool(c.id).adopt(id, s)
+	if p != nil {
+		p.adopt(id, s)
 	}
 	c.push(id, s)
 	c.slabs++
 	c.slots += int(slots)
 	c.bytes += size
-	a.user.populate(ch, dirty) // last, because a source may panic
+	a.user.populate(ch, dirty)
 	return id, nil
 }
 
@@ -331,8 +333,8 @@ func (c *cache) discard(id uint32) {
 	}
 	i, rec := s.chunk, s.record
 	size := int(a.table.at(i).size) << granuleShift
-	if c.generations {
-		a.pool(c.id).forget(s)
+	if p := c.pool(); p != nil {
+		p.forget(s)
 	} else {
 		a.slabs[id].class.forget()
 	}

@@ -35,7 +35,7 @@ func (k *checker) slabs() {
 			class, live = a.classes[s.owner], s.behindFree()
 		}
 		told := ref.class == class && ref.live == live
-		k.record("slab", id, s.record, unsafe.Pointer(s), recordBytes(s.slots, c.generations))
+		k.record("slab", id, s.record, unsafe.Pointer(s), recordBytes(s.slots, c.pool() != nil))
 		if !told || !k.seen[s.chunk] || ch.kind != chunkSlab || int(ch.link) != id ||
 			s.addr != a.user.address(ch) || uintptr(ref.base) != s.addr ||
 			s.addr&(c.align-1) != 0 || uintptr(s.slots)*c.stride > uintptr(ch.size)<<granuleShift {
@@ -70,7 +70,7 @@ func (k *checker) slabs() {
 		if s.used != s.slots-s.retired-uint32(free) {
 			k.fail("slab %d: %d slots are free, but %+v", id, free, s)
 		}
-		if c.generations {
+		if c.pool() != nil {
 			k.generations(uint32(id), s)
 		} else {
 			k.liveBits(uint32(id), s)

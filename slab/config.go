@@ -48,7 +48,7 @@ const maxInt = int(^uint(0) >> 1)
 // value is ready to use: the default source, and defaults that suit a server and a
 // game alike. Sizes are in bytes.
 type Config struct {
-	// Source is where blocks come from; nil means blocksrc.Default(). It must not
+	// Source is where blocks come from; nil means blocksrc.Default(). It must not panic, nor
 	// call the allocator or anything on it: the allocator is in the middle of an operation
 	// when it calls the source.
 	Source blocksrc.Source
@@ -59,14 +59,15 @@ type Config struct {
 	// and 4 bytes and a bit for each slot of a pool: 7 % of 64 bytes.
 	MetaSource blocksrc.Source
 
-	// BlockSize is the size of the first blocks, 4 KiB or more; 0 means 64 KiB.
+	// BlockSize is the size of the first blocks, 4 KiB or more, rounded down to a multiple
+	// of 16; 0 means 64 KiB.
 	// Later ones have the largest power of two that is no more than a tenth of what
 	// is held, if that is more, up to MaxBlockSize. They are smaller where the source has no
 	// room for that. Records start with a block of up to 32 KiB, so a fixed buffer should
 	// have 256 KiB at least: of 64 KiB they take half.
 	BlockSize int
-	// MaxBlockSize bounds that growth and is no less than BlockSize; 0 means 2 MiB,
-	// or BlockSize or 4*LargeSize if one of those is larger.
+	// MaxBlockSize bounds that growth, is no less than BlockSize, and is rounded in the
+	// same way; 0 means 2 MiB, or BlockSize or 4*LargeSize if one of those is larger.
 	MaxBlockSize int
 	// BlockAlign is the alignment of blocks, a power of two; 0 means the
 	// source's own granularity.
@@ -88,7 +89,7 @@ type Config struct {
 	//
 	//	0           one stays, and as many bytes more as turned out to be needed again
 	//	            after they had gone, those of large requests included
-	//	n > 0       up to n bytes stay, but none of a large request
+	//	n > 0       up to n bytes stay, but none of a large request, and up to n of records
 	//	negative    none stays, but one of records
 	//
 	// All others go back to the source at once; those that stay go with Trim. Where several
@@ -153,7 +154,8 @@ func (c Config) withDefaults() Config {
 			c.BlockSize = min(c.BlockSize, c.MaxBlockSize)
 		}
 	}
-	c.BlockSize = int(min((uint64(c.BlockSize)+granule-1)&^(granule-1), maxBlockBytes))
+	c.BlockSize &^= granule - 1 // down, so that MaxBlockSize is a bound
+	c.MaxBlockSize &^= granule - 1
 	if c.MaxBlockSize == 0 {
 		c.MaxBlockSize = max(defaultMaxBlockSize, c.BlockSize)
 		if c.LargeSize > c.MaxBlockSize/4 {
@@ -170,7 +172,7 @@ func (c Config) withDefaults() Config {
 // granularity.
 func blockAlign(src blocksrc.Source, align int) int {
 	if align == 0 {
-		align = floorPow2(blocksrc.Granularity(src))
+		align = blocksrc.Granularity(src)
 	}
 	return max(align, granule)
 }

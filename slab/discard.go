@@ -1,6 +1,7 @@
 package slab
 
 import (
+	"errors"
 	"math/bits"
 
 	"github.com/vita-go/deblockator/blocksrc"
@@ -20,17 +21,18 @@ const discardSize = 8 << 10
 // known to be zero.
 func (a *Allocator) discardFree() {
 	h := &a.user
-	if _, ok := h.src.(blocksrc.Discarder); !ok {
+	d, ok := h.src.(blocksrc.Discarder)
+	if !ok {
 		return
 	}
 	for _, n := range h.order {
-		b := &h.blocks[n]
+		b, keeps := &h.blocks[n], false
 		discard := func(from, to uintptr) {
-			if to >= from+discardSize {
-				_ = blocksrc.Discard(h.src, b.mem[from:to:to]) // if not, nothing is lost
+			if to >= from+discardSize && !keeps { // any other error of one part loses nothing
+				keeps = errors.Is(d.Discard(b.mem[from:to:to]), errors.ErrUnsupported)
 			}
 		}
-		for i := b.first; i != 0; {
+		for i := b.first; i != 0 && !keeps; {
 			c := h.table.at(i)
 			from := uintptr(c.off) << granuleShift
 			switch c.kind {

@@ -62,8 +62,8 @@ func NewIndex(granules uint32) *Index {
 	x.table.init()
 	size := int(granules) * granule
 	x.heap = heap{
-		table: &x.table, src: blocksrc.Limit(&blocksrc.GoHeap{}, size), align: granule,
-		minSize: size, maxSize: size, onGrow: func() {},
+		a: new(Allocator), table: &x.table, src: blocksrc.Limit(&blocksrc.GoHeap{}, size), align: granule,
+		minSize: size, maxSize: size,
 	}
 	return x
 }

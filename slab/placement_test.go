@@ -34,7 +34,7 @@ func TestSmallIsInSlabs(t *testing.T) {
 
 // TestFirstBlockWithinMax: the first block has 64 KiB, or MaxBlockSize if that is less.
 func TestFirstBlockWithinMax(t *testing.T) {
-	for _, c := range []struct{ most, want int }{{0, 64 << 10}, {8 << 10, 8 << 10}, {64 << 10, 64 << 10}, {1 << 20, 64 << 10}} {
+	for _, c := range []struct{ most, want int }{{0, 64 << 10}, {8 << 10, 8 << 10}, {8<<10 + 1, 8 << 10}, {64 << 10, 64 << 10}, {1 << 20, 64 << 10}} {
 		src := &asking{Source: new(blocksrc.GoHeap)}
 		a, err := slab.New(slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap), MaxBlockSize: c.most})
 		require.NoError(t, err)

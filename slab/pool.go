@@ -99,7 +99,7 @@ func (p *Pool) Init(a *Allocator, size, align int) error {
 	// Pools start at different generations, so that a handle of one names nothing in
 	// another, except by a chance of one in 2^30.
 	p.size, p.seed = size, rand.Uint32N(1<<30-1)*2+2
-	p.init(a, numClasses+uint32(id), uintptr((max(size, 1)+align-1)&-align), uintptr(align), true)
+	p.init(a, numClasses+uint32(id), uintptr((max(size, 1)+align-1)&-align), uintptr(align))
 	a.pools[id] = p
 	return nil
 }
@@ -115,13 +115,19 @@ func (p *Pool) state() error {
 	return p.a.state()
 }
 
-func (a *Allocator) pool(owner uint32) *Pool { return a.pools[owner-numClasses] }
-
-func (a *Allocator) cacheOf(owner uint32) *cache {
-	if owner < numClasses {
-		return &a.classes[owner].cache
+// pool returns the pool with that id, nil if it is a size class's.
+func (a *Allocator) pool(id uint32) *Pool {
+	if id < numClasses {
+		return nil
 	}
-	return &a.pool(owner).cache
+	return a.pools[id-numClasses]
+}
+
+func (a *Allocator) cacheOf(id uint32) *cache {
+	if p := a.pool(id); p != nil {
+		return &p.cache
+	}
+	return &a.classes[id].cache
 }
 
 // Alloc takes a slot and clears it.

@@ -144,19 +144,6 @@ func TestPopulateFails(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.NotZero(t, src.bytes)
-
-	src.after = func() error { panic("source") }
-	require.PanicsWithValue(t, "source", func() {
-		for {
-			_, _ = p.Alloc()
-		}
-	})
-	require.NoError(t, a.Check())
-	src.after = nil
-	n := p.Len()
-	_, err = p.Alloc()
-	require.NoError(t, err)
-	require.Equal(t, n+1, p.Len())
 	require.NoError(t, a.Check())
 	require.NoError(t, a.Close())
 }

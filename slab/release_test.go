@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/vita-go/deblockator/blocksrc"
@@ -403,4 +404,35 @@ func TestClose(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, a.Close(), "of one that was never used")
 	require.NoError(t, a.Close())
+}
+
+// TestTrimOfKeptPages: a source that says that it keeps a block's pages is not asked for the
+// rest of the block.
+func TestTrimOfKeptPages(t *testing.T) {
+	d := &keeping{}
+	a, err := slab.New(slab.Config{Source: d, MetaSource: new(blocksrc.GoHeap), BlockSize: 1 << 20})
+	require.NoError(t, err)
+	var all [][]byte
+	for range 60 {
+		all = append(all, granted(t, a, 16<<10, 8))
+	}
+	require.Equal(t, 1, a.Stats().Blocks)
+	for i := 0; i < len(all); i += 2 {
+		a.Free(all[i])
+	}
+	a.Trim()
+	assert.Equal(t, 1, d.calls)
+	require.NoError(t, a.Check())
+	require.NoError(t, a.Close())
+}
+
+// keeping is a source that keeps its pages, and counts how often it has to say so.
+type keeping struct {
+	blocksrc.GoHeap
+	calls int
+}
+
+func (k *keeping) Discard([]byte) error {
+	k.calls++
+	return fmt.Errorf("wrapped: %w", errors.ErrUnsupported)
 }

@@ -125,7 +125,7 @@ const unlearnBlocks = 8
 // idleBlock looks at no more than binScan holes in each bin. An eighth is nine bins at most; with
 // a LargeSize far below the source's granularity there are up to 32 for each doubling between.
 func (h *heap) idleBlock(size uint32, align uintptr) uint32 {
-	unit := uint64(blocksrc.Granularity(h.src)) >> granuleShift
+	unit := max(uint64(blocksrc.Granularity(h.src))>>granuleShift, 1)
 	most := uint32(min(max(uint64(size)+uint64(size)/8, (uint64(size)+unit-1)&^(unit-1)), 1<<32-1))
 	level, step := binOf(size)
 	for top, end := binOf(most); level < top || level == top && step <= end; {

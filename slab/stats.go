@@ -20,10 +20,10 @@ type Stats struct {
 	Meta      int // of Held: blocks of the allocator's own records, and records that lie in the user's blocks
 	SlabFree  int // of Held: free slots, retired ones, and what is left over at the ends of slabs
 	HoleBytes int // of Held: holes
-	Lost      int // of Held: ends of blocks, less than 16 bytes each, and bad blocks that a source did not take back
+	Lost      int // of Held: ends of blocks, less than 16 bytes each; and what a source did not take back: bad blocks, and all when nothing was live
 
 	Blocks      int // of the user's memory
-	EmptyBytes  int // of blocks in which nothing is live, but which are kept
+	EmptyBytes  int // of those in which nothing is live, but which are kept
 	MetaBlocks  int
 	Slabs       int
 	Holes       int
@@ -46,7 +46,7 @@ func (a *Allocator) Stats() Stats {
 		Held: a.user.held + a.meta.held, PeakHeld: a.peakHeld, Meta: a.meta.held + a.lodged,
 		HoleBytes: int(a.user.holeSize) << granuleShift, Holes: a.user.holes,
 		LargestHole: int(a.user.largestHole()) << granuleShift,
-		Blocks:      len(a.user.order), MetaBlocks: len(a.meta.order) + len(a.meta.refused), EmptyBytes: a.user.empty,
+		Blocks:      len(a.user.order) + len(a.user.refused), MetaBlocks: len(a.meta.order) + len(a.meta.refused), EmptyBytes: a.user.empty,
 		Allocs: a.allocs, Frees: a.frees, Failures: a.failures,
 		Refused: a.user.failures + a.meta.failures, Retired: a.retired,
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/vita-go/deblockator/blocksrc"
 	"github.com/vita-go/deblockator/slab"
 )
 
@@ -156,4 +157,25 @@ func TestStatsString(t *testing.T) {
 	assert.Equal(t, want, s.String())
 	s.Pools, s.Retired = 18, 19
 	assert.Equal(t, want+"; 18 pools, 19 slots retired", s.String())
+}
+
+// TestStatsOfRefusedBlocks: blocks that the source did not take back when nothing was live are
+// still counted, as Lost until they are needed.
+func TestStatsOfRefusedBlocks(t *testing.T) {
+	refuse := true
+	a, err := slab.New(slab.Config{Source: stubborn(&refuse), MetaSource: new(blocksrc.GoHeap)})
+	require.NoError(t, err)
+	a.Free(granted(t, a, 1000, 1))
+	a.Trim()
+	s := a.Stats()
+	assert.Equal(t, 1, s.Blocks)
+	assert.Equal(t, 64<<10, s.Lost)
+	assert.Equal(t, s.Held, s.Lost+s.Meta)
+	granted(t, a, 1000, 1)
+	s = a.Stats()
+	assert.Equal(t, 1, s.Blocks)
+	assert.Zero(t, s.Lost)
+	refuse = false
+	require.NoError(t, a.Close())
+	assert.Zero(t, a.Stats().Blocks)
 }
