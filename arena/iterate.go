@@ -21,7 +21,7 @@ func (a *Arena[T]) All() iter.Seq2[Handle[T], *T] {
 		size := stride[T]()
 		names(&a.pool)
 		s := a.pool.Scan() // not in the loop header, which would copy it each time
-		frees := s.Frees
+		changes := s.Changes
 		for s.Next() {
 			base, gens, index, seen := s.Base, s.Gens, s.Index, s.Seen
 			for w, m := 0, s.Live; ; m = word(&s, w) {
@@ -33,7 +33,7 @@ func (a *Arena[T]) All() iter.Seq2[Handle[T], *T] {
 					if !yield(h, (*T)(unsafe.Add(base, uintptr(i)*size))) {
 						return
 					}
-					if *frees != seen {
+					if *changes != seen {
 						m = s.Refresh(w, m)
 						base, gens, index, seen, w = s.Base, s.Gens, s.Index, s.Seen, 0
 					}
@@ -53,7 +53,7 @@ func (a *Arena[T]) Values() iter.Seq[*T] {
 	return func(yield func(*T) bool) {
 		size := stride[T]()
 		s := a.pool.Scan()
-		frees := s.Frees
+		changes := s.Changes
 		for s.Next() {
 			base, seen := s.Base, s.Seen
 			for w, m := 0, s.Live; ; m = word(&s, w) {
@@ -63,7 +63,7 @@ func (a *Arena[T]) Values() iter.Seq[*T] {
 					if !yield((*T)(unsafe.Add(base, uintptr(i)*size))) {
 						return
 					}
-					if *frees != seen {
+					if *changes != seen {
 						m = s.Refresh(w, m)
 						base, seen, w = s.Base, s.Seen, 0
 					}
@@ -87,7 +87,7 @@ func (a *Arena[T]) Chunks() iter.Seq[[]T] {
 	return func(yield func([]T) bool) {
 		size := stride[T]()
 		s := a.pool.Scan()
-		frees := s.Frees
+		changes := s.Changes
 		for s.Next() {
 			base, seen := s.Base, s.Seen
 			for w, m := 0, s.Live; ; m = word(&s, w) {
@@ -103,7 +103,7 @@ func (a *Arena[T]) Chunks() iter.Seq[[]T] {
 					if !yield(unchecked[T](run, n)) {
 						return
 					}
-					if *frees != seen {
+					if *changes != seen {
 						m = s.Refresh(w, m)
 						base, seen, w = s.Base, s.Seen, 0
 					}

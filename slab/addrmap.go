@@ -18,17 +18,15 @@ import (
 //	windows  │ 7 │ 7 │ 7 │ 8 │ 8 │ chunk 5 │ 0 │ 0 │ chunk 6 │ 0 │ …
 //	memory   │  slab 7   │ slab 8│   ████████████  │     ██████  │
 //
-// A leaf has the entries of a region of 1 MiB. Regions are found by hashing (region.go), and
+// A leaf has the entries of a region of 1 MiB. Regions are found by hashing (addrmap_region.go), and
 // leaves lie in the record heap. Masking an address would not find a record: the Vita and a
 // fixed buffer do not align enough for that.
 //
 // Entries have 16 bits, which is enough for the numbers of 32 767 slabs and as many chunks. A
 // region gets a wide leaf, with entries of 32 bits, when something with a larger number comes
-// to lie there. Most regions of a program are alike in this, so a processor guesses right. It
-// did not when eight windows shared an entry where they could: the map had a quarter of the
-// size, but replacing one of a thousand objects took a sixth more time, and with a million no
-// less. The memory that saved was lost where regions of 8 MiB were larger than the heap: a full
-// one of 16 MiB (W15) has as much in use now.
+// to lie there. Most regions of a program are alike in this, so a processor guesses right. (It
+// does not where neighbouring windows share an entry if they can: such a map has a quarter of
+// the size, but replacing one of a thousand objects takes a sixth more time.)
 
 const (
 	windowShift = 10
@@ -69,7 +67,7 @@ func (r *region) entry(addr uintptr) entry {
 
 // lookup returns the entry for addr.
 func (m *addrMap) lookup(addr uintptr) entry {
-	r := m.place(keyOf(addr))
+	r := m.home(keyOf(addr))
 	touch()
 	if r.key != keyOf(addr) {
 		if r = m.find(addr); r == nil {

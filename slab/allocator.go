@@ -31,7 +31,7 @@ type Allocator struct {
 	epoch                    uint64 // counts Reset
 	dependents               []*dependent
 	dropping                 bool // dropSpares is under way
-	lodging                  bool // see lodger.go
+	lodging                  bool // see allocator_lodger.go
 	lodged                   int  // bytes of records in the user's blocks
 	closed                   bool
 	unchecked                int // see invariants_on.go
@@ -213,7 +213,7 @@ func (a *Allocator) alloc(size, align int) (b []byte, dirty uintptr, err error) 
 // code than a call, because it writes pointers, and it is on no fast path.)
 //
 //go:noinline
-func (a *Allocator) begin() { a.user.odd, a.meta.odd = nil, nil }
+func (a *Allocator) begin() { a.user.fault, a.meta.fault = nil, nil }
 
 func (a *Allocator) allocAny(size, align int) (b []byte, dirty uintptr, err error) {
 	a.begin()

@@ -30,29 +30,29 @@ type cache struct {
 
 	frees  uint64  // slots given back
 	stride uintptr // from slot to slot, bytes
-	quick  uint32  // see quickOf
+	recip  uint32  // see reciprocal
 }
 
 func (c *cache) init(a *Allocator, id uint32, stride, align uintptr) {
-	*c = cache{a: a, id: id, stride: stride, quick: quickOf(stride), align: max(align, window)}
+	*c = cache{a: a, id: id, stride: stride, recip: reciprocal(stride), align: max(align, window)}
 }
 
 // pool returns the pool that the cache is of, nil if it is a size class's.
 func (c *cache) pool() *Pool { return c.a.pool(c.id) }
 
-// quickOf returns ceil(1<<32 / stride). It returns 0, which makes callers divide, if that is
+// reciprocal returns ceil(1<<32 / stride). It returns 0, which makes callers divide, if that is
 // not exact enough, and for a stride of 1, which would take 33 bits.
-func quickOf(stride uintptr) uint32 {
-	if stride > quickStride || stride == 1 {
+func reciprocal(stride uintptr) uint32 {
+	if stride > recipStride || stride == 1 {
 		return 0
 	}
 	return uint32((1<<32 + uint64(stride) - 1) / uint64(stride))
 }
 
-// quickStride is the largest stride for which 32 bits of the reciprocal tell multiples of
+// recipStride is the largest stride for which 32 bits of the reciprocal tell multiples of
 // the stride in a slab from all other offsets: log2(stride) + log2(slab) <= 32
 // (Lemire, Kaser, Kurz: Faster remainder by direct computation, 2019).
-const quickStride = 1 << (32 - 19)
+const recipStride = 1 << (32 - 19)
 
 // takeWord takes all free slots of a word of the bitmap, and tells which of them were
 // never handed out and are zero. There must be a slab with a free slot.
@@ -68,12 +68,12 @@ func (c *cache) takeWord() (s *slab, w uint32, free, fresh uint64) {
 	s.used += uint32(n)
 	c.used += n
 	c.a.gain(uintptr(n) * c.stride)
-	if s.clean < w<<6+64 {
+	if s.freshFrom < w<<6+64 {
 		fresh = ^uint64(0)
-		if s.clean > w<<6 {
-			fresh <<= s.clean & 63
+		if s.freshFrom > w<<6 {
+			fresh <<= s.freshFrom & 63
 		}
-		s.clean = min(w<<6+64, s.slots)
+		s.freshFrom = min(w<<6+64, s.slots)
 	}
 	if s.summary == 0 {
 		c.unlink(c.head, s)
@@ -188,11 +188,11 @@ func (c *cache) unlink(id uint32, s *slab) {
 
 // Slabs start small and grow a cache by a quarter while it is small, and then by an
 // eighth, so that what it holds beyond its need stays in proportion. Those of a pool
-// start at a page and double it: there are few pools, not 59, and a pool sets aside
+// start at a page and double it: there are few pools, not 59, and a pool looks up
 // one slab for each page.
 const (
 	slabMin  = 1 << 10
-	slabPage = 1 << asideShift
+	slabPage = 1 << lookasideShift
 	slabSoft = 64 << 10
 	slabMax  = 256 << 10
 )
@@ -300,7 +300,7 @@ func (c *cache) newSlab(slots uint32, size int) (uint32, error) {
 	}
 	dirty := a.user.use(ch)
 	if dirty > 0 {
-		s.clean = min(slots, uint32((dirty-1)/c.stride)+1)
+		s.freshFrom = min(slots, uint32((dirty-1)/c.stride)+1)
 	}
 	ch.link = id
 	ref := slabRef{base: a.user.pointer(ch), rec: s, class: &noClass}
@@ -321,8 +321,8 @@ func (c *cache) newSlab(slots uint32, size int) (uint32, error) {
 	return id, nil
 }
 
-// discard gives an empty slab back to the heap.
-func (c *cache) discard(id uint32) {
+// freeSlab gives an empty slab back to the heap.
+func (c *cache) freeSlab(id uint32) {
 	a := c.a
 	s := a.slabs[id].rec
 	if s.summary != 0 {
@@ -358,7 +358,7 @@ func (c *cache) evict(id uint32, s *slab) {
 	c.frees += uint64(s.used)
 	c.used -= int(s.used)
 	c.a.live -= int(s.used) * int(c.stride)
-	c.discard(id)
+	c.freeSlab(id)
 }
 
 // trim gives all empty slabs back, except those that are reserved.
@@ -367,7 +367,7 @@ func (c *cache) trim() {
 		s := c.a.slabs[id].rec
 		next := s.next
 		if s.used == 0 && c.slots-s.usable() >= c.reserved {
-			c.discard(id)
+			c.freeSlab(id)
 		}
 		id = next
 	}

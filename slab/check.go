@@ -10,16 +10,19 @@ import (
 // hold, or nil. It is for tests and bug reports: it takes time proportional to all
 // records. With the build tag slabcheck it runs by itself.
 //
-//	I1  chunks tile their block exactly        I5  neighbours name each other
-//	I2  no two holes touch                     I6  chunks, holes and slots add up to the totals
-//	I3  a hole is in the bin of its size, once I8  every record is in use or unused, not both
-//	I4  a bin's bit is set iff it has a hole   I7  what was allocated and not freed is there
+//	I1  chunks tile their block exactly
+//	I2  no two holes touch
+//	I3  a hole is in the bin of its size, once
+//	I4  a bin's bit is set iff it has a hole
+//	I5  neighbours name each other
+//	I6  chunks, holes and slots add up to the totals
+//	I7  what was allocated and not freed is there
+//	I8  every record is in use or unused, not both
 //	I9  each address entry is of a chunk or slab, and each of those has its own
 //	I10 slabs: bitmap, summary, list, generations and counts agree
 //	I12 empty blocks are within what Retain allows
 //
-// The numbers are those of the literature that the checks were collected from; I11 is
-// about threads.
+// (Tests go by these numbers. There is no I11: it would be about threads.)
 func (a *Allocator) Check() error {
 	k := &checker{a: a, seen: make(map[uint32]bool), kept: make(map[uint32]bool), idle: make(map[uint32]int), ready: make(map[uint32]int)}
 	if a.closed && len(a.user.order) == 0 && len(a.meta.order) == 0 {
@@ -90,8 +93,8 @@ func (k *checker) heap(name string, h *heap) {
 				k.fail("%s: block %d waits for the source to take it back and is in use", name, bi)
 			}
 		}
-		if uint32(uint64(len(b.mem))>>granuleShift) != b.size || b.clean > b.size || b.base != unsafe.Pointer(unsafe.SliceData(b.mem)) {
-			k.fail("%s: block %d of %d bytes: granules, clean from: %d, at %p", name, bi, len(b.mem), [...]uint32{b.size, b.clean}, b.base)
+		if uint32(uint64(len(b.mem))>>granuleShift) != b.size || b.freshFrom > b.size || b.base != unsafe.Pointer(unsafe.SliceData(b.mem)) {
+			k.fail("%s: block %d of %d bytes: granules, clean from: %d, at %p", name, bi, len(b.mem), [...]uint32{b.size, b.freshFrom}, b.base)
 		}
 		off, prev, prevHole := uint32(0), uint32(0), false
 		for i := b.first; i != 0; {
@@ -120,8 +123,8 @@ func (k *checker) heap(name string, h *heap) {
 						spare = len(b.mem)
 					}
 				}
-			} else if c.off+c.size > b.clean {
-				k.fail("%s: chunk %d reaches to %d, but the block counts as clean from %d", name, i, c.off+c.size, b.clean)
+			} else if c.off+c.size > b.freshFrom {
+				k.fail("%s: chunk %d reaches to %d, but the block counts as clean from %d", name, i, c.off+c.size, b.freshFrom)
 			}
 			off, prev, prevHole = off+c.size, i, hole
 			i = c.next
@@ -245,8 +248,8 @@ func (k *checker) records() {
 		}
 		i = c.link
 	}
-	if n != t.spare || n+len(k.seen) != t.total {
-		k.fail("%d records: %d in use, %d unused, but %d counted as such", t.total, len(k.seen), n, t.spare)
+	if n != t.unusedLen || n+len(k.seen) != t.total {
+		k.fail("%d records: %d in use, %d unused, but %d counted as such", t.total, len(k.seen), n, t.unusedLen)
 	}
 	total := chunkPage - 1
 	for page, i := range t.owner {

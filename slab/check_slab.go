@@ -55,7 +55,7 @@ func (k *checker) slabs() {
 			if v&^all != 0 {
 				k.fail("slab %d: bits beyond slot %d are set", id, s.slots)
 			}
-			if clean := max(s.clean, first); clean < first+64 {
+			if clean := max(s.freshFrom, first); clean < first+64 {
 				if taken := all &^ v >> (clean - first); taken != 0 {
 					k.fail("slab %d: slot %d is taken, but counts as never handed out", id, int(clean)+bits.TrailingZeros64(taken))
 				}
@@ -64,8 +64,8 @@ func (k *checker) slabs() {
 		if s.words() < 64 && s.summary>>s.words() != 0 {
 			k.fail("slab %d: the summary is %#x for %d words", id, s.summary, s.words())
 		}
-		if s.clean > s.slots {
-			k.fail("slab %d: clean from %d, of %d slots", id, s.clean, s.slots)
+		if s.freshFrom > s.slots {
+			k.fail("slab %d: clean from %d, of %d slots", id, s.freshFrom, s.slots)
 		}
 		if s.used != s.slots-s.retired-uint32(free) {
 			k.fail("slab %d: %d slots are free, but %+v", id, free, s)
@@ -149,7 +149,7 @@ func (k *checker) magazine(c *class) {
 		if i >= int(c.count) {
 			continue
 		}
-		if seen[h.at] || ref.isLive(slot) || ref.rec.isFree(slot) || ref.rec.clean <= slot {
+		if seen[h.at] || ref.isLive(slot) || ref.rec.isFree(slot) || ref.rec.freshFrom <= slot {
 			k.fail("class %d: slot %d of slab %d is at hand, but twice, live, free, or never handed out", c.id, slot, id)
 		}
 		seen[h.at] = true
@@ -221,8 +221,8 @@ func (k *checker) cache(c *cache, m sum) {
 	if got := (sum{c.slabs, c.slots, c.used, c.bytes, m.listed}); got != m {
 		k.fail("cache %d: %+v, not %+v", c.id, got, m)
 	}
-	if c.stride == 0 || c.quick != quickOf(c.stride) || c.first != k.a.slabs[c.head].rec {
-		k.fail("cache %d: %d for strides of %d, and its first slab is not %d", c.id, c.quick, c.stride, c.head)
+	if c.stride == 0 || c.recip != reciprocal(c.stride) || c.first != k.a.slabs[c.head].rec {
+		k.fail("cache %d: %d for strides of %d, and its first slab is not %d", c.id, c.recip, c.stride, c.head)
 	}
 	n, prev := 0, uint32(0)
 	for id := c.head; id != 0; n++ {
@@ -273,9 +273,9 @@ func (k *checker) pool(p *Pool) {
 		k.fail("pool %d: %d places have slabs, of %d", p.id, n, p.slabs)
 	}
 	k.unused("place", p.vacantSeqs, len(p.dir), func(i uint32) bool { return p.dir[i].base == nil && p.dir[i].floor < deadGen })
-	for i, e := range p.asides() {
+	for i, e := range p.lookasideTable() {
 		if e != &noPlace && (uintptr(unsafe.Pointer(e))-uintptr(unsafe.Pointer(unsafe.SliceData(p.dir))))/unsafe.Sizeof(*e) >= uintptr(len(p.dir)) {
-			k.fail("pool %d: what is set aside as %d is no place", p.id, i)
+			k.fail("pool %d: entry %d of the lookaside table is no place", p.id, i)
 		}
 	}
 }

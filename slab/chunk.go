@@ -71,12 +71,12 @@ const (
 // is acquired. Further pages are records themselves, and may have fewer chunk records than
 // they have numbers. Number 0 is no chunk.
 type chunkTable struct {
-	pages  []unsafe.Pointer // each points at up to chunkPage records
-	owner  []uint32         // the chunk that page i lies in; 0 for page 0
-	unused uint32           // list through link
-	spare  int              // its length
-	total  int              // records, in use or not, without number 0
-	boot   [chunkPage]chunk
+	pages     []unsafe.Pointer // each points at up to chunkPage records
+	owner     []uint32         // the chunk that page i lies in; 0 for page 0
+	unused    uint32           // list through link
+	unusedLen int              // its length
+	total     int              // records, in use or not, without number 0
+	boot      [chunkPage]chunk
 }
 
 func (t *chunkTable) init() {
@@ -84,7 +84,7 @@ func (t *chunkTable) init() {
 	clear(t.pages) // the collector must not find pointers to memory that is gone
 	t.pages = append(t.pages[:0], unsafe.Pointer(&t.boot))
 	t.owner = append(t.owner[:0], 0)
-	t.unused, t.spare, t.total = 0, 0, 0
+	t.unused, t.unusedLen, t.total = 0, 0, 0
 	t.thread(0, 1, chunkPage)
 }
 
@@ -96,7 +96,7 @@ func (t *chunkTable) thread(page, from, to uint32) {
 		n := page<<chunkPageShift | i
 		*t.at(n) = chunk{link: t.unused}
 		t.unused = n
-		t.spare++
+		t.unusedLen++
 	}
 }
 
@@ -109,7 +109,7 @@ func (t *chunkTable) get() (uint32, *chunk) {
 	i := t.unused
 	c := t.at(i)
 	t.unused = c.link
-	t.spare--
+	t.unusedLen--
 	*c = chunk{}
 	return i, c
 }
@@ -117,7 +117,7 @@ func (t *chunkTable) get() (uint32, *chunk) {
 func (t *chunkTable) put(i uint32) {
 	*t.at(i) = chunk{link: t.unused}
 	t.unused = i
-	t.spare++
+	t.unusedLen++
 }
 
 // addPage adds the records of the page at p, which has that many bytes and lies in chunk owner.

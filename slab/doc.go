@@ -6,19 +6,26 @@
 //
 //	source   hands out blocks; see package blocksrc
 //	block    a contiguous range from a source
+//	heap     the blocks of one source: the user's, or those of records
 //	chunk    a live or free range of a block; chunks tile it
 //	hole     a free chunk
 //	granule  16 bytes, the unit of chunks
 //	slab     a chunk that is a run of equal slots
 //	slot     room for one object
-//	magazine free slots that a size class has at hand, see magazine.go
-//	group    free slots that a pool has at hand, see group.go
+//	cache    the slabs of one kind of slot: a size class's or a pool's
+//	magazine free slots that a size class has at hand, see class_magazine.go
+//	group    free slots that a pool has at hand, see pool_group.go
+//	place    of a slab: its number in its pool, and what is known of it there
 //	handle   an 8-byte name of a slot and its generation
 //	live     allocated
 //	held     taken from the source
+//	fresh    never handed out, and so known to be zero if the source says that blocks are
+//	spare    empty, but kept for the next need: a block or a slab
 //	large    of a request: it gets a block of its own
 //	record   memory of the allocator's own, in blocks of its own
 //	lodger   a record in a block of the user's, since the source has no more
+//	window   1 KiB of addresses, which has an entry in the address map
+//	region   1 MiB of them, whose entries lie in one leaf (not an arena.Region)
 //
 // # Picture
 //
@@ -29,7 +36,7 @@
 //	records  chunk table · slab bitmaps and generations · leaves of the address map
 //
 // The allocator keeps nothing of its own in the user's memory until the source has no more
-// (lodger.go). So an overrun there cannot corrupt it, and every bad free is detected, except
+// (allocator_lodger.go). So an overrun there cannot corrupt it, and every bad free is detected, except
 // a second free of memory that has a new owner by now (only a handle can tell). Free pages
 // can be given back, and the memory may be of a kind that a CPU should not work in.
 //
@@ -38,23 +45,23 @@
 // of blocks and slabs, which holds the pointers that all others are derived from; pointers in
 // magazines to the slots used next; the bins of holes and the first page of the chunk table,
 // 11 KiB; and 128 to 512 bytes for each MiB that the address map knows. A pool whose slots
-// are freed by pointer has a table of four megabytes more for them (aside.go).
+// are freed by pointer has a table of four megabytes more for them (pool_lookaside.go).
 //
 // # How a request travels
 //
 // Alloc(size, align) with
 //
 //   - up to 1 KiB goes to a size class (class.go). The class has some slots at hand,
-//     the one freed last on top (magazine.go). When it has none left, it takes the
+//     the one freed last on top (class_magazine.go). When it has none left, it takes the
 //     lowest free ones of a slab (slab.go); a new slab is a chunk like any other.
 //     If there is no room for a slab, the request takes a hole of 1 KiB, and if
 //     there is none, a free slot of a larger class.
-//   - more goes to the holes of all blocks at once (hole.go): two-level segregated
+//   - more goes to the holes of all blocks at once (heap_hole.go): two-level segregated
 //     fit finds one that is large enough with two bit scans, after a look at a few
 //     in the request's own bin. The remainder stays a hole.
 //   - LargeSize and more gets a block of its own, aligned as asked.
 //
-// If no hole will do, a block is acquired (block.go): a tenth of what is held, up to
+// If no hole will do, a block is acquired (heap_source.go): a tenth of what is held, up to
 // MaxBlockSize. If the source refuses, half of that is tried, and so on down to what
 // the request needs. A large request that gets no block takes a hole.
 //
@@ -62,10 +69,10 @@
 // hand; when its class has too many, some go back to their slabs. A chunk coalesces
 // with neighbouring holes at once. When that leaves one hole as long as the block, the
 // block goes back to the source, except for what is kept for the next need: one block,
-// and as much as was missed when others had gone (retain.go).
+// and as much as was missed when others had gone (heap_retain.go).
 //
 // A [Pool] (pool.go) has slabs of its own and hands their slots out of a group
-// (group.go). Its slots have generations, so that handles can name them. Package arena
+// (pool_group.go). Its slots have generations, so that handles can name them. Package arena
 // adds types.
 //
 // # Cost
@@ -76,13 +83,67 @@
 // moves part of the list of blocks by address (4 bytes for each block above); and growth,
 // which is amortised constant: of the Go slices that list slabs, of the table of regions,
 // which shrinks too, and of a region's leaf, which doubles once. Likewise amortised is a walk
-// over all blocks that looks for those of no use (retain.go).
+// over all blocks that looks for those of no use (heap_retain.go).
 //
 // Records take 64 bytes for each slab and two bits for each slot (in a pool, a bit and 4
 // bytes). A chunk takes 32 bytes. Finding things by address takes 2 bytes for each KiB, 4
 // in a MiB with numbers above 32 767. Rounding costs up to an eighth, 4 % on average,
 // from 8 bytes to 1 KiB, and up to 15 bytes above.
 //
+// With a million allocations live, time is cache and TLB misses: at the address
+// map, the slab's record and the slot, one after the other. Huge pages
+// (blocksrc.Mmap) save an eighth of it, a quarter on another machine. Blocks smaller
+// than such a page go without: when all were made that large, mixed sizes held up to
+// twice as much, and memory that comes and goes took twice the time.
+// (The source of this comment, doc.go, ends with what was tried and given up.)
+//
+// # Errors and panics
+//
+// What a program may run into is an error: no memory (errors.Is blocksrc.ErrExhausted), a
+// closed allocator (ErrClosed), an impossible size (ErrInvalid, ErrTooLarge), a source that
+// breaks its contract (ErrBadSource). Every step that can fail comes before the first
+// change, so an error leaves everything as it was, with two exceptions. Empty slabs and
+// blocks that were kept for the next need have gone back to the source, since that was the
+// need. And what was had before the rest was refused may stay: a block, or a leaf of
+// the address map. Before a request is refused, all holes are searched, however many, and
+// for up to 1 KiB the free slots of larger classes: it is refused only if none would do, or
+// if there is no room for its records.
+//
+// A program that lives on a budget frees something and asks again, unless the error is
+// blocksrc.ErrInvalid too: then nothing will help. A freed slot serves requests of its own
+// class and, as the last resort, smaller ones. Others are served only once a whole slab is
+// free, or a hole long enough: where one budget has values of all sizes, thousands may have
+// to go for one of another size. A cache does better with an allocator for each range of
+// sizes, with values in pieces of one size, or with a count of its own that stays somewhat
+// below the limit.
+//
+// Free cannot fail. What the program does wrong is a panic with a *MisuseError: a double
+// free, or a free of what is not the allocator's or has another size. It too changes
+// nothing. A source's refusal to take a block back (munmap may lack memory for it) is
+// neither, though Close returns it: the block can still be used and is offered again later.
+// A block that the source has lost to somebody else (blocksrc.ErrNotHeld) is dropped.
+//
+// # Checks
+//
+// Check verifies all records, Blocks shows them, Stats sums them up. With the
+// build tag slabcheck, operations end with a Check, all of them while there is little
+// to check and fewer as there is more, and freed memory is filled with 0xDF. The race
+// detector does not see mapped memory; for tests under it use blocksrc.GoHeap, as
+// blocksrc.Default does. GOEXPERIMENT=cgocheck2 stops a program that stores a Go
+// pointer into mapped memory.
+//
+// # Pedigree
+//
+// The idea and the name are those of the Rust crate deblockator, made with
+// vitallocator for the PS Vita; both derive from linked_list_allocator by Philipp
+// Oppermann, whose pictures of merging holes live on in heap_hole.go. The index of
+// holes is TLSF by Masmano, Ripoll, Crespo and Real; caches of slabs are
+// Bonwick's; records apart from the memory, and one summary bitmap above another,
+// are from the Go runtime, hardened_malloc and OffsetAllocator; blocks that
+// grow, halve on refusal and keep one in reserve are VulkanMemoryAllocator's;
+// generations that are odd while a name is good are slotmap's.
+package slab
+
 // What was tried and given up, with what it cost or gave:
 //
 //   - Links and sizes in the chunks themselves: as fast while everything is in the
@@ -142,62 +203,9 @@
 //     requests or only small or large ones, nothing; a free slot up to half as large
 //     again, where a class has no slab yet, 0.07, and each allocation of such a class
 //     takes the slow path.
-//   - Always shrinking in place, whatever it leaves behind (realloc.go). With moving, a
+//   - Always shrinking in place, whatever it leaves behind (allocator_realloc.go). With moving, a
 //     full fixed heap of 16 MiB (W15) has 96.1 % in use instead of 94.3, and 96.3 with
 //     records elsewhere.
 //   - A page fault for each page of a new slab. One call for all of them (blocksrc.Populator)
 //     takes half as long: the first million objects of 64 bytes take six tenths of the time.
 //   - An address map in which neighbours share an entry if they can (addrmap.go).
-//
-// With a million allocations live, time is cache and TLB misses: at the address
-// map, the slab's record and the slot, one after the other. Huge pages
-// (blocksrc.Mmap) save an eighth of it, a quarter on another machine. Blocks smaller
-// than such a page go without: when all were made that large, mixed sizes held up to
-// twice as much, and memory that comes and goes took twice the time.
-//
-// # Errors and panics
-//
-// What a program may run into is an error: no memory (errors.Is blocksrc.ErrExhausted), a
-// closed allocator (ErrClosed), an impossible size (ErrInvalid, ErrTooLarge), a source that
-// breaks its contract (ErrBadSource). Every step that can fail comes before the first
-// change, so an error leaves everything as it was, with two exceptions. Empty slabs and
-// blocks that were kept for the next need have gone back to the source, since that was the
-// need. And what was had before the rest was refused may stay: a block, or a leaf of
-// the address map. Before a request is refused, all holes are searched, however many, and
-// for up to 1 KiB the free slots of larger classes: it is refused only if none would do, or
-// if there is no room for its records.
-//
-// A program that lives on a budget frees something and asks again, unless the error is
-// blocksrc.ErrInvalid too: then nothing will help. A freed slot serves requests of its own
-// class and, as the last resort, smaller ones. Others are served only once a whole slab is
-// free, or a hole long enough: where one budget has values of all sizes, thousands may have
-// to go for one of another size. A cache does better with an allocator for each range of
-// sizes, with values in pieces of one size, or with a count of its own that stays somewhat
-// below the limit.
-//
-// Free cannot fail. What the program does wrong is a panic with a *MisuseError: a double
-// free, or a free of what is not the allocator's or has another size. It too changes
-// nothing. A source's refusal to take a block back (munmap may lack memory for it) is
-// neither, though Close returns it: the block can still be used and is offered again later.
-// A block that the source has lost to somebody else (blocksrc.ErrNotHeld) is dropped.
-//
-// # Checks
-//
-// Check verifies all records, Blocks shows them, Stats sums them up. With the
-// build tag slabcheck, operations end with a Check, all of them while there is little
-// to check and fewer as there is more, and freed memory is filled with 0xDF. The race
-// detector does not see mapped memory; for tests under it use blocksrc.GoHeap, as
-// blocksrc.Default does. GOEXPERIMENT=cgocheck2 stops a program that stores a Go
-// pointer into mapped memory.
-//
-// # Pedigree
-//
-// The idea and the name are those of the Rust crate deblockator, made with
-// vitallocator for the PS Vita; both derive from linked_list_allocator by Philipp
-// Oppermann, whose pictures of merging holes live on in hole.go. The index of
-// holes is TLSF by Masmano, Ripoll, Crespo and Real; caches of slabs are
-// Bonwick's; records apart from the memory, and one summary bitmap above another,
-// are from the Go runtime, hardened_malloc and OffsetAllocator; blocks that
-// grow, halve on refusal and keep one in reserve are VulkanMemoryAllocator's;
-// generations that are odd while a name is good are slotmap's.
-package slab

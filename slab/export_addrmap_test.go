@@ -25,7 +25,7 @@ func (m *Map) Has(addr uintptr) bool {
 }
 
 // IsFirst tells whether the region of addr is in its first place in the table.
-func (m *Map) IsFirst(addr uintptr) bool { return m.m.place(keyOf(addr)).key == keyOf(addr) }
+func (m *Map) IsFirst(addr uintptr) bool { return m.m.home(keyOf(addr)).key == keyOf(addr) }
 
 // entryFor returns the entry of a slab or a chunk.
 func entryFor(number uint32, isSlab bool) entry {

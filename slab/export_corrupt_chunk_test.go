@@ -299,11 +299,11 @@ var chunkCorruptions = map[string][]Corruption{
 		{"clean beyond a chunk in use", func(a *Allocator, _ *Pool) func() {
 			_, c := pick(a, ofKind(chunkLive))
 			b := &a.user.blocks[c.block]
-			return setTo(&b.clean, 0)
+			return setTo(&b.freshFrom, 0)
 		}},
 		{"clean beyond the block", func(a *Allocator, _ *Pool) func() {
 			b := &a.user.blocks[a.user.order[0]]
-			return setTo(&b.clean, b.size+1)
+			return setTo(&b.freshFrom, b.size+1)
 		}},
 	},
 }

@@ -8,9 +8,9 @@ import (
 // recordCorruptions break the chunk table and the address map.
 var recordCorruptions = map[string][]Corruption{
 	"I8 records": {
-		{"count of the unused", func(a *Allocator, _ *Pool) func() { return setTo(&a.table.spare, a.table.spare-1) }},
+		{"count of the unused", func(a *Allocator, _ *Pool) func() { return setTo(&a.table.unusedLen, a.table.unusedLen-1) }},
 		{"a record lost", func(a *Allocator, _ *Pool) func() {
-			return both(setTo(&a.table.unused, a.table.at(a.table.unused).link), setTo(&a.table.spare, a.table.spare-1))
+			return both(setTo(&a.table.unused, a.table.at(a.table.unused).link), setTo(&a.table.unusedLen, a.table.unusedLen-1))
 		}},
 		{"in use and unused", func(a *Allocator, _ *Pool) func() {
 			i, _ := pick(a, ofKind(chunkLive))
@@ -43,7 +43,7 @@ var recordCorruptions = map[string][]Corruption{
 		}},
 		{"unused record that its page has lost", func(a *Allocator, _ *Pool) func() {
 			t := &a.table
-			return both(setTo(&t.unused, t.at(t.unused).link), setTo(&t.spare, t.spare-1), setTo(&t.total, t.total-1))
+			return both(setTo(&t.unused, t.at(t.unused).link), setTo(&t.unusedLen, t.unusedLen-1), setTo(&t.total, t.total-1))
 		}},
 		{"page of the table in a hole", func(a *Allocator, _ *Pool) func() {
 			i, _ := pick(a, innerHole)

@@ -67,7 +67,7 @@ var slabCorruptions = map[string][]Corruption{
 		}},
 		{"clean beyond the slots", func(a *Allocator, _ *Pool) func() {
 			_, s := fullSlab(a)
-			return setTo(&s.clean, s.slots+1)
+			return setTo(&s.freshFrom, s.slots+1)
 		}},
 		{"first slab of a class", func(a *Allocator, _ *Pool) func() {
 			_, s := partial(a)
@@ -78,7 +78,7 @@ var slabCorruptions = map[string][]Corruption{
 			_, full := fullSlab(a)
 			return setTo(&p.first, full)
 		}},
-		{"reciprocal", func(_ *Allocator, p *Pool) func() { return setTo(&p.quick, p.quick+1) }},
+		{"reciprocal", func(_ *Allocator, p *Pool) func() { return setTo(&p.recip, p.recip+1) }},
 		{"place of a pool lost", func(_ *Allocator, p *Pool) func() {
 			return setTo(&p.dir, append(p.dir[:len(p.dir):len(p.dir)], place{floor: 2}))
 		}},
@@ -281,11 +281,11 @@ var slabCorruptions = map[string][]Corruption{
 		}},
 		{"clean before a slot in use", func(a *Allocator, _ *Pool) func() {
 			_, s := partial(a)
-			return setTo(&s.clean, usedSlot(s))
+			return setTo(&s.freshFrom, usedSlot(s))
 		}},
 		{"clean before the last slot, in use", func(a *Allocator, _ *Pool) func() {
 			_, s := fullSlab(a)
-			return setTo(&s.clean, s.slots-1)
+			return setTo(&s.freshFrom, s.slots-1)
 		}},
 	},
 	"I10 generations": {

@@ -70,7 +70,7 @@ func NewIndex(granules uint32) *Index {
 
 // Alloc returns the number of a new chunk, or 0 if no hole was found for it.
 func (x *Index) Alloc(granules uint32, align uintptr) uint32 {
-	for x.table.spare < chunkReserve {
+	for x.table.unusedLen < chunkReserve {
 		x.table.addPage(unsafe.Pointer(new([chunkPage]chunk)), uint32(chunkPageBytes), 0)
 	}
 	i, err := x.heap.alloc(granules, align, chunkLive)

@@ -9,10 +9,10 @@ import (
 // its end: that takes 2^31 frees of one slot.
 
 const (
-	PoolLastGen  = lastGen
-	PoolMaxSlots = maxSlots
-	PoolMaxSeq   = maxSeq
-	AsideShift   = asideShift
+	PoolLastGen    = lastGen
+	PoolMaxSlots   = maxSlots
+	PoolMaxSeq     = maxSeq
+	LookasideShift = lookasideShift
 )
 
 // Index returns the place and the slot that h names.
@@ -54,15 +54,15 @@ func (p *Pool) UsePlaces(n int) {
 // AtHand returns how many slots the pool hands out before it opens another group.
 func (p *Pool) AtHand() int { return bits.OnesCount64(p.group.Slots) }
 
-// Aside returns how many entries the table of what is set aside has, and how many of
+// Lookasides returns how many entries the lookaside table has, and how many of
 // them hold a place.
-func (p *Pool) Aside() (entries, used int) {
-	for _, e := range p.asides() {
+func (p *Pool) Lookasides() (entries, used int) {
+	for _, e := range p.lookasideTable() {
 		if e != &noPlace {
 			used++
 		}
 	}
-	return len(p.asides()), used
+	return len(p.lookasideTable()), used
 }
 
 // Sure returns the generation that all slots of a place surely have, 0 if none is known.

@@ -29,7 +29,7 @@ func FreeRuns(words []uint64, clean int) (runs [][2]int) {
 	s := &struct {
 		slab
 		words [8]uint64
-	}{slab: slab{slots: uint32(len(words) * 64), clean: uint32(clean)}}
+	}{slab: slab{slots: uint32(len(words) * 64), freshFrom: uint32(clean)}}
 	for i, m := range words {
 		*s.word(uint32(i)) = m
 	}
@@ -52,7 +52,7 @@ func MetaBlocks(a *Allocator) [][]byte {
 const ChunkStep = chunkStep
 
 // SpareRecords returns how many chunk records are unused.
-func SpareRecords(a *Allocator) int { return a.table.spare }
+func SpareRecords(a *Allocator) int { return a.table.unusedLen }
 
 // Stuck returns how many blocks the sources refused to take back.
 func Stuck(a *Allocator) int { return a.user.stuck + a.meta.stuck }
@@ -92,11 +92,11 @@ func Fingerprint(a *Allocator) uint64 {
 		for n, bi := range h.order {
 			rank[bi+1] = uint64(n + 1)
 		}
-		put(uint64(len(h.order)), uint64(h.held), uint64(h.empty), rank[h.spare], uint64(h.stuck), uint64(h.most),
+		put(uint64(len(h.order)), uint64(h.held), uint64(h.empty), rank[h.spare], uint64(h.stuck), uint64(h.askMost),
 			uint64(h.learned.gone), uint64(h.learned.missed), uint64(h.learned.low), uint64(h.learned.turn))
 		for _, bi := range h.order {
 			b := &h.blocks[bi]
-			put(uint64(len(b.mem)), uint64(b.addr()), uint64(b.clean), flag(b.stuck))
+			put(uint64(len(b.mem)), uint64(b.addr()), uint64(b.freshFrom), flag(b.stuck))
 			for i := b.first; i != 0; i = a.table.at(i).next {
 				c := a.table.at(i)
 				put(uint64(c.off), uint64(c.size), uint64(c.kind), uint64(c.align))
@@ -129,7 +129,7 @@ func Fingerprint(a *Allocator) uint64 {
 		if p != nil {
 			fresh(&p.cache)
 			if g := p.group; g.Slots != 0 {
-				p.place()
+				p.locateGroup()
 				put(g.Slots, uint64(p.group.Index), p.unused())
 				p.group = g // looking changes nothing
 			}
@@ -137,14 +137,14 @@ func Fingerprint(a *Allocator) uint64 {
 	}
 	for id := range a.slabs {
 		if s := a.slabs[id].rec; s != nil {
-			put(name[s.chunk], uint64(s.owner), uint64(s.clean), uint64(s.retired))
+			put(name[s.chunk], uint64(s.owner), uint64(s.freshFrom), uint64(s.retired))
 			for w := range s.words() {
 				put(*s.word(w))
 			}
 		}
 	}
 	wide, narrow := Leaves(a)
-	put(uint64(a.table.spare), uint64(wide), uint64(narrow), flag(a.closed))
+	put(uint64(a.table.unusedLen), uint64(wide), uint64(narrow), flag(a.closed))
 	return f.Sum64()
 }
 
@@ -159,11 +159,11 @@ func Pretend(a *Allocator, less int) (undo func()) {
 // PretendChunks makes a look as if it had as many pages of chunk records as there may be,
 // and one unused record too few to be ready. It returns what undoes that.
 func PretendChunks(a *Allocator) (undo func()) {
-	pages, spare := a.table.pages, a.table.spare
+	pages, spare := a.table.pages, a.table.unusedLen
 	a.table.pages = make([]unsafe.Pointer, chunkPages)
 	copy(a.table.pages, pages)
-	a.table.spare = chunkReserve - 1
-	return func() { a.table.pages, a.table.spare = pages, a.table.spare-(chunkReserve-1)+spare }
+	a.table.unusedLen = chunkReserve - 1
+	return func() { a.table.pages, a.table.unusedLen = pages, a.table.unusedLen-(chunkReserve-1)+spare }
 }
 
 // Grown tells whether a would count as grown with held bytes in use.

@@ -23,7 +23,7 @@ var pictures = []struct {
 	name, before, after string
 	align               int // of a new L, in letters
 }{
-	// The pictures in the comments of hole.go.
+	// The pictures in the comments of heap_hole.go.
 	{"release, no hole", "xxxxFFFFxxxx", "xxxx____xxxx", 0},
 	{"release, hole before", "____FFFFxxxx", "________xxxx", 0},
 	{"release, hole behind", "xxxxFFFF____", "xxxx________", 0},
@@ -165,10 +165,10 @@ func TestPictures(t *testing.T) {
 
 var holeRuns = regexp.MustCompile(`_+`)
 
-// Every picture in hole.go is a row of the table, so that it cannot change without
+// Every picture in heap_hole.go is a row of the table, so that it cannot change without
 // the table.
 func TestPicturesOfTheSource(t *testing.T) {
-	src, err := os.ReadFile("hole.go")
+	src, err := os.ReadFile("heap_hole.go")
 	require.NoError(t, err)
 	line := regexp.MustCompile(`(?m)^//\s*(before|after):(.*)$`)
 	run := regexp.MustCompile(`[A-Za-z_]{4,}`)
@@ -190,10 +190,10 @@ func TestPicturesOfTheSource(t *testing.T) {
 				align               int
 			}) bool {
 				return row.before == before[i] && row.after == cols[i]
-			}), "hole.go shows %s → %s, the table does not", before[i], cols[i])
+			}), "heap_hole.go shows %s → %s, the table does not", before[i], cols[i])
 		}
 		before = nil
 	}
 	assert.Empty(t, before)
-	assert.GreaterOrEqual(t, n, 7, "hole.go has fewer pictures, or the test does not find them")
+	assert.GreaterOrEqual(t, n, 7, "heap_hole.go has fewer pictures, or the test does not find them")
 }

@@ -87,7 +87,7 @@ func TestKeptSlot(t *testing.T) {
 				if s.Live&bit != 0 {
 					p.Free(q)
 					freed = true
-					require.NotEqual(t, *s.Frees, s.Seen)
+					require.NotEqual(t, *s.Changes, s.Seen)
 					require.Equal(t, s.Live&^bit, s.Refresh())
 				}
 			}
@@ -128,7 +128,7 @@ func TestKeptSlot(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, other, r)
 				q := qs[len(qs)/2+7]
-				require.True(t, p.Owns(q)) // which sets its page aside: else Free looks it up
+				require.True(t, p.Owns(q)) // which remembers its page: else Free looks it up
 				p.Free(q)
 				require.Equal(t, 1, p.AtHand())
 				require.NoError(t, p.Allocator().Check())

@@ -20,11 +20,11 @@ import (
 // handle is not used. (When the loop gave the names, it took half as long again over a million
 // slots of which one in ten is live.)
 //
-// Slots are handed out of a group (group.go): all the free slots of a word of the bitmap,
+// Slots are handed out of a group (pool_group.go): all the free slots of a word of the bitmap,
 // taken from it at once, or the one slot that was freed while there was no group. That one
 // spares the bitmap in a program that frees one and takes one, which is most of what games and
 // caches do, and its memory is in the processor's cache. A program that frees many has them
-// put into their bitmaps one by one (put.go); one that takes many gets them word by word.
+// put into their bitmaps one by one (pool_free.go); one that takes many gets them word by word.
 
 // Pool hands out slots of one size from an allocator. Arena of package arena is its typed
 // shell, and what most programs want.
@@ -53,9 +53,9 @@ type Pool struct {
 	retired    int      // slots retired so far
 	closed     bool
 
-	aside      unsafe.Pointer // places by page of the address, nil if there is no table; see aside.go
-	asideMask  uintptr        // size of the table, less one
-	collisions int            // in the table since it was made
+	lookasides    unsafe.Pointer // places by page of the address, nil if there is no table; see pool_lookaside.go
+	lookasideMask uintptr        // size of the table, less one
+	collisions    int            // in the table since it was made
 }
 
 // NewPool returns a pool on a, of slots that have size bytes at a multiple of align, a power
@@ -216,7 +216,7 @@ func (p *Pool) Names() {
 //
 //go:noinline
 func (p *Pool) giveNames() {
-	p.place()
+	p.locateGroup()
 	p.names = true
 }
 

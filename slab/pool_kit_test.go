@@ -113,7 +113,7 @@ func visitSlots(p *slab.Pool, yield func(q unsafe.Pointer, index uint32, gen uns
 				if !yield(unsafe.Add(s.Base, i*stride), s.Index+uint32(i), unsafe.Add(s.Gens, i*4)) {
 					return
 				}
-				if *s.Frees != s.Seen {
+				if *s.Changes != s.Seen {
 					m, w = s.Refresh(w, m), 0
 				}
 			}
@@ -126,7 +126,7 @@ func visitSlots(p *slab.Pool, yield func(q unsafe.Pointer, index uint32, gen uns
 
 // nextRun goes on to the next run of live slots, as the loop of arena.Chunks does.
 func nextRun(s *slab.WordScan, stride int) (first unsafe.Pointer, n int) {
-	if s.Live != 0 && *s.Frees != s.Seen {
+	if s.Live != 0 && *s.Changes != s.Seen {
 		s.Live &= s.Refresh()
 	}
 	if s.Live == 0 && !s.Next() {

@@ -151,7 +151,7 @@ func TestPoolFreeKnowsEveryAddress(t *testing.T) {
 		}
 		for _, k := range []int{0, 1, len(qs) / 2, len(qs) - 1} {
 			q := qs[k]
-			// A free that succeeds sets the slab's place aside, and the next take uses
+			// A free that succeeds remembers the slab's place, and the next take uses
 			// up the group: then Free takes its fast path.
 			p.Free(q)
 			got, err := p.AllocUninitialized()
@@ -193,7 +193,7 @@ func TestPoolFreeOfWhatNeverWas(t *testing.T) {
 		_, _, err := p.Insert()
 		require.NoError(t, err)
 	}
-	// Freeing a slot sets its place aside.
+	// Freeing a slot remembers its place.
 	last := unsafe.Add(end, -1000)
 	p.Free(last)
 	r, err := p.Alloc()

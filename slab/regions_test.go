@@ -25,7 +25,8 @@ import (
 func TestRecordsComeAgain(t *testing.T) {
 	refuse := false
 	const size = 1100
-	mem := make([]byte, 9*slab.Region/2)
+	mem := make([]byte, 11*slab.Region/2)
+	mem = mem[-address(mem)&(slab.Region-1):][:9*slab.Region/2] // the hole below is then within a region
 	a, err := slab.New(slab.Config{
 		Source: blocksrc.NewBuffer(mem), BlockSize: len(mem) - 4096, MaxBlockSize: len(mem), LargeSize: len(mem),
 		MetaSource: refusing(new(blocksrc.GoHeap), &refuse),

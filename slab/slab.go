@@ -40,7 +40,7 @@ type slab struct {
 	slots      uint32
 	used       uint32
 	retired    uint32 // slots whose generation wrapped
-	clean      uint32 // slots from here on were never handed out and are zero
+	freshFrom  uint32 // slots from here on were never handed out and are zero
 	next, prev uint32 // in the cache's list of slabs with a free slot
 	born       uint32 // pools: the pool's births when this slab came, itself included
 	named      uint32 // pools: 1 if every live slot has a name
@@ -99,11 +99,11 @@ var noSlab = slabRef{class: &noClass}
 
 // slotAt returns the slot of a class that addr lies in and whether it starts there. Addr is any
 // address in the slab's chunk; behind the last slot, the result is a slot that is not live. One
-// product gives both answers: quick is ceil(1<<32 / stride), the product's high half is the
-// slot, and its low half is less than quick only at multiples of the stride; see quickStride.
+// product gives both answers: recip is ceil(1<<32 / stride), the product's high half is the
+// slot, and its low half is less than recip only at multiples of the stride; see recipStride.
 func (r *slabRef) slotAt(addr uintptr) (slot uint32, ok bool) {
-	prod := uint64(addr-uintptr(r.base)) * uint64(r.class.quick)
-	return uint32(prod >> 32), uint32(prod) < r.class.quick
+	prod := uint64(addr-uintptr(r.base)) * uint64(r.class.recip)
+	return uint32(prod >> 32), uint32(prod) < r.class.recip
 }
 
 // liveWord points at the word of the bitmap of live slots that slot is in.

@@ -48,7 +48,7 @@ func (a *Allocator) Stats() Stats {
 		LargestHole: int(a.user.largestHole()) << granuleShift,
 		Blocks:      len(a.user.order) + len(a.user.refused), MetaBlocks: len(a.meta.order) + len(a.meta.refused), EmptyBytes: a.user.empty,
 		Allocs: a.allocs, Frees: a.frees, Failures: a.failures,
-		Refused: a.user.failures + a.meta.failures, Retired: a.retired,
+		Refused: a.user.refusals + a.meta.refusals, Retired: a.retired,
 	}
 	count := func(c *cache) {
 		s.Slabs += c.slabs

@@ -16,9 +16,9 @@ import (
 // slabs when memory is needed, and when the class has nothing live, unless the class has a
 // single slab and not much else is free; see full.
 
-// magazineSize is how many slots a class keeps at hand. The number of a class's live slots
-// may wander over that range between two visits to the slabs, which are on average the square
-// of half of it operations apart.
+// magazineSize is how many slots a class keeps at hand. A random walk of allocations and frees
+// that starts with half as many stays within it for (32/2)² = 256 operations on average, and
+// only then are the slabs visited.
 const magazineSize = 32
 
 // class is the cache of a size class, with its magazine.
@@ -52,7 +52,7 @@ func (id slotID) slot() uint32 { return uint32(id) &^ freshBit }
 func (id slotID) fresh() bool  { return id&freshBit != 0 }
 
 // noClass stands in where there is no class. Its magazine is empty, so no request finds a
-// slot in it, and its quick is 0, so no address is that of a slot.
+// slot in it, and its recip is 0, so no address is that of a slot.
 var noClass class
 
 // classMask is for indexing classes.
@@ -81,15 +81,15 @@ func (c *class) put(n uint32, b []byte, live *uint64, id slotID) {
 	c.frees++
 }
 
-// full is put for a magazine that is at its limit: it has no more room, or the slot is the
+// putSlow is put for a magazine that is at its limit: it has no more room, or the slot is the
 // last live one of the class.
-func (c *class) full(b []byte, live *uint64, id slotID) {
+func (c *class) putSlow(b []byte, live *uint64, id slotID) {
 	if c.count == magazineSize {
 		c.spill()
 	}
 	c.put(c.count, b, live, id)
 	if c.setLimit(); c.live() == 0 && (c.slabs > 1 || c.a.mostlyEmpty()) {
-		c.empty() // else its one slab is the one that is kept for the next need
+		c.flush() // else its one slab is the one that is kept for the next need
 	}
 }
 
@@ -114,26 +114,26 @@ func (c *class) spill() {
 	}
 	c.count = uint32(copy(c.magazine[:], c.magazine[len(old):c.count]))
 	for _, id := range old {
-		c.settle(id)
+		c.giveBack(id)
 	}
 }
 
-// empty gives all of the magazine back to the slabs.
-func (c *class) empty() {
+// flush gives all of the magazine back to the slabs.
+func (c *class) flush() {
 	if c.count == 0 {
 		return
 	}
 	for c.count > 0 {
-		c.settle(c.take().id)
+		c.giveBack(c.take().id)
 	}
 	c.setLimit()
 }
 
-// settle makes a slot free in its slab.
-func (c *class) settle(id slotID) {
+// giveBack makes a slot free in its slab.
+func (c *class) giveBack(id slotID) {
 	s, slot := c.a.slabs[id.slab()].rec, id.slot()
-	if id.fresh() && slot < s.clean {
-		s.clean = slot
+	if id.fresh() && slot < s.freshFrom {
+		s.freshFrom = slot
 	}
 	c.used--
 	c.restore(id.slab(), s, slot)
@@ -162,8 +162,8 @@ func (c *class) load() {
 			c.unlink(id, s)
 		}
 	}
-	clean := s.clean
-	s.clean = max(clean, slots[n-1]+1)
+	clean := s.freshFrom
+	s.freshFrom = max(clean, slots[n-1]+1)
 	ref := &c.a.slabs[id]
 	for n--; n >= 0; n-- {
 		slot := slots[n]

@@ -37,7 +37,7 @@ func (a *Allocator) discardFree() {
 			from := uintptr(c.off) << granuleShift
 			switch c.kind {
 			case chunkHole:
-				discard(from, uintptr(min(c.off+c.size, b.clean))<<granuleShift)
+				discard(from, uintptr(min(c.off+c.size, b.freshFrom))<<granuleShift)
 			case chunkSlab:
 				s := a.slabs[c.link].rec
 				stride := a.cacheOf(s.owner).stride
@@ -53,20 +53,20 @@ func (a *Allocator) discardFree() {
 // freeRun returns the start and end of the first run of free slots, from slot on, that
 // were handed out before; end <= first if there is none.
 func (s *slab) freeRun(slot uint32) (first, end uint32) {
-	for slot < s.clean {
+	for slot < s.freshFrom {
 		m := *s.word(slot >> 6) >> (slot & 63)
 		if m == 0 {
 			slot = (slot | 63) + 1
 			continue
 		}
 		first = slot + uint32(bits.TrailingZeros64(m))
-		for end = first; end < s.clean; {
+		for end = first; end < s.freshFrom; {
 			n := uint32(bits.TrailingZeros64(^(*s.word(end >> 6) >> (end & 63))))
 			if end += n; n == 0 || end&63 != 0 {
 				break
 			}
 		}
-		return first, min(end, s.clean)
+		return first, min(end, s.freshFrom)
 	}
 	return 0, 0
 }

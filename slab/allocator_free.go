@@ -13,13 +13,13 @@ func (a *Allocator) Free(b []byte) {
 	// as many of those as there are operations in its window of a few hundred
 	// instructions. The slow path is free.
 	addr := addrOf(b)
-	if r := a.addrs.place(keyOf(addr)); r.key == keyOf(addr) {
+	if r := a.addrs.home(keyOf(addr)); r.key == keyOf(addr) {
 		if id := uint(r.entry(addr).slabNumber()); id < uint(len(a.slabs)) { // never a chunk's
 			ref := &a.slabs[id]
 			c := ref.class
 			n := c.count
-			if prod := uint64(addr-uintptr(ref.base)) * uint64(c.quick); // see slotAt
-			uint32(prod) < c.quick && c.stride == uintptr(cap(b)) && n < c.limit {
+			if prod := uint64(addr-uintptr(ref.base)) * uint64(c.recip); // see slotAt
+			uint32(prod) < c.recip && c.stride == uintptr(cap(b)) && n < c.limit {
 				slot := uint32(prod >> 32)
 				if word := ref.liveWord(slot); hasBit(word, slot&63) {
 					poison(b[:cap(b)])
@@ -50,7 +50,7 @@ func (a *Allocator) free(b []byte, op string) bool {
 			poison(b[:cap(b)])
 			clearBit(ref.live, slot)
 			a.live -= cap(b)
-			c.full(b, ref.liveWord(slot), slotOf(v.number(), slot))
+			c.putSlow(b, ref.liveWord(slot), slotOf(v.number(), slot))
 			return true
 		}
 	}

@@ -12,7 +12,7 @@ import (
 //   - any hole at all, whatever its bin and its alignment (searchAll)
 //   - what is kept for the next need: it goes back, and the source is asked again for
 //     no more than is needed (reclaim)
-//   - for a record, a hole in the user's memory (lodger.go)
+//   - for a record, a hole in the user's memory (allocator_lodger.go)
 //   - half a block, if there is no leaf of the address map for a whole one (allocMapped)
 //   - half a slab, and so on (cache.grow), and for a class a hole without a slab
 //   - a hole that needs no new record and no new leaf (atOnce)
@@ -58,18 +58,18 @@ func (a *Allocator) startAnew(err error) bool {
 }
 
 // scarce makes the next block of memory and the next of records no larger than needed, if
-// there is another attempt: in the last one, the first block may have taken what the second
-// needed.
+// there will be another attempt: in the attempt before, a generous first block may have taken
+// the room for the second.
 func (a *Allocator) scarce(again bool) bool {
 	if again {
-		a.user.most, a.meta.most = 1, 1
+		a.user.askMost, a.meta.askMost = 1, 1
 	}
 	return again
 }
 
 // tight tells whether a source may have no more: it has refused since it last gave grow a
 // block or took one back.
-func (a *Allocator) tight() bool { return a.user.most > 0 || a.meta.most > 0 }
+func (a *Allocator) tight() bool { return a.user.askMost > 0 || a.meta.askMost > 0 }
 
 // atOnce makes a chunk of a hole that serves a request as things are, with no new block, page
 // of records, or leaf of the address map for its first mapped bytes. It returns 0 if there is
@@ -84,7 +84,7 @@ func (a *Allocator) atOnce(size uint32, align, mapped uintptr, kind chunkKind) u
 		if c.size-pad > size {
 			records++
 		}
-		return records <= a.table.spare && a.addrs.mapped(a.user.address(c)+uintptr(pad)<<granuleShift, mapped, a.entryOf(i, kind)) == mapped
+		return records <= a.table.unusedLen && a.addrs.mapped(a.user.address(c)+uintptr(pad)<<granuleShift, mapped, a.entryOf(i, kind)) == mapped
 	})
 	if i != 0 {
 		a.user.take(i, pad, size, kind)

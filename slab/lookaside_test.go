@@ -11,7 +11,7 @@ import (
 )
 
 // If the slabs of a pool are contiguous, each of their pages gets an entry of its own in
-// the table of what is set aside, however large the pool grows. The table has not many
+// the lookaside table, however large the pool grows. The table has not many
 // more entries than that.
 func TestPoolSetsEveryPageAside(t *testing.T) {
 	mem, err := (&blocksrc.GoHeap{}).Acquire(1<<20, 64<<10)
@@ -35,9 +35,9 @@ func TestPoolSetsEveryPageAside(t *testing.T) {
 				require.True(t, p.Owns(q))
 			}
 		}
-		pages := n*64>>slab.AsideShift + 1
-		entries, used := p.Aside()
-		require.GreaterOrEqual(t, used, n*64>>slab.AsideShift, "%d slots", n)
+		pages := n*64>>slab.LookasideShift + 1
+		entries, used := p.Lookasides()
+		require.GreaterOrEqual(t, used, n*64>>slab.LookasideShift, "%d slots", n)
 		require.GreaterOrEqual(t, entries+16, 2*used, "%d slots", n)
 		require.LessOrEqual(t, entries, max(512, 6*pages), "%d slots", n)
 		require.Equal(t, entries&-entries, entries)
@@ -48,7 +48,7 @@ func TestPoolSetsEveryPageAside(t *testing.T) {
 		p.Free(q)
 	}
 	a.Trim()
-	entries, _ := p.Aside()
+	entries, _ := p.Lookasides()
 	require.Zero(t, entries)
 	require.False(t, p.Owns(qs[len(qs)-1]))
 	require.True(t, p.Owns(qs[0]))
@@ -74,7 +74,7 @@ func TestPoolSharesPagesAside(t *testing.T) {
 			require.True(t, p.Owns(q))
 		}
 	}
-	entries, _ := p.Aside()
+	entries, _ := p.Lookasides()
 	require.Equal(t, 512, entries)
 	require.Greater(t, p.Stats().Slabs, 3)
 	require.NoError(t, a.Close())
@@ -120,7 +120,7 @@ func TestPoolSetsAsideAnew(t *testing.T) {
 			p.Free(q)
 		}
 	}
-	entries, _ := p.Aside()
+	entries, _ := p.Lookasides()
 	require.Equal(t, 512, entries)
 	require.NoError(t, a.Close())
 }

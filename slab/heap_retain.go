@@ -31,8 +31,8 @@ type retention struct {
 // settle decides whether block i, which has just become empty, stays.
 func (h *heap) settle(i uint32) { h.keep(h.surplus(i)) }
 
-// settleLarge is settle for a block that one allocation had for itself. It does
-// not make it the spare, as a later unlearn may, and keeps it only as far as bytes were missed.
+// settleLarge is settle for the block of a large request. It never makes the block the spare (a
+// later unlearn may), and keeps it only if the empty bytes are then no more than were missed.
 func (h *heap) settleLarge(i uint32) { h.keep(i, h.idle() > h.learned.missed) }
 
 // keep keeps all empty blocks or, if there are too many, all but block i. If the source
@@ -41,7 +41,7 @@ func (h *heap) keep(i uint32, tooMany bool) {
 	if tooMany {
 		l, n := &h.learned, len(h.blocks[i].mem)
 		l.most = max(l.most, h.held)
-		if h.discardBlock(i) != nil {
+		if h.releaseBlock(i) != nil {
 			return
 		}
 		if h.learns { // bytes that go again and again without being missed count once

@@ -35,7 +35,7 @@ func (p *Pool) Room(n int) error {
 	if n <= p.slots-p.Len() {
 		return nil
 	}
-	p.settle() // now, because it may give a slab back
+	p.flush() // now, because it may give a slab back
 	n += p.Len()
 	// What is free stays while this grows. Otherwise a refusal would give it back to
 	// make room for slabs that are given back in the end.
@@ -50,7 +50,7 @@ func (p *Pool) Room(n int) error {
 		}
 		if err != nil {
 			for _, id := range made {
-				p.discard(id)
+				p.freeSlab(id)
 			}
 			p.a.failures++
 			p.a.after()
@@ -70,7 +70,7 @@ func (p *Pool) Reset() {
 		return
 	}
 	p.keepEmpty = true // even a slab that only the group keeps
-	p.settle()
+	p.flush()
 	p.keepEmpty = false
 	// The next slab to take slots from and that of the group come first: they may be all that
 	// is used of a hundred, time and again. (When all slabs were looked at in order,
@@ -131,7 +131,7 @@ func (p *Pool) resetSlab(e *place, s *slab) {
 	}
 	switch {
 	case s.summary == 0: // every slot is retired
-		p.discard(e.id)
+		p.freeSlab(e.id)
 	case full:
 		p.relist(e.id, s)
 	}
@@ -149,13 +149,13 @@ func (p *Pool) Close() error {
 		p.a.vacantPools = append(p.a.vacantPools, p.id-numClasses)
 		p.a.after()
 	}
-	p.group, p.aside, p.closed = Group{}, nil, true
+	p.group, p.lookasides, p.closed = Group{}, nil, true
 	return nil
 }
 
 // evict frees every slot and gives every slab back to the heap.
 func (p *Pool) evict() {
-	p.settle()
+	p.flush()
 	for i := range p.dir {
 		if e := &p.dir[i]; e.base != nil {
 			p.cache.evict(e.id, e.rec)

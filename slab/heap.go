@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
-	"slices"
 	"unsafe"
 
 	"github.com/vita-go/deblockator/blocksrc"
@@ -13,17 +12,17 @@ import (
 // A heap is a set of blocks of one source, tiled by chunks, with an index of
 // the holes among them. An allocator has two: one for the user's memory and one
 // for its own records, so that no record keeps a block of the user's from going
-// back to the source, unless it lodges there (lodger.go).
+// back to the source, unless it lodges there (allocator_lodger.go).
 
 // block is a range from the source. The slice is the anchor: it keeps a Go
 // slice alive, and every pointer into the block is derived from it.
 type block struct {
-	mem   []byte         // as Acquire returned it; nil if this number is unused
-	base  unsafe.Pointer // of mem
-	first uint32         // chunk at offset 0
-	size  uint32         // granules of mem; a rest of less than one is left out
-	clean uint32         // granules from here on were never handed out
-	stuck bool           // empty, but the source refused to take it back
+	mem       []byte         // as Acquire returned it; nil if this number is unused
+	base      unsafe.Pointer // of mem
+	first     uint32         // chunk at offset 0
+	size      uint32         // granules of mem; a rest of less than one is left out
+	freshFrom uint32         // granules from here on were never handed out
+	stuck     bool           // empty, but the source refused to take it back
 }
 
 type heap struct {
@@ -35,8 +34,8 @@ type heap struct {
 	minSize int  // bytes of the first block
 	maxSize int  // blocks double up to this
 	retain  int  // see Config.Retain
-	learns  bool // how much to retain, see retain.go
-	most    int  // bytes to ask for, unless a request needs more; 0 = no bound, see grow
+	learns  bool // how much to retain, see heap_retain.go
+	askMost int  // bytes to ask for, unless a request needs more; 0 = no bound, see grow
 
 	blocks []block
 	vacant []uint32 // unused numbers of blocks
@@ -49,11 +48,11 @@ type heap struct {
 	empty    int     // bytes of blocks that are one hole
 	spare    uint32  // the empty block that is kept back, plus 1; 0 = none
 	stuck    int     // empty blocks that the source refused to take back
-	failures uint64  // refusals by the source
+	refusals uint64  // refusals by the source
 	refused  []block // blocks not in use that the source did not take back
 
 	asking  bool  // a call of the source is under way
-	odd     error // its error, other than exhaustion: it is not asked again, see acquire
+	fault   error // its error, other than exhaustion: it is not asked again, see acquire
 	keepAll bool  // empty blocks stay, whatever retain says
 	kept    int   // empty bytes that may stay since a Reset or an unlearn, see offerStuck
 	learned retention
@@ -105,7 +104,7 @@ func (h *heap) take(i, pad, size uint32, kind chunkKind) {
 			h.stuck--
 		}
 		if s := h.spare; s != 0 && len(h.blocks[s-1].mem) == len(b.mem) && h.idle() <= h.learned.missed {
-			h.spare = 0 // the block taken counts as the spare, and that one is like all others
+			h.spare = 0 // of two blocks of one length, the one taken counts as the spare
 		}
 		h.lessEmpty(c.block)
 	}
@@ -118,9 +117,9 @@ func (h *heap) use(c *chunk) uintptr {
 	b := &h.blocks[c.block]
 	dirty := c.size
 	if h.zeroed {
-		dirty = min(c.size, max(b.clean, c.off)-c.off)
+		dirty = min(c.size, max(b.freshFrom, c.off)-c.off)
 	}
-	b.clean = max(b.clean, c.off+c.size)
+	b.freshFrom = max(b.freshFrom, c.off+c.size)
 	return uintptr(dirty) << granuleShift
 }
 
@@ -145,7 +144,7 @@ const populateSize = 32 << 10
 // the source or is kept for the next need. Giving it back at once would cost a
 // system call for each operation of a program that works at a block's edge.
 func (h *heap) free(i uint32) {
-	c := h.table.at(h.release(i))
+	c := h.table.at(h.coalesce(i))
 	if !h.isWhole(c) {
 		return
 	}
@@ -155,13 +154,13 @@ func (h *heap) free(i uint32) {
 	}
 }
 
-// grow acquires a block and returns it as a hole, which holds size granules at a
-// multiple of align bytes. A block is a tenth of what is held, within bounds and rounded
-// down to a power of two, so that unused memory stays in proportion. If the source refuses,
-// grow tries half of that, and so on down to what is needed, and last what is needed if the
-// source aligns it. Until a block is had or goes back, later calls start at half of what was
-// refused last, or at what they need: before a request is refused, it may come here for a slab
-// of each size, and in a program that lives on a budget many are refused.
+// grow acquires a block and returns it as a hole that holds size granules at a multiple of
+// align bytes. It asks for a tenth of what is held, rounded down to a power of two, within
+// minSize and maxSize, so that unused memory stays in proportion. If the source refuses, it
+// halves that, down to the need, and last asks for the need at that alignment, which the source
+// may know how to have without padding. Until a block is had or goes back, askMost keeps half of
+// what was refused last: a program that lives on a budget is refused all the time, and each such
+// request may come here for a slab of every size.
 func (h *heap) grow(size uint32, align uintptr) (uint32, error) {
 	need := h.blockFor(size, align)
 	if need > maxBlockBytes {
@@ -171,27 +170,27 @@ func (h *heap) grow(size uint32, align uintptr) (uint32, error) {
 		return h.reuse(n), nil
 	}
 	want := max(h.minSize, min(1<<bits.Len(uint(h.held/10))>>1, h.maxSize))
-	if h.most > 0 {
-		want = min(want, h.most)
+	if h.askMost > 0 {
+		want = min(want, h.askMost)
 	}
 	want = max(want, int(need))
 	var first error
 	for at := h.align; ; {
 		i, err := h.acquire(want, at)
 		if err == nil {
-			h.most = 0
+			h.askMost = 0
 			b := &h.blocks[i]
 			if h.empty == 0 { // else more empty blocks would not have helped either
 				h.learn(len(b.mem))
 			}
 			return h.open(i), nil
 		}
-		h.most = max(want/2&^(granule-1), 1)
+		h.askMost = max(want/2&^(granule-1), 1)
 		switch {
-		case h.odd != nil:
+		case h.fault != nil:
 			return 0, err
 		case want > int(need):
-			want = max(h.most, int(need))
+			want = max(h.askMost, int(need))
 		case align > uintptr(at):
 			// A block that the source aligns need not be longer, and may be all there is.
 			first, need = err, uint64(size)<<granuleShift
@@ -264,118 +263,8 @@ func (h *heap) freeBlock(i uint32, c *chunk) {
 	h.insertHole(i, c)
 	h.empty += len(h.blocks[c.block].mem)
 	if h.keepAll {
-		_ = h.discardBlock(c.block) // see Reset
+		_ = h.releaseBlock(c.block) // see Reset
 	} else {
 		h.settleLarge(c.block)
 	}
-}
-
-var errTooMuch = fmt.Errorf("%w: all that an allocator can count is held", ErrExhausted)
-
-// acquire returns a block. If the source fails for another reason than want of memory, it is
-// not asked again for the same request, whatever else is tried: a source that lies may lose a
-// block each time.
-func (h *heap) acquire(size, align int) (uint32, error) {
-	if h.odd != nil {
-		return 0, h.odd
-	}
-	i, err := h.ask(size, align)
-	if err != nil && (!errors.Is(err, blocksrc.ErrExhausted) || errors.Is(err, ErrBadSource)) {
-		h.odd = err
-	}
-	return i, err
-}
-
-// ask takes a block from the source and checks that it is what was asked
-// for, so that a source that lies is caught before anything is built on it.
-func (h *heap) ask(size, align int) (uint32, error) {
-	room := maxInt - h.a.user.held - h.a.meta.held // the sum must fit in an int, with 32 bits too
-	mem, err := []byte(nil), errTooMuch
-	if size <= room {
-		h.asking = true
-		mem, err = h.src.Acquire(size, align)
-		h.asking = false
-	}
-	if err != nil {
-		h.failures++
-		return 0, &refusal{format: "slab: acquiring a block of %d bytes: %v", n: size, err: err}
-	}
-	base := unsafe.Pointer(unsafe.SliceData(mem))
-	if h.a.user.overlaps(uintptr(base), len(mem)) || h.a.meta.overlaps(uintptr(base), len(mem)) {
-		// It is not given back: that could take away the block it lies on.
-		h.failures++
-		return 0, because(ErrBadSource, "returned memory that it has not been given back")
-	}
-	if off := int(uintptr(base) & uintptr(align-1)); len(mem) < size || off != 0 || len(mem) > room || uint64(len(mem)) > maxBlockBytes {
-		h.failures++
-		err := because(ErrBadSource, "returned %d bytes, %d beyond a multiple of %d, for a block of %d", len(mem), off, align, size)
-		if gone, e := h.giveBack(mem); e != nil {
-			err = fmt.Errorf("%w; and did not take it back: %w", err, e)
-			if !gone && len(mem) > 0 && len(mem) <= room {
-				h.refused = append(h.refused, block{mem: mem, base: base})
-				h.held += len(mem)
-				h.a.noteHeld()
-			}
-		}
-		return 0, err
-	}
-	h.held += len(mem)
-	h.a.noteHeld()
-	return h.enter(block{mem: mem, base: base, size: uint32(uint64(len(mem)) >> granuleShift)}), nil
-}
-
-// refusal is an error that makes its text only when it is read: the source may refuse a dozen
-// times before a request is served or refused.
-type refusal struct {
-	_      [0]func() // not comparable, which spares the code for it
-	format string    // of n and err
-	n      int
-	err    error
-}
-
-func (r *refusal) Error() string { return fmt.Sprintf(r.format, r.n, r.err) }
-func (r *refusal) Unwrap() error { return r.err }
-
-// enter gives a block a number and its place in the order of addresses.
-func (h *heap) enter(b block) (i uint32) {
-	at, _ := h.search(b.addr(), len(b.mem))
-	if n := len(h.vacant); n > 0 {
-		i, h.vacant = h.vacant[n-1], h.vacant[:n-1]
-	} else {
-		i = uint32(len(h.blocks))
-		h.blocks = append(h.blocks, block{})
-	}
-	h.blocks[i] = b
-	h.order = append(h.order, 0) // slices.Insert would be 2 KiB of code
-	copy(h.order[at+1:], h.order[at:])
-	h.order[at] = i
-	return i
-}
-
-// search returns where in h.order a range of n bytes at addr belongs, and
-// whether it overlaps a block.
-func (h *heap) search(addr uintptr, n int) (at int, overlaps bool) {
-	at, _ = slices.BinarySearchFunc(h.order, addr, func(i uint32, addr uintptr) int {
-		if h.blocks[i].addr() <= addr {
-			return -1
-		}
-		return 1
-	})
-	if at > 0 {
-		b := &h.blocks[h.order[at-1]]
-		overlaps = addr-b.addr() < uintptr(len(b.mem))
-	}
-	if at < len(h.order) {
-		overlaps = overlaps || h.blocks[h.order[at]].addr()-addr < uintptr(n)
-	}
-	return at, overlaps
-}
-
-// blockAt returns the block that addr lies in.
-func (h *heap) blockAt(addr uintptr) (uint32, bool) {
-	at, ok := h.search(addr, 1)
-	if !ok {
-		return 0, false
-	}
-	return h.order[at-1], true
 }

@@ -11,7 +11,7 @@ import (
 
 // ready makes sure that there are enough unused chunk records for the next step.
 func (a *Allocator) ready() error {
-	if a.table.spare >= chunkReserve {
+	if a.table.unusedLen >= chunkReserve {
 		return nil
 	}
 	if len(a.table.pages) >= chunkPages {
@@ -19,7 +19,7 @@ func (a *Allocator) ready() error {
 	}
 	i, err := a.allocMeta(uint32(chunkPageBytes), chunkPageLeast)
 	if err != nil {
-		if a.table.spare >= chunkReserve { // what was given back has left enough
+		if a.table.unusedLen >= chunkReserve { // what was given back has left enough
 			return nil
 		}
 		return err
@@ -62,7 +62,7 @@ func (a *Allocator) allocMapped(size uint32, align, mapped uintptr, kind chunkKi
 		}
 		_ = a.user.shrink(0, false)
 		if a.user.blocks[b].mem == nil { // it went
-			a.user.most = max(mem/2, 1)
+			a.user.askMost = max(mem/2, 1)
 			if mem < most {
 				most = mem
 				continue
@@ -133,8 +133,8 @@ func (a *Allocator) mapRegions(i uint32, size uintptr, kind chunkKind) error {
 	}
 }
 
-// entryOf returns the entry of chunk i when it is of that kind; for a slab it is that of the
-// next one.
+// entryOf returns the entry that chunk i will have once it is of that kind: a slab gets the
+// next number of slabs.
 func (a *Allocator) entryOf(i uint32, kind chunkKind) entry {
 	if kind == chunkSlab {
 		return slabEntry(a.nextSlab())

@@ -11,7 +11,7 @@ func (c *cache) emptied(id uint32) {
 		return
 	}
 	if s.summary == 0 { // every slot is retired
-		c.discard(id)
+		c.freeSlab(id)
 		return
 	}
 	if c.slots-s.usable() < c.reserved {
@@ -24,10 +24,10 @@ func (c *cache) emptied(id uint32) {
 	}
 	if k := c.spare; k != 0 {
 		if c.a.slabs[k].rec.usable() >= s.usable() {
-			c.discard(id)
+			c.freeSlab(id)
 			return
 		}
-		c.discard(k)
+		c.freeSlab(k)
 	}
 	c.setSpare(id)
 	c.putLast(id, s)
@@ -55,7 +55,7 @@ func (c *cache) setSpare(id uint32) {
 // reserved since, it stays for that reason alone.
 func (c *cache) dropSpare() {
 	if c.slots-c.a.slabs[c.spare].rec.usable() >= c.reserved {
-		c.discard(c.spare)
+		c.freeSlab(c.spare)
 	} else {
 		c.setSpare(0)
 	}
@@ -78,7 +78,7 @@ func (a *Allocator) dropSpares() {
 	a.dropping = true
 	defer func() { a.dropping = false }()
 	for i := range a.classes {
-		a.classes[i].empty()
+		a.classes[i].flush()
 	}
 	for n := min(len(a.spares), spareDrops); n > 0; n-- {
 		a.spares[len(a.spares)-1].dropSpare() // which takes it off the list

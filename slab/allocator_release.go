@@ -7,7 +7,7 @@ import "unsafe"
 
 // Reset frees everything that was allocated from a, also in pools, arenas and regions on
 // it. It keeps the blocks for what comes next, except those that a large request had for
-// itself; if records lie in any of them (lodger.go), it keeps none. Handles from before name
+// itself; if records lie in any of them (allocator_lodger.go), it keeps none. Handles from before name
 // nothing any more; pointers and slices from before must not be used. Reset takes time in
 // proportion to the number of blocks, slabs and chunks, and to the slots of those pools in
 // which any slot had a handle.
@@ -23,12 +23,12 @@ func (a *Allocator) Reset() {
 	a.user.keepAll = true
 	for _, p := range a.pools {
 		if p != nil {
-			p.settle()
+			p.flush()
 			p.reserved = 0
 		}
 	}
 	for i := range a.classes {
-		a.classes[i].empty()
+		a.classes[i].flush()
 	}
 	for id, ref := range a.slabs {
 		if ref.rec != nil {
@@ -100,12 +100,12 @@ func (a *Allocator) trimmed() (released int) {
 // that are not reserved.
 func (a *Allocator) dropEmpty() {
 	for i := range a.classes {
-		a.classes[i].empty()
+		a.classes[i].flush()
 		a.classes[i].trim()
 	}
 	for _, p := range a.pools {
 		if p != nil {
-			p.settle()
+			p.flush()
 			p.trim()
 		}
 	}
@@ -115,7 +115,7 @@ func (a *Allocator) trim() error {
 	a.dropEmpty()
 	for _, p := range a.pools {
 		if p != nil {
-			p.aside = nil // it may be sized for many more slabs than there are
+			p.lookasides = nil // it may be sized for many more slabs than there are
 		}
 	}
 	a.addrs.prune(a.freeRecord)

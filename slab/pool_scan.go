@@ -33,10 +33,11 @@ type Scan struct {
 	// of its first slot. From these HandleAt makes handles.
 	Gens  unsafe.Pointer
 	Index uint32
-	// While *Frees == Seen, all slots that Live and Word show are still live and in place.
-	// After that, Refresh tells which are.
-	Frees *uint64
-	Seen  uint64
+	// Changes counts frees, and what else may end or move a slot. While *Changes == Seen, all
+	// slots that Live and Word show are still live and in place. After that, Refresh tells
+	// which are.
+	Changes *uint64
+	Seen    uint64
 
 	pool  *Pool
 	s     *slab   // nil before the first
@@ -55,10 +56,10 @@ type Scan struct {
 //
 // It covers the slabs there are now, so a loop that makes objects ends too.
 func (p *Pool) Scan() Scan {
-	return Scan{pool: p, end: uint32(len(p.dir)), born: p.births, Frees: &p.frees}
+	return Scan{pool: p, end: uint32(len(p.dir)), born: p.births, Changes: &p.frees}
 }
 
-func (c *Scan) stale() bool { return *c.Frees != c.Seen }
+func (c *Scan) stale() bool { return *c.Changes != c.Seen }
 
 // liveWord returns which of the 64 slots of word w are live.
 func (p *Pool) liveWord(s *slab, w uint32) uint64 {
@@ -135,7 +136,7 @@ func (c *Scan) enter() bool {
 		if e := &p.dir[c.seq]; e.base == nil || int32(e.rec.born-c.born) > 0 {
 			continue
 		}
-		p.settle()
+		p.flush()
 		c.place = p.dir[c.seq]
 		if c.place.base == nil { // the group was all that kept the slab
 			continue
@@ -170,7 +171,7 @@ func (c *Scan) Refresh(w int, m uint64) uint64 {
 // it is gone.
 func (c *Scan) again() bool {
 	p := c.pool
-	c.Seen = *c.Frees
+	c.Seen = *c.Changes
 	// Another slab may be at the place by now. If it has the same record, address and size,
 	// what is known of the old slab is true of it too.
 	if e := &p.dir[c.seq]; e.rec != c.place.rec || e.base != c.place.base || e.bytes != c.place.bytes {

@@ -14,23 +14,23 @@ import (
 // Free gives the slot at q back. It takes constant time, cannot fail, and panics
 // with a *MisuseError if q is not a live slot of p.
 func (p *Pool) Free(q unsafe.Pointer) {
-	if p.aside != nil {
-		e := *p.asideOf(uintptr(q))
+	if p.lookasides != nil {
+		e := *p.lookaside(uintptr(q))
 		if off := uintptr(q) - uintptr(e.base); off < e.bytes {
 			// place.slotAt, inlined by hand
-			prod := uint64(off) * uint64(p.quick)
-			if slot := uint32(prod >> 32); uint32(prod) < p.quick && !e.rec.isFree(slot) {
+			prod := uint64(off) * uint64(p.recip)
+			if slot := uint32(prod >> 32); uint32(prod) < p.recip && !e.rec.isFree(slot) {
 				switch o := &p.group; {
 				case none(o.Slots) && !p.names:
-					p.keep(e, slot, q)
+					p.freeToUnnamedGroup(e, slot, q)
 					return
 				case p.names && (e.rec.retired != 0 || *e.gen(slot) == lastGen): // rare
 				case none(o.Slots):
-					p.open(e, slot, q)
+					p.freeToGroup(e, slot, q)
 					return
-				case !o.mayHave(q, p.quick):
+				case !o.mayHave(q, p.recip):
 					if s := e.rec; s.common() {
-						p.shelve(e, s, slot)
+						p.freeToBitmap(e, s, slot)
 						return
 					}
 					p.putAny(e, slot)
@@ -42,7 +42,7 @@ func (p *Pool) Free(q unsafe.Pointer) {
 	p.freeCold(q)
 }
 
-// freeCold is the slow path of Free: the pool has nothing set aside for q, or the fast path
+// freeCold is the slow path of Free: the lookaside table does not know q, or the fast path
 // cannot tell that all is well.
 func (p *Pool) freeCold(q unsafe.Pointer) {
 	e, slot, ok := p.find(q)
@@ -65,11 +65,11 @@ func (p *Pool) Remove(h Handle) bool {
 	}
 	if h.gen != lastGen {
 		if none(p.group.Slots) {
-			p.open(e, slot, p.at(e, slot))
+			p.freeToGroup(e, slot, p.at(e, slot))
 			return true
 		}
 		if s := e.rec; s.common() {
-			p.shelve(e, s, slot)
+			p.freeToBitmap(e, s, slot)
 			return true
 		}
 	}
@@ -77,9 +77,9 @@ func (p *Pool) Remove(h Handle) bool {
 	return true
 }
 
-// open frees the slot at q and makes it the group, which must be empty.
-func (p *Pool) open(e *place, slot uint32, q unsafe.Pointer) {
-	p.dead(e, slot)
+// freeToGroup frees the slot at q and makes it the group, which must be empty.
+func (p *Pool) freeToGroup(e *place, slot uint32, q unsafe.Pointer) {
+	p.endName(e, slot)
 	o := &p.group
 	o.Base, o.Gens, o.Slots, o.Index = q, unsafe.Pointer(e.gen(slot)), 1, e.index+slot
 	if invariants {
@@ -87,9 +87,10 @@ func (p *Pool) open(e *place, slot uint32, q unsafe.Pointer) {
 	}
 }
 
-// keep is open in a pool without names, where it can leave out what Take does without. With a
-// million objects live, freeing one and taking one then takes three quarters of the time.
-func (p *Pool) keep(e *place, slot uint32, q unsafe.Pointer) {
+// freeToUnnamedGroup is freeToGroup in a pool without names, where it can leave out what Take
+// does without. With a million objects live, freeing one and taking one then takes three
+// quarters of the time.
+func (p *Pool) freeToUnnamedGroup(e *place, slot uint32, q unsafe.Pointer) {
 	p.poison(e, slot)
 	p.frees++
 	p.group.Base, p.group.Slots = q, 1
@@ -105,8 +106,8 @@ func (p *Pool) poison(e *place, slot uint32) {
 	}
 }
 
-// dead counts a slot as freed and ends its name.
-func (p *Pool) dead(e *place, slot uint32) {
+// endName counts a slot as freed and ends its name.
+func (p *Pool) endName(e *place, slot uint32) {
 	p.poison(e, slot)
 	if p.names {
 		g := e.gen(slot)
@@ -116,13 +117,13 @@ func (p *Pool) dead(e *place, slot uint32) {
 	p.frees++
 }
 
-// common tells whether shelve will do for a slot of s: s was not full, and has other slots in
-// use besides those that a group can have, at most 63 since opening it takes one.
+// common tells whether freeToBitmap will do for a slot of s: s is on the list of its cache
+// already, and stays in use even if all of the group, at most 63 slots, is of s.
 func (s *slab) common() bool { return !none(s.summary) && s.used > 64 }
 
-// shelve frees a slot and sets its bit in the bitmap of its slab.
-func (p *Pool) shelve(e *place, s *slab, slot uint32) {
-	p.dead(e, slot)
+// freeToBitmap frees a slot and sets its bit in the bitmap of its slab.
+func (p *Pool) freeToBitmap(e *place, s *slab, slot uint32) {
+	p.endName(e, slot)
 	s.markFree(slot)
 	s.used--
 	p.used--
@@ -137,30 +138,30 @@ func (p *Pool) shelve(e *place, s *slab, slot uint32) {
 // once, and a slab that only the old group keeps may not.
 func (p *Pool) putAny(e *place, slot uint32) {
 	if *e.gen(slot) == lastGen {
-		p.end(e, slot)
+		p.retireSlot(e, slot)
 		return
 	}
 	if n := bits.OnesCount64(p.group.Slots); n != 0 && e.rec.summary != 0 && int(e.rec.used) > n+1 {
 		// The slab has others in use even if all of the group is of it. What is below would
 		// do as well, but a pool of a few dozen comes here all the time, and this makes it a
 		// quarter faster to free some and make as many.
-		p.shelve(e, e.rec, slot)
+		p.freeToBitmap(e, e.rec, slot)
 		return
 	}
 	if p.group.Slots == 0 || e.rec.used == 1 || p.Len() == 1 {
-		p.settle()
-		p.open(e, slot, p.at(e, slot))
+		p.flush()
+		p.freeToGroup(e, slot, p.at(e, slot))
 		return
 	}
-	p.dead(e, slot)
+	p.endName(e, slot)
 	p.give(e.id, e.rec, slot)
 	p.a.after()
 }
 
-// end frees a slot whose generation cannot grow any more.
-func (p *Pool) end(e *place, slot uint32) {
+// retireSlot frees a slot whose generation cannot grow any more.
+func (p *Pool) retireSlot(e *place, slot uint32) {
 	if p.Len() == 1 {
-		p.settle()
+		p.flush()
 	}
 	p.poison(e, slot)
 	*e.gen(slot) = deadGen

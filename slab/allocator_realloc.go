@@ -94,7 +94,7 @@ func (a *Allocator) shorten(v entry, b []byte, size int) []byte {
 
 // canCut tells whether chunk c can be cut although the table cannot get more records.
 func (h *heap) canCut(c *chunk) bool {
-	return h.table.spare > chunkStep || c.next != 0 && h.table.at(c.next).kind == chunkHole
+	return h.table.unusedLen > chunkStep || c.next != 0 && h.table.at(c.next).kind == chunkHole
 }
 
 // hasSlot tells whether class k has a slot without asking the source for a block.

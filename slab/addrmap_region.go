@@ -49,9 +49,9 @@ func (m *addrMap) resize(n int) {
 	m.first, m.mask = unsafe.Pointer(unsafe.SliceData(m.table)), uintptr(n-1)
 }
 
-// place returns where in the table to look for a key first. A program's regions are mostly
+// home returns where in the table to look for a key first. A program's regions are mostly
 // consecutive, and those do not collide.
-func (m *addrMap) place(key uintptr) *region {
+func (m *addrMap) home(key uintptr) *region {
 	return (*region)(unsafe.Add(m.first, (key&m.mask)*unsafe.Sizeof(region{})))
 }
 
@@ -63,7 +63,7 @@ func (m *addrMap) place(key uintptr) *region {
 // multiple of 4).
 func (m *addrMap) again(x uintptr) (*region, uintptr) {
 	x = x*golden + 1
-	return m.place(x >> (bits.UintSize / 2)), x
+	return m.home(x >> (bits.UintSize / 2)), x
 }
 
 const golden uintptr = 0x9e37_79b9_7f4a_7c15 >> (64 - bits.UintSize) // of the golden ratio
@@ -71,7 +71,7 @@ const golden uintptr = 0x9e37_79b9_7f4a_7c15 >> (64 - bits.UintSize) // of the g
 // find returns the region of addr, nil if it has none.
 func (m *addrMap) find(addr uintptr) *region {
 	key := keyOf(addr)
-	r := m.place(key)
+	r := m.home(key)
 	touch()
 	for x := key; r.key != key; {
 		if r.key == noRegion {
@@ -88,7 +88,7 @@ func (m *addrMap) find(addr uintptr) *region {
 // the displaced region would wait half as long again for each Free; of the processes whose
 // blocks are in two areas, that would be one in 16.
 func (m *addrMap) insert(r region) {
-	for n := len(m.table); m.leaves*4 >= n || n < m.roomy() && m.place(r.key).key != noRegion; n *= 2 {
+	for n := len(m.table); m.leaves*4 >= n || n < m.roomy() && m.home(r.key).key != noRegion; n *= 2 {
 		old := m.table
 		m.resize(2 * n)
 		for _, r := range old {
@@ -108,7 +108,7 @@ func (m *addrMap) insert(r region) {
 func (m *addrMap) roomy() int { return max(256, 16*m.leaves) }
 
 func (m *addrMap) add(r region) {
-	to := m.place(r.key)
+	to := m.home(r.key)
 	for x := r.key; to.key != noRegion; {
 		to, x = m.again(x)
 	}

@@ -6,9 +6,9 @@ import (
 )
 
 // A pool has to find the place that an address lies at. The address map knows, but by way
-// of a region, an entry, a slab and its record. So a pool sets aside each place that it has
-// looked up, in a table by page of the address. An entry does not say which address it is
-// for: the place itself tells whether an address lies there.
+// of a region, an entry, a slab and its record. So a pool has a lookaside table, by page of the
+// address, of the places that it has looked up. An entry does not say which address it is for:
+// the place itself tells whether an address lies there.
 //
 // The table has at least two entries for each page of the pool's slabs, so that
 // consecutive pages do not collide, and few others do: among a million objects a lookup
@@ -23,36 +23,36 @@ import (
 // many such collisions doubles, up to 8192 entries; in a larger pool few pages lie apart.
 
 const (
-	asideShift = 12
-	asideMin   = 512
-	asideRoomy = 8192
-	asideMax   = 1 << 20 // for 2 GiB of slabs
+	lookasideShift = 12
+	lookasideMin   = 512
+	lookasideRoomy = 8192
+	lookasideMax   = 1 << 20 // for 2 GiB of slabs
 )
 
 // noPlace is a place that no address lies at. Entries of pages that were not looked up point
 // at it, so that a lookup need not check for nil.
 var noPlace place
 
-// asideOf points at the entry for addr. There must be a table.
-func (p *Pool) asideOf(addr uintptr) **place {
-	return (**place)(unsafe.Add(p.aside, (addr>>asideShift&p.asideMask)*unsafe.Sizeof(uintptr(0))))
+// lookaside points at the entry for addr. There must be a table.
+func (p *Pool) lookaside(addr uintptr) **place {
+	return (**place)(unsafe.Add(p.lookasides, (addr>>lookasideShift&p.lookasideMask)*unsafe.Sizeof(uintptr(0))))
 }
 
-// asides returns the table.
-func (p *Pool) asides() []*place {
-	if p.aside == nil {
+// lookasideTable returns the table.
+func (p *Pool) lookasideTable() []*place {
+	if p.lookasides == nil {
 		return nil
 	}
-	return unsafe.Slice((**place)(p.aside), p.asideMask+1)
+	return unsafe.Slice((**place)(p.lookasides), p.lookasideMask+1)
 }
 
-// setAside remembers that addr lies at place e.
-func (p *Pool) setAside(addr uintptr, e *place) {
-	had := len(p.asides())
+// remember notes that addr lies at place e.
+func (p *Pool) remember(addr uintptr, e *place) {
+	had := len(p.lookasideTable())
 	n := had
-	if want := min(max(2*(p.bytes>>asideShift), asideMin), asideMax); n < want {
+	if want := min(max(2*(p.bytes>>lookasideShift), lookasideMin), lookasideMax); n < want {
 		n = 1 << bits.Len(uint(want-1))
-	} else if n < asideRoomy && p.collides(addr) {
+	} else if n < lookasideRoomy && p.collides(addr) {
 		if p.collisions++; p.collisions > n {
 			n *= 2
 		}
@@ -62,27 +62,27 @@ func (p *Pool) setAside(addr uintptr, e *place) {
 		for i := range table {
 			table[i] = &noPlace
 		}
-		p.aside, p.asideMask, p.collisions = unsafe.Pointer(unsafe.SliceData(table)), uintptr(n-1), 0
+		p.lookasides, p.lookasideMask, p.collisions = unsafe.Pointer(unsafe.SliceData(table)), uintptr(n-1), 0
 	}
-	*p.asideOf(addr) = e
+	*p.lookaside(addr) = e
 }
 
 // collides tells whether the entry for addr is in use for another page.
 func (p *Pool) collides(addr uintptr) bool {
-	e := *p.asideOf(addr)
-	page, first := addr>>asideShift, uintptr(e.base)>>asideShift
-	other := first + (page-first)&p.asideMask
-	return other != page && other<<asideShift < uintptr(e.base)+e.bytes
+	e := *p.lookaside(addr)
+	page, first := addr>>lookasideShift, uintptr(e.base)>>lookasideShift
+	other := first + (page-first)&p.lookasideMask
+	return other != page && other<<lookasideShift < uintptr(e.base)+e.bytes
 }
 
 // look returns the place whose slab addr lies in, nil if that is none of p's, and
-// sets it aside for the next time.
+// remembers it for the next time.
 func (p *Pool) look(addr uintptr) *place {
 	if p.a == nil || p.closed {
 		return nil
 	}
-	if p.aside != nil {
-		if e := *p.asideOf(addr); addr-uintptr(e.base) < e.bytes {
+	if p.lookasides != nil {
+		if e := *p.lookaside(addr); addr-uintptr(e.base) < e.bytes {
 			return e
 		}
 	}
@@ -95,6 +95,6 @@ func (p *Pool) look(addr uintptr) *place {
 		return nil
 	}
 	e := &p.dir[s.seq]
-	p.setAside(addr, e)
+	p.remember(addr, e)
 	return e
 }

@@ -129,12 +129,11 @@ func (h *heap) findHole(size uint32, align uintptr) uint32 {
 	return h.bins.head[level][bits.TrailingZeros32(h.bins.steps[level])]
 }
 
-// searchAll looks at all holes that may be large enough, in every bin and at any alignment.
-// It returns a hole that holds the request behind pad granules and that also accepts; a nil
-// also accepts all. It is the last search before a request is refused, when time no longer
-// counts. The places in a hole that also is asked about are those that differ to the address
-// map: the first, and the first in each region behind that.
-func (h *heap) searchAll(size uint32, align uintptr, also func(i, pad uint32) bool) (i, pad uint32) {
+// searchAll looks at every hole that may be large enough and returns the first place that accept
+// allows: hole i, behind pad granules. A nil accept allows all. It is the last search before a
+// request is refused, when time no longer counts. In a hole it tries the first aligned place,
+// and then the first in each further region: to the address map, all others are like these.
+func (h *heap) searchAll(size uint32, align uintptr, accept func(i, pad uint32) bool) (i, pad uint32) {
 	level, step := binOf(size)
 	for ; level < binLevels; level, step = level+1, 0 {
 		for m := h.bins.steps[level] >> step << step; m != 0; m &= m - 1 {
@@ -142,7 +141,7 @@ func (h *heap) searchAll(size uint32, align uintptr, also func(i, pad uint32) bo
 				c := h.table.at(i)
 				to := max(1<<regionShift, align)
 				for pad := h.padding(c, align); c.size >= pad && c.size-pad >= size; {
-					if also == nil || also(i, pad) {
+					if accept == nil || accept(i, pad) {
 						return i, pad
 					}
 					more := uint32((to - (h.address(c)+uintptr(pad)<<granuleShift)&(to-1)) >> granuleShift)
@@ -227,7 +226,7 @@ func (h *heap) cut(i uint32, c *chunk, size uint32) {
 	h.insertHole(j, tail)
 }
 
-// release frees chunk i and coalesces it with neighbouring holes at once, so that no two
+// coalesce frees chunk i and coalesces it with neighbouring holes at once, so that no two
 // holes ever touch. It needs no record, so it cannot fail. It returns the hole that i is
 // now part of.
 //
@@ -236,7 +235,7 @@ func (h *heap) cut(i uint32, c *chunk, size uint32) {
 //	            neither        before         behind         both
 //	before: xxxxFFFFxxxx   ____FFFFxxxx   xxxxFFFF____   ____FFFF____
 //	after:  xxxx____xxxx   ________xxxx   xxxx________   ____________
-func (h *heap) release(i uint32) uint32 {
+func (h *heap) coalesce(i uint32) uint32 {
 	c := h.table.at(i)
 	if n := c.next; n != 0 {
 		touch()

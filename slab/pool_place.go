@@ -3,7 +3,7 @@ package slab
 import "unsafe"
 
 // Each slab of a pool has a place. A handle's index is a place and a slot in it. An address
-// leads to a place through a table that remembers earlier lookups (aside.go).
+// leads to a place through a table that remembers earlier lookups (pool_lookaside.go).
 
 // place says where a slab of the pool is. The high bits of a handle's index are the number of
 // the place, the low bits that of the slot. A place outlives its slabs and remembers the
@@ -62,8 +62,8 @@ func (p *Pool) find(q unsafe.Pointer) (e *place, slot uint32, ok bool) {
 	switch e = p.look(addr); {
 	case e == nil:
 		return nil, 0, false
-	case p.quick != 0:
-		slot, ok = e.slotAt(addr, p.quick)
+	case p.recip != 0:
+		slot, ok = e.slotAt(addr, p.recip)
 	default:
 		off := addr - uintptr(e.base)
 		slot, ok = uint32(off/p.stride), off < e.bytes && off%p.stride == 0
@@ -80,7 +80,7 @@ func (p *Pool) adopt(id uint32, s *slab) {
 	} else {
 		s.seq = uint32(len(p.dir))
 		if len(p.dir) == cap(p.dir) {
-			p.aside = nil // the places are about to move
+			p.lookasides = nil // the places are about to move
 		}
 		p.dir = append(p.dir, place{})
 	}

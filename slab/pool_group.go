@@ -52,8 +52,8 @@ func (p *Pool) groupOf(base unsafe.Pointer, slots uint64) uint64 {
 	return 0
 }
 
-// place fills in the group's Gens and Index in a pool without names.
-func (p *Pool) place() {
+// locateGroup fills in the group's Gens and Index in a pool without names.
+func (p *Pool) locateGroup() {
 	o := &p.group
 	if p.names || o.Base == nil {
 		return
@@ -196,12 +196,12 @@ func (p *Pool) assure() {
 	}
 }
 
-// settle gives the group back, so that the bitmaps say what is live.
-func (p *Pool) settle() {
+// flush gives the group back, so that the bitmaps say what is live.
+func (p *Pool) flush() {
 	if p.group.Slots == 0 {
 		return
 	}
-	p.place()
+	p.locateGroup()
 	i, free := p.group.Index, p.group.Slots<<(p.group.Index&63)
 	p.group.Slots = 0
 	p.giveWord(p.dir[i>>slotShift].id, i%maxSlots>>6, free)

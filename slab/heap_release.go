@@ -8,11 +8,11 @@ import (
 )
 
 // How a heap gives blocks back to the source, and what becomes of those that the source
-// refuses to take. (For pages of blocks that stay, see discard.go.)
+// refuses to take. (For pages of blocks that stay, see allocator_discard.go.)
 
-// discardBlock gives an empty block back to the source. If the source refuses,
+// releaseBlock gives an empty block back to the source. If the source refuses,
 // the block stays usable and is offered again later.
-func (h *heap) discardBlock(i uint32) error {
+func (h *heap) releaseBlock(i uint32) error {
 	b := &h.blocks[i]
 	gone, err := h.giveBack(b.mem)
 	if !gone {
@@ -42,7 +42,7 @@ func (h *heap) offerStuck() {
 			least, size = i, len(b.mem)
 		}
 	}
-	if h.discardBlock(least) == nil {
+	if h.releaseBlock(least) == nil {
 		for i := range h.blocks { // those that are kept are not waiting any more
 			h.blocks[i].stuck = false
 		}
@@ -61,10 +61,10 @@ func (h *heap) giveBack(mem []byte) (gone bool, err error) {
 	err = h.src.Release(mem)
 	h.asking = false
 	if err == nil {
-		h.most = 0 // there is room again
+		h.askMost = 0 // there is room again
 		return true, nil
 	}
-	h.failures++
+	h.refusals++
 	return errors.Is(err, blocksrc.ErrNotHeld), &refusal{format: "slab: releasing a block of %d bytes: %v", n: len(mem), err: err}
 }
 
@@ -120,7 +120,7 @@ func (h *heap) shrinkBy(keep int, one bool, most int) error {
 			}
 		}
 		if i := idle[n]; i+1 != h.spare {
-			err = join(err, h.discardBlock(i))
+			err = join(err, h.releaseBlock(i))
 		}
 	}
 	h.learned.low = min(h.learned.low, h.idle())
