@@ -24,7 +24,7 @@ import (
 // not see it.
 type Arena[T typed.PointerFree] struct {
 	_    noCopy
-	pool slab.Pool
+	pool slab.Shell
 	own  *slab.Allocator // made and closed by the arena, nil if there is none
 	err  error           // why there can be no pool
 }
@@ -51,7 +51,7 @@ func (a *Arena[T]) init(on *slab.Allocator) (err error) {
 	if a.err != nil {
 		return a.err
 	}
-	a.own, err = initPool(&a.pool, on, t)
+	a.own, err = initPool(&a.pool.Pool, on, t)
 	return err
 }
 
@@ -188,7 +188,7 @@ func (a *Arena[T]) insertCold() (*T, Handle[T], error) {
 // Get returns the object that h names, or nil and false if h names none any more. The
 // pointer is good until the object is freed: no operation moves objects.
 func (a *Arena[T]) Get(h Handle[T]) (p *T, ok bool) {
-	p = (*T)(get(&a.pool, h.h))
+	p = (*T)(get(&a.pool.Pool, h.h))
 	return p, p != nil
 }
 

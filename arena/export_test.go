@@ -11,7 +11,7 @@ import (
 const LastGeneration = ^uint32(0) - 2
 
 // Pool returns the pool that a is the shell of.
-func Pool[T any](a *Arena[T]) *slab.Pool { return &a.pool }
+func Pool[T any](a *Arena[T]) *slab.Pool { return &a.pool.Pool }
 
 // SetGeneration gives the slot that h names, live or not, another generation, and returns the
 // handle with it. It uses reflection, for what tests of package slab can touch is out of

@@ -12,11 +12,11 @@ import (
 // inlined in other programs. A function of package arena that is not generic is inlined in
 // both, together with what it calls.
 
-func take(p *slab.Pool, stride uintptr) unsafe.Pointer { return p.Take(stride) }
+func take(p *slab.Shell, stride uintptr) unsafe.Pointer { return p.Take(stride) }
 
-func names(p *slab.Pool) { p.Names() }
+func names(p *slab.Shell) { p.Names() }
 
-func takeNamed(p *slab.Pool, stride uintptr) (unsafe.Pointer, slab.Handle) {
+func takeNamed(p *slab.Shell, stride uintptr) (unsafe.Pointer, slab.Handle) {
 	return p.TakeNamed(stride)
 }
 

@@ -131,7 +131,7 @@ type WordScan struct {
 	w          int // word of the stretch
 }
 
-func (p *Pool) ScanWords() WordScan { return WordScan{Scan: p.Scan()} }
+func (p *Pool) ScanWords() WordScan { return WordScan{Scan: ShellOf(p).Scan()} }
 
 func (c *WordScan) Next() bool {
 	if c.stale() {
@@ -169,3 +169,6 @@ func (c *WordScan) Extend() int {
 	c.show(c.Scan.Live)
 	return n
 }
+
+// ShellOf is p as a typed shell has it. (A Shell is a Pool and nothing else.)
+func ShellOf(p *Pool) *Shell { return (*Shell)(unsafe.Pointer(p)) }

@@ -18,7 +18,7 @@ import (
 func filledPool(t *testing.T, size, n int) (*slab.Pool, []slab.Handle) {
 	t.Helper()
 	p, _ := newPool(t, size, 8, slab.Config{})
-	require.NoError(t, p.Room(n))
+	require.NoError(t, slab.ShellOf(p).Room(n))
 	free := p.Stats().Free
 	hs := make([]slab.Handle, free)
 	for range hs {
@@ -69,7 +69,7 @@ func TestPoolGroupOfOne(t *testing.T) {
 			require.Equal(t, 1, p.Stats().Free)
 			switch how {
 			case "room":
-				require.NoError(t, p.Room(1)) // which needs no new slot
+				require.NoError(t, slab.ShellOf(p).Room(1)) // which needs no new slot
 				require.Equal(t, 1, p.AtHand())
 				p.Allocator().Trim()
 			case "trim":
@@ -95,7 +95,7 @@ func TestPoolGroupOfOne(t *testing.T) {
 			}
 			require.NoError(t, p.Allocator().Check())
 			if how == "take group" {
-				g, err := p.TakeGroup(5)
+				g, err := slab.ShellOf(p).TakeGroup(5)
 				require.NoError(t, err)
 				require.Equal(t, uint64(1), g.Slots)
 				require.Equal(t, q, g.Base)
@@ -222,7 +222,7 @@ func TestPoolKeepsNoSlabForItsGroup(t *testing.T) {
 func TestPoolClearsTheGroupOfOne(t *testing.T) {
 	for _, first := range []int{0, 1, 63} {
 		p, _ := newPool(t, 64, 8, slab.Config{})
-		require.NoError(t, p.Room(200))
+		require.NoError(t, slab.ShellOf(p).Room(200))
 		var qs []unsafe.Pointer
 		for range 64 {
 			q, err := p.Alloc()
@@ -302,7 +302,7 @@ func TestPlaceSize(t *testing.T) { require.Equal(t, 64, int(slab.PlaceSize)) }
 func TestPoolRetiresTheLastWithAGroup(t *testing.T) {
 	for _, size := range []int{24, 5000} {
 		p, _ := newPool(t, size, 8, slab.Config{})
-		require.NoError(t, p.Room(10))
+		require.NoError(t, slab.ShellOf(p).Room(10))
 		_, h, err := p.Insert()
 		require.NoError(t, err)
 		require.NotZero(t, p.AtHand())
@@ -323,7 +323,7 @@ func TestPoolRoomWithRetiredSlots(t *testing.T) {
 		require.True(t, p.Remove(h))
 	}
 	for _, n := range []int{10, 11, 20, 21} {
-		require.NoError(t, p.Room(n))
+		require.NoError(t, slab.ShellOf(p).Room(n))
 		require.GreaterOrEqual(t, p.Stats().Free, n)
 	}
 }

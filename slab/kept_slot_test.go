@@ -68,7 +68,7 @@ func TestKeptSlot(t *testing.T) {
 			require.Zero(t, p.AtHand())
 		}},
 		{"in a group", func(t *testing.T, p *slab.Pool, q, _ unsafe.Pointer) {
-			g, err := p.TakeGroup(3)
+			g, err := slab.ShellOf(p).TakeGroup(3)
 			require.NoError(t, err)
 			require.Equal(t, uint64(1), g.Slots)
 			require.Equal(t, q, g.Base)

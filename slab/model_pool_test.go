@@ -148,7 +148,7 @@ func slotsOf(g slab.Group, stride int) iter.Seq2[unsafe.Pointer, slab.Handle] {
 
 func (m *model) takeGroup(p *modelPool, n int) bool {
 	before := m.state()
-	g, err := p.TakeGroup(n)
+	g, err := slab.ShellOf(p.Pool).TakeGroup(n)
 	if err != nil {
 		m.refused(err, before, uint64(p.stride)*8+uint64(p.align), "a group of slots")
 		return false
@@ -238,7 +238,7 @@ func (m *model) scanWith(p *modelPool, change func()) {
 	visited := make(map[*modelObject]bool)
 	named := !p.pointers
 	if named {
-		p.Names()
+		slab.ShellOf(p.Pool).Names()
 	}
 	visitSlots(p.Pool, func(q unsafe.Pointer, index uint32, gen unsafe.Pointer) bool {
 		at, ok := m.find(uintptr(q))

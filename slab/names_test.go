@@ -26,7 +26,7 @@ func madeUp(first, q unsafe.Pointer, stride int, gen uint32) slab.Handle {
 func pointers(t *testing.T, size, n int) (*slab.Pool, []unsafe.Pointer) {
 	t.Helper()
 	p, _ := newPool(t, size, 8, slab.Config{})
-	require.NoError(t, p.Room(n))
+	require.NoError(t, slab.ShellOf(p).Room(n))
 	qs := make([]unsafe.Pointer, p.Stats().Free)
 	for i := range qs {
 		q, err := p.AllocUninitialized()

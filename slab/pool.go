@@ -32,9 +32,6 @@ import (
 // A Pool must not be copied, and is not goroutine-safe: one goroutine at a time may use its
 // allocator and all that is on it. But Get and Len change nothing: any number of goroutines
 // may call these two while nothing else runs on the allocator or its other pools.
-//
-// Take, TakeNamed, TakeGroup, Names, Room and HandleAt are for typed shells such as package
-// arena. They do not check what they require of the caller.
 type Pool struct {
 	_ noCopy
 
@@ -132,10 +129,11 @@ func (a *Allocator) cacheOf(id uint32) *cache {
 
 // Alloc takes a slot and clears it.
 func (p *Pool) Alloc() (unsafe.Pointer, error) {
-	q, fresh, err := p.take()
+	i, fresh, err := p.take()
 	if err != nil {
 		return nil, err
 	}
+	q := p.inGroup(i)
 	if !fresh {
 		clear(unsafe.Slice((*byte)(q), p.size))
 	}
@@ -146,20 +144,22 @@ func (p *Pool) Alloc() (unsafe.Pointer, error) {
 // takes constant time unless the source must be asked; its errors are those of
 // Allocator.Alloc.
 func (p *Pool) AllocUninitialized() (unsafe.Pointer, error) {
-	q, _, err := p.take()
-	return q, err
+	i, _, err := p.take()
+	if err != nil {
+		return nil, err
+	}
+	return p.inGroup(i), nil
 }
 
 // Insert is AllocUninitialized that also returns the slot's handle.
 func (p *Pool) Insert() (unsafe.Pointer, Handle, error) {
-	p.Names()
-	if p.group.Slots == 0 {
-		if err := p.refill(); err != nil {
-			return nil, Handle{}, err
-		}
+	p.ensureNames()
+	i, _, err := p.take()
+	if err != nil {
+		return nil, Handle{}, err
 	}
-	q, h := p.TakeNamed(p.stride)
-	return q, h, nil
+	o := &p.group
+	return p.inGroup(i), HandleAt(o.Index+uint32(i), unsafe.Add(o.Gens, i*4)), nil
 }
 
 // bad panics with the reason why q is not a live slot of p.
@@ -196,22 +196,20 @@ func (p *Pool) Handle(q unsafe.Pointer) Handle {
 	if !ok || !p.isLive(e, slot) {
 		p.bad("Pool.Handle", q)
 	}
-	p.Names()
+	p.ensureNames()
 	g := e.gen(slot)
 	*g |= 1
 	return Handle{e.index + slot, *g}
 }
 
-// Names must be called before TakeNamed makes handles, or before a Scan whose slots HandleAt
-// is to make handles of. From then on all slots are handed out with names. (If TakeNamed set
-// p.names itself, it would be too large to be inlined.)
-func (p *Pool) Names() {
+// ensureNames has all slots handed out with names from now on.
+func (p *Pool) ensureNames() {
 	if !p.names {
 		p.giveNames()
 	}
 }
 
-// giveNames is apart so that Names can be inlined, and is not inlined itself, since it is for
+// giveNames is apart so that ensureNames can be inlined, and is not inlined itself, since it is for
 // once in a pool's life.
 //
 //go:noinline

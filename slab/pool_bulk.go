@@ -10,18 +10,15 @@ import "math/bits"
 // billion objects in it or more, takes its room along.) From a blocksrc.Populator, as Mmap is
 // on Linux, most pages of that room come at once. On an error it reserves nothing.
 func (p *Pool) Reserve(n int) error {
-	err := p.Room(n)
+	err := p.room(n)
 	if err == nil {
 		p.reserved = max(p.reserved, p.Len()+n)
 	}
 	return err
 }
 
-// Room makes sure that n more slots can be taken now without asking the source.
-// It promises nothing beyond the pool's next allocations in a row: a free, a Trim, or
-// another request that is short of memory may take the room away. Reserve keeps it. On
-// an error it has made none.
-func (p *Pool) Room(n int) error {
+// room makes sure that n more slots can be taken now; see Shell.Room.
+func (p *Pool) room(n int) error {
 	if err := p.state(); err != nil {
 		return err
 	}

@@ -8,20 +8,9 @@ import (
 // A pool hands slots out of a group: the free slots of one word of the bitmap, taken
 // from it at once, or one slot that was freed. All books count them as taken from then
 // on, so none of the books is touched when one is handed out. Code that asks for live
-// slots leaves them out.
-
-// Group is a set of slots among 64 neighbours of a slab. Bit i of Slots is for the slot
-// that is i strides from Base. Its generation, a uint32, is at Gens+4i, and its index in
-// handles is Index+i. All are of one word of the bitmap, whose bit 0 need not be Base.
-//
-// (Of the group that a pool without names has at hand, only Base and Slots count. Keeping up the
-// others would be a good part of what it takes to free a slot and take it again. TakeGroup
-// returns a group of which all is known.)
-type Group struct {
-	Base, Gens unsafe.Pointer
-	Slots      uint64
-	Index      uint32
-}
+// slots leaves them out. All slots of the group are of one word of the bitmap, whose bit 0 need
+// not be Base. In a pool without names only Base and Slots count: keeping up the others would be
+// a good part of what it takes to free a slot and take it again.
 
 // mayHave is false only if the slot at q is not in the group, but may be true for no reason. Quick
 // is that of the pool's stride, and not 0.
@@ -64,62 +53,32 @@ func (p *Pool) locateGroup() {
 	o.Gens, o.Index = unsafe.Pointer(e.gen(slot)), e.index+slot
 }
 
-// Take takes a slot of the group and leaves in it what was there before. It is a few
-// instructions, so that it can be inlined. It returns nil if the group is used up, or if the
-// pool has names; AllocUninitialized opens another, or gives the slot a name. Stride must be
-// the pool's: a typed shell knows it when it is compiled.
-func (p *Pool) Take(stride uintptr) unsafe.Pointer {
-	o := &p.group
-	m := o.Slots
-	if none(m) || p.names {
-		return nil
-	}
-	o.Slots = m & (m - 1)
-	if invariants {
-		p.a.after()
-	}
-	return unsafe.Add(o.Base, uintptr(bits.TrailingZeros64(m))*stride)
-}
-
-// TakeNamed is Take that also returns the slot's handle. Names must have been called.
-func (p *Pool) TakeNamed(stride uintptr) (q unsafe.Pointer, h Handle) {
-	o := &p.group
-	if m := o.Slots; m != 0 { // none would make it too large to be inlined
-		o.Slots = m & (m - 1)
-		i := bits.TrailingZeros64(m)
-		g := (*uint32)(unsafe.Add(o.Gens, i*4))
-		*g++
-		q, h = unsafe.Add(o.Base, i*int(stride)), Handle{o.Index + uint32(i), *g}
-		if invariants {
-			p.a.after()
-		}
-	}
-	return
-}
-
-// take takes a slot of the group, or opens one if there is none, and tells whether the slot is
+// take takes slot i of the group, of a new one if it is used up, and tells whether the slot is
 // zero.
-func (p *Pool) take() (q unsafe.Pointer, fresh bool, err error) {
+func (p *Pool) take() (i uintptr, fresh bool, err error) {
 	if p.group.Slots == 0 {
 		if err := p.refill(); err != nil {
-			return nil, false, err
+			return 0, false, err
 		}
 	}
-	// Take and TakeNamed in one. To choose between them instead takes a seventh longer where
+	// Take and TakeNamed of Shell in one. To choose between them instead takes a seventh longer where
 	// Alloc gives names.
 	o := &p.group
 	m := o.Slots
 	fresh = p.unused()&m&-m != 0
 	o.Slots = m & (m - 1)
-	i := uintptr(bits.TrailingZeros64(m))
+	i = uintptr(bits.TrailingZeros64(m))
 	if p.names {
 		*(*uint32)(unsafe.Add(o.Gens, i*4))++
 	}
 	if invariants {
 		p.a.after()
 	}
-	return unsafe.Add(o.Base, i*p.stride), fresh, nil
+	return i, fresh, nil
 }
+
+// inGroup returns slot i of the group, or of what the group was before that slot was taken.
+func (p *Pool) inGroup(i uintptr) unsafe.Pointer { return unsafe.Add(p.group.Base, i*p.stride) }
 
 // unused returns the slots of the group that are known to have never been handed out.
 func (p *Pool) unused() uint64 {
@@ -127,35 +86,6 @@ func (p *Pool) unused() uint64 {
 		return 0 // the group may be another by now
 	}
 	return p.fresh
-}
-
-// TakeGroup takes up to n slots that are among 64 neighbours, and at least one if n is
-// more than 0. They are not cleared, and have names, so HandleAt makes their handles. Room
-// beforehand makes it infallible.
-func (p *Pool) TakeGroup(n int) (Group, error) {
-	if n <= 0 {
-		return Group{}, p.state()
-	}
-	p.Names()
-	if p.group.Slots == 0 {
-		if err := p.refill(); err != nil {
-			return Group{}, err
-		}
-	}
-	g := p.group
-	if n < bits.OnesCount64(g.Slots) {
-		rest := g.Slots
-		for range n {
-			rest &= rest - 1
-		}
-		g.Slots &^= rest
-	}
-	p.group.Slots &^= g.Slots
-	for m := g.Slots; m != 0; m &= m - 1 {
-		*(*uint32)(unsafe.Add(g.Gens, bits.TrailingZeros64(m)*4))++
-	}
-	p.a.after()
-	return g, nil
 }
 
 // refill opens a group; the one before must be used up.

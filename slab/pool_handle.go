@@ -1,7 +1,5 @@
 package slab
 
-import "unsafe"
-
 // A handle names a slot for the life of one object in it. It is safe to keep: when
 // the object is gone, the slot's generation has moved on.
 
@@ -21,14 +19,6 @@ func HandleFromBits(b uint64) Handle {
 		return Handle{}
 	}
 	return h
-}
-
-// HandleAt returns the handle of the live slot with this index, whose generation, a
-// uint32, is at gen, and which has a name. It is for a loop over a Group or, if Names was
-// called before it began, a Scan. It only reads: a loop that has no use for handles does not
-// look at generations.
-func HandleAt(index uint32, gen unsafe.Pointer) Handle {
-	return Handle{index, *(*uint32)(gen)}
 }
 
 // nameAll gives a name to each live slot of a slab that has none: the slab is from before the

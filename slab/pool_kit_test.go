@@ -95,7 +95,7 @@ func poolMisuse(t testing.TB, p *slab.Pool, want slab.Misuse, f func()) {
 
 // visit visits the live slots of p, each with its handle.
 func visit(p *slab.Pool, yield func(slab.Handle, unsafe.Pointer) bool) {
-	p.Names()
+	slab.ShellOf(p).Names()
 	visitSlots(p, func(q unsafe.Pointer, index uint32, gen unsafe.Pointer) bool {
 		return yield(slab.HandleAt(index, gen), q)
 	})
@@ -104,7 +104,7 @@ func visit(p *slab.Pool, yield func(slab.Handle, unsafe.Pointer) bool) {
 // visitSlots is the loop that a Scan is made for.
 func visitSlots(p *slab.Pool, yield func(q unsafe.Pointer, index uint32, gen unsafe.Pointer) bool) {
 	stride := p.Stats().Stride
-	s := p.Scan()
+	s := slab.ShellOf(p).Scan()
 	for s.Next() {
 		for w, m := 0, s.Live; ; m = s.Word(w) {
 			for m != 0 {

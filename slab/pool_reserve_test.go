@@ -103,7 +103,7 @@ func TestPoolReserveIsKept(t *testing.T) {
 	calls := src.Counts().Acquires
 	got := 0
 	for got < n {
-		g, err := p.TakeGroup(n - got)
+		g, err := slab.ShellOf(p).TakeGroup(n - got)
 		require.NoError(t, err)
 		got += bits.OnesCount64(g.Slots)
 	}
@@ -119,7 +119,7 @@ func TestPoolTakeGroup(t *testing.T) {
 		rng := rand.New(rand.NewPCG(3, 4))
 		for range 200 {
 			n := rng.IntN(100)
-			g, err := p.TakeGroup(n)
+			g, err := slab.ShellOf(p).TakeGroup(n)
 			require.NoError(t, err)
 			require.LessOrEqual(t, bits.OnesCount64(g.Slots), n)
 			require.Equal(t, n > 0, g.Slots != 0)
@@ -138,7 +138,7 @@ func TestPoolTakeGroup(t *testing.T) {
 			}
 			require.Equal(t, len(live), p.Len())
 		}
-		g, err := p.TakeGroup(-5)
+		g, err := slab.ShellOf(p).TakeGroup(-5)
 		assert.Zero(t, g)
 		assert.NoError(t, err)
 	}
@@ -147,7 +147,7 @@ func TestPoolTakeGroup(t *testing.T) {
 // insertAll takes all slots there are, n at least, and returns their handles.
 func insertAll(t *testing.T, p *slab.Pool, n int) (hs []slab.Handle) {
 	t.Helper()
-	require.NoError(t, p.Room(n))
+	require.NoError(t, slab.ShellOf(p).Room(n))
 	for range p.Stats().Free {
 		_, h, err := p.Insert()
 		require.NoError(t, err)
@@ -188,7 +188,7 @@ func TestPoolRoomAfterRetiredSlabs(t *testing.T) {
 	}
 	require.Zero(t, p.Stats().Slabs)
 	for range 3 {
-		require.NoError(t, p.Room(1))
+		require.NoError(t, slab.ShellOf(p).Room(1))
 		require.Equal(t, 1, p.Stats().Slabs)
 	}
 }
@@ -210,7 +210,7 @@ func TestPoolPlacesAreFinite(t *testing.T) {
 	}
 	_, _, err := p.Insert()
 	require.ErrorIs(t, err, slab.ErrTooLarge)
-	require.ErrorIs(t, p.Room(1), slab.ErrTooLarge)
+	require.ErrorIs(t, slab.ShellOf(p).Room(1), slab.ErrTooLarge)
 }
 
 // An empty slab, kept for the next need or reserved, is used after those in partial use.
@@ -267,10 +267,10 @@ func TestRoomTooLargeIsAFailure(t *testing.T) {
 	p, _ := newPool(t, 8, 8, slab.Config{})
 	_, err := p.Alloc()
 	require.NoError(t, err)
-	require.ErrorIs(t, p.Room(math.MaxInt), slab.ErrTooLarge)
+	require.ErrorIs(t, slab.ShellOf(p).Room(math.MaxInt), slab.ErrTooLarge)
 	require.ErrorIs(t, p.Reserve(math.MaxInt), slab.ErrTooLarge)
 	require.Equal(t, uint64(2), p.Allocator().Stats().Failures)
-	require.ErrorIs(t, p.Room(-1), slab.ErrInvalid)
+	require.ErrorIs(t, slab.ShellOf(p).Room(-1), slab.ErrInvalid)
 	require.Equal(t, uint64(2), p.Allocator().Stats().Failures, "a mistake")
 }
 

@@ -52,13 +52,6 @@ type Scan struct {
 	plain uint32  // in words before this one, a slot that is not free is live
 }
 
-// Scan returns a scan before the first slot.
-//
-// It covers the slabs there are now, so a loop that makes objects ends too.
-func (p *Pool) Scan() Scan {
-	return Scan{pool: p, end: uint32(len(p.dir)), born: p.births, Changes: &p.frees}
-}
-
 func (c *Scan) stale() bool { return *c.Changes != c.Seen }
 
 // liveWord returns which of the 64 slots of word w are live.

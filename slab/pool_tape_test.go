@@ -150,7 +150,7 @@ var poolOps = []struct {
 	{"free first", func(m *poolModel) { m.free(0, true) }},
 	{"remove last", func(m *poolModel) { m.free(len(m.live)-1, false) }},
 	{"group", func(m *poolModel) {
-		g, err := m.p.TakeGroup(3)
+		g, err := slab.ShellOf(m.p).TakeGroup(3)
 		if err != nil {
 			m.add(nil, slab.Handle{}, err)
 		}

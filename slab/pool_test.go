@@ -321,7 +321,7 @@ func TestPoolAfterClose(t *testing.T) {
 				assert.ErrorIs(t, err, slab.ErrClosed)
 				_, _, err = p.Insert()
 				assert.ErrorIs(t, err, slab.ErrClosed)
-				_, err = p.TakeGroup(1)
+				_, err = slab.ShellOf(p).TakeGroup(1)
 				assert.ErrorIs(t, err, slab.ErrClosed)
 				assert.ErrorIs(t, p.Reserve(1), slab.ErrClosed)
 				assert.Nil(t, p.Get(h))

@@ -18,7 +18,7 @@ import (
 func fillSlabs(t *testing.T, p *slab.Pool, n int) map[unsafe.Pointer]bool {
 	t.Helper()
 	live := make(map[unsafe.Pointer]bool)
-	require.NoError(t, p.Room(n))
+	require.NoError(t, slab.ShellOf(p).Room(n))
 	for range p.Stats().Free {
 		q, err := p.AllocUninitialized()
 		require.NoError(t, err)
@@ -219,7 +219,7 @@ func TestScanForgets(t *testing.T) {
 func TestScanStretches(t *testing.T) {
 	p, hs := filledPool(t, 24, 400)
 	p.Remove(hs[200])
-	s := p.Scan()
+	s := slab.ShellOf(p).Scan()
 	require.True(t, s.Next())
 	slots := int(p.Stats().Free) + p.Len() // in one slab
 	require.Equal(t, 1, p.Stats().Slabs)

@@ -159,7 +159,7 @@ func TestOddSourceIsAskedOnce(t *testing.T) {
 		for what, alloc := range map[string]func(a *slab.Allocator, p *slab.Pool) error{
 			"small": func(a *slab.Allocator, _ *slab.Pool) error { _, err := a.Alloc(100, 1); return err },
 			"slot":  func(_ *slab.Allocator, p *slab.Pool) error { _, err := p.Alloc(); return err },
-			"group": func(_ *slab.Allocator, p *slab.Pool) error { _, err := p.TakeGroup(10); return err },
+			"group": func(_ *slab.Allocator, p *slab.Pool) error { _, err := slab.ShellOf(p).TakeGroup(10); return err },
 			"chunk": func(a *slab.Allocator, _ *slab.Pool) error { _, err := a.Alloc(3000, 1); return err },
 		} {
 			failing, asked := false, 0

@@ -72,7 +72,7 @@ func TestPoolIsSure(t *testing.T) {
 		p, hs := filledPool(t, 24, 150)
 		q := p.Get(hs[3])
 		p.Free(q)
-		_, err := p.TakeGroup(1)
+		_, err := slab.ShellOf(p).TakeGroup(1)
 		require.NoError(t, err)
 		_, _, err = p.Insert()
 		require.NoError(t, err)
@@ -80,7 +80,7 @@ func TestPoolIsSure(t *testing.T) {
 	})
 	t.Run("settled before it was full", func(t *testing.T) {
 		p, _ := newPool(t, 24, 8, slab.Config{})
-		require.NoError(t, p.Room(150))
+		require.NoError(t, slab.ShellOf(p).Room(150))
 		n := p.Stats().Free
 		for i := range n {
 			_, _, err := p.Insert()
@@ -120,7 +120,7 @@ func TestPoolIsSure(t *testing.T) {
 	})
 	t.Run("Reset of a slab in part", func(t *testing.T) {
 		p, _ := newPool(t, 24, 8, slab.Config{})
-		require.NoError(t, p.Room(150))
+		require.NoError(t, slab.ShellOf(p).Room(150))
 		n := p.Stats().Free
 		var hs []slab.Handle
 		for range n / 2 {

@@ -91,7 +91,7 @@ func TestNumberGivenBack(t *testing.T) {
 	slab.NumberSlabs(a, slab.NarrowMost+1)
 	kept, err := slab.NewPool(a, 4, 4)
 	require.NoError(t, err)
-	require.NoError(t, kept.Room(4096)) // a slab with a record of 16 KiB
+	require.NoError(t, slab.ShellOf(kept).Room(4096)) // a slab with a record of 16 KiB
 	q, err := kept.Alloc()
 	require.NoError(t, err)
 	granted(t, a, 1100, slab.Region)
