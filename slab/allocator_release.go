@@ -24,7 +24,7 @@ func (a *Allocator) Reset() {
 	for _, p := range a.pools {
 		if p != nil {
 			p.flush()
-			p.reserved = 0
+			p.unreserve()
 		}
 	}
 	for i := range a.classes {
@@ -82,7 +82,7 @@ func (a *Allocator) Trim() (released int) {
 	}
 	for _, p := range a.pools {
 		if p != nil {
-			p.reserved = 0
+			p.unreserve()
 		}
 	}
 	return a.trimmed()

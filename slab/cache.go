@@ -24,9 +24,11 @@ type cache struct {
 	spareAt    int    // index among the caches that keep one, see setSpare
 	reserved   int    // slots that the cache must keep
 	slabs      int
-	bytes      int // of the slabs' chunks
-	slots      int // without those that are retired
-	used       int // slots taken
+	vacant     int  // slabs with no slot taken
+	settled    bool // since the last trim none has become vacant, nor lost its reservation
+	bytes      int  // of the slabs' chunks
+	slots      int  // without those that are retired
+	used       int  // slots taken
 
 	frees  uint64  // slots given back
 	stride uintptr // from slot to slot, bytes
@@ -61,8 +63,8 @@ func (c *cache) takeWord() (s *slab, w uint32, free, fresh uint64) {
 	w = uint32(bits.TrailingZeros64(s.summary)) & 63
 	free, *s.word(w) = *s.word(w), 0
 	s.summary &= s.summary - 1
-	if s.used == 0 && c.spare == c.head {
-		c.setSpare(0)
+	if s.used == 0 {
+		c.begun(c.head)
 	}
 	n := bits.OnesCount64(free)
 	s.used += uint32(n)
@@ -315,6 +317,7 @@ func (c *cache) newSlab(slots uint32, size int) (uint32, error) {
 	}
 	c.push(id, s)
 	c.slabs++
+	c.vacated()
 	c.slots += int(slots)
 	c.bytes += size
 	a.user.populate(ch, dirty)
@@ -339,6 +342,9 @@ func (c *cache) freeSlab(id uint32) {
 		a.slabs[id].class.forget()
 	}
 	c.slabs--
+	if s.used == 0 {
+		c.vacant--
+	}
 	c.slots -= s.usable()
 	c.bytes -= size
 	a.addrs.set(s.addr, uintptr(size), 0)
@@ -361,14 +367,29 @@ func (c *cache) evict(id uint32, s *slab) {
 	c.freeSlab(id)
 }
 
-// trim gives all empty slabs back, except those that are reserved.
+// trim gives all empty slabs back, except those that are reserved. Each request that is refused
+// comes here for every cache, and a cache may have thousands of slabs with a free slot. So trim
+// looks for no more empty ones than there are, from the end of the list, where most of them are,
+// and not again for those that it has left.
 func (c *cache) trim() {
-	for id := c.head; id != 0; {
-		s := c.a.slabs[id].rec
-		next := s.next
-		if s.used == 0 && c.slots-s.usable() >= c.reserved {
-			c.freeSlab(id)
-		}
-		id = next
+	if c.settled {
+		return
 	}
+	for id, left := c.tail, 0; left < c.vacant && c.slots > c.reserved; {
+		touch()
+		s := c.a.slabs[id].rec
+		prev := s.prev
+		switch {
+		case s.used != 0:
+		case c.slots-s.usable() >= c.reserved:
+			c.freeSlab(id)
+		default:
+			left++
+		}
+		id = prev
+	}
+	c.settled = true
 }
+
+// unreserve ends a reservation.
+func (c *cache) unreserve() { c.reserved, c.settled = 0, false }

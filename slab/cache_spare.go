@@ -7,6 +7,7 @@ package slab
 // the end of the list, so that partly used slabs fill up first.
 func (c *cache) emptied(id uint32) {
 	s := c.a.slabs[id].rec
+	c.vacated()
 	if c.keepEmpty {
 		return
 	}
@@ -31,6 +32,20 @@ func (c *cache) emptied(id uint32) {
 	}
 	c.setSpare(id)
 	c.putLast(id, s)
+}
+
+// vacated counts a slab that has no slot taken any more, or not yet.
+func (c *cache) vacated() {
+	c.vacant++
+	c.settled = false
+}
+
+// begun is called when slots of slab id, which is empty, are about to be taken.
+func (c *cache) begun(id uint32) {
+	c.vacant--
+	if c.spare == id {
+		c.setSpare(0)
+	}
 }
 
 // setSpare sets which empty slab is kept for the next need; 0 is none. The allocator has a

@@ -29,6 +29,9 @@ func (k *checker) slabs() {
 		if s.summary != 0 {
 			m.listed++
 		}
+		if s.used == 0 {
+			m.vacant++
+		}
 		sums[s.owner] = m
 		ref, class, live := &a.slabs[id], &noClass, (*uint64)(nil)
 		if s.owner < numClasses {
@@ -214,11 +217,11 @@ func (k *checker) generations(id uint32, s *slab) {
 }
 
 // sum has the totals of a cache's slabs.
-type sum struct{ slabs, slots, used, bytes, listed int }
+type sum struct{ slabs, vacant, slots, used, bytes, listed int }
 
 func (k *checker) cache(c *cache, m sum) {
 	k.live += c.used * int(c.stride)
-	if got := (sum{c.slabs, c.slots, c.used, c.bytes, m.listed}); got != m {
+	if got := (sum{c.slabs, c.vacant, c.slots, c.used, c.bytes, m.listed}); got != m {
 		k.fail("cache %d: %+v, not %+v", c.id, got, m)
 	}
 	if c.stride == 0 || c.recip != reciprocal(c.stride) || c.first != k.a.slabs[c.head].rec {
@@ -230,6 +233,9 @@ func (k *checker) cache(c *cache, m sum) {
 		if s == nil || s.owner != c.id || s.summary == 0 || s.prev != prev || n > m.listed {
 			k.fail("cache %d: slab %d does not belong on its list", c.id, id)
 			return
+		}
+		if c.settled && s.used == 0 && c.slots-s.usable() >= c.reserved {
+			k.fail("cache %d: slab %d is empty and not reserved, but no trim would see it", c.id, id)
 		}
 		id, prev = s.next, id
 	}

@@ -152,8 +152,8 @@ func (c *class) load() {
 		slots[n] = w<<6 | uint32(bits.TrailingZeros64(free))
 		free &= free - 1
 	}
-	if s.used == 0 && c.spare == id {
-		c.setSpare(0)
+	if s.used == 0 {
+		c.begun(id)
 	}
 	s.used += uint32(n)
 	c.used += n

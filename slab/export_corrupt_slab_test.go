@@ -158,6 +158,10 @@ var slabCorruptions = map[string][]Corruption{
 			c := a.spares[len(a.spares)-1]
 			return setTo(&c.spare, 0)
 		}},
+		{"count of empty slabs", func(_ *Allocator, p *Pool) func() { return setTo(&p.vacant, p.vacant+1) }},
+		{"empty slab that no trim would see", func(a *Allocator, _ *Pool) func() {
+			return setTo(&a.spares[0].settled, true)
+		}},
 		{"cache listed elsewhere", func(a *Allocator, _ *Pool) func() {
 			return setTo(&a.spares[0].spareAt, len(a.spares))
 		}},

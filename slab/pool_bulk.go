@@ -38,7 +38,7 @@ func (p *Pool) room(n int) error {
 	// make room for slabs that are given back in the end.
 	reserved := p.reserved
 	p.reserved = maxInt
-	defer func() { p.reserved = reserved }()
+	defer func() { p.reserved, p.settled = reserved, false }()
 	var made []uint32
 	for p.slots < n {
 		id, err := p.grow(n - p.slots)
@@ -126,6 +126,7 @@ func (p *Pool) resetSlab(e *place, s *slab) {
 			s.summary |= 1 << w
 		}
 	}
+	p.vacated()
 	switch {
 	case s.summary == 0: // every slot is retired
 		p.freeSlab(e.id)

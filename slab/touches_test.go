@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/vita-go/deblockator/blocksrc"
 	"github.com/vita-go/deblockator/slab"
 )
 
@@ -256,5 +257,56 @@ func TestTouchesOfSmallResets(t *testing.T) {
 		}
 		require.NoError(t, a.Check())
 		require.NoError(t, a.Close())
+	}
+}
+
+// TestTouchesOfRefusals: a program that lives on a budget is refused all the time. To refuse a
+// request costs the same whether few slabs have a free slot or many, in a pool as in a class,
+// and though the pool has reserved slabs that stay empty.
+func TestTouchesOfRefusals(t *testing.T) {
+	for _, reserve := range []int{0, 20_000} {
+		least, most := 1<<60, 0
+		for _, size := range []int{4 << 20, 64 << 20} {
+			a, err := slab.New(slab.Config{Source: blocksrc.Limit(new(blocksrc.GoHeap), size)})
+			require.NoError(t, err)
+			a.PauseChecks()
+			p, err := slab.NewPool(a, 56, 8)
+			require.NoError(t, err)
+			var slots []unsafe.Pointer
+			var pieces [][]byte
+			for full := false; !full; {
+				if p.Len() == size>>8 {
+					require.NoError(t, p.Reserve(reserve))
+				}
+				q, err := p.AllocUninitialized()
+				if err == nil && p.Len() <= size>>8 {
+					slots = append(slots, q)
+				} else if err == nil {
+					p.Free(q)
+				}
+				b, e := a.AllocUninitialized(40, 8)
+				if e == nil {
+					pieces = append(pieces, b)
+				}
+				full = e != nil
+			}
+			for i := 0; i < len(slots); i += 64 { // so that no slab is full
+				p.Free(slots[i])
+			}
+			for i := 0; i < len(pieces); i += 64 {
+				a.Free(pieces[i])
+			}
+			_, err = a.AllocUninitialized(1000, 8)
+			require.ErrorIs(t, err, slab.ErrExhausted)
+			slab.Touches()
+			_, err = a.AllocUninitialized(1000, 8)
+			require.ErrorIs(t, err, slab.ErrExhausted)
+			n := slab.Touches()
+			t.Logf("%d MiB, %d slabs: %d", size>>20, a.Stats().Slabs, n)
+			least, most = min(least, n), max(most, n)
+			require.NoError(t, a.Check())
+			require.NoError(t, a.Close())
+		}
+		assert.LessOrEqual(t, most, 2*least, "%d reserved", reserve)
 	}
 }
