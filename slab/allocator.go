@@ -84,12 +84,15 @@ func (a *Allocator) gain(n uintptr) {
 // Apart from the clearing, Alloc takes constant time unless the source must be asked.
 // The error wraps ErrInvalid, ErrTooLarge, ErrClosed, or what the source said,
 // such as blocksrc.ErrExhausted; nothing that is live has changed then. Refusing for want
-// of memory takes ten microseconds and more, because every way out is tried first. If the
-// error is blocksrc.ErrInvalid too, the source can never serve the request, and freeing
-// something will not help.
+// of memory takes some microseconds, because every way out is tried first. If blocksrc.Never
+// says that the source can never serve the request, freeing something will not help.
 //
 // Appending beyond the capacity makes a slice on Go's heap, which must not be passed to
 // Free, and leaves this one allocated. Use Realloc to make it longer.
+//
+// The slice is a Go pointer to memory that Go does not manage. Keep it on Go's heap, where the
+// collector scans it, and not in an arena or in other such memory. Records that are to refer to
+// bytes without a pointer have them in pieces of one size, in an arena, linked by handles.
 func (a *Allocator) Alloc(size, align int) ([]byte, error) {
 	if n := classBits(size, align); n < smallMax && align&(align-1) == 0 {
 		if c := a.classes[classOf[n+1]&classMask]; c.count != 0 {

@@ -119,12 +119,12 @@ func (a *Allocator) mapRegions(i uint32, size uintptr, kind chunkKind) error {
 		a.addrs.prune(a.freeRecord)
 	}
 	addr := a.user.address(a.table.at(i))
+	e, ready := a.entryOf(i, kind), uintptr(0)
 	for {
-		// All regions are looked at again each time: where a slab has gone back to make
-		// room for a leaf, the next one has another number.
-		e := a.entryOf(i, kind)
-		ready := a.addrs.mapped(addr, size, e)
-		if ready == size {
+		if now := a.entryOf(i, kind); now != e {
+			e, ready = now, 0 // a slab has gone back to make room for a leaf: the next has its number
+		}
+		if ready += a.addrs.mapped(addr+ready, size-ready, e); ready == size {
 			return nil
 		}
 		if err := a.growLeaf(addr+ready, e > narrowMost); err != nil {

@@ -16,20 +16,28 @@ import (
 // 26 % of the memory went back with it, 22 % with 16 KiB, and 4 % with 64.
 const discardSize = 8 << 10
 
-// discardFree gives pages of free memory back, if the source can take them. What was
-// never handed out is left alone: it may have no pages yet, and it would no longer be
-// known to be zero.
+// discardFree gives pages of free memory back, if the sources can take them.
 func (a *Allocator) discardFree() {
-	h := &a.user
+	a.user.discardFree()
+	a.meta.discardFree()
+}
+
+// discardFree gives the pages of holes and of free slots back. What was never handed out is left
+// alone, since it has no pages yet, unless it is in a slab and the source populates those. (That
+// it is known to be zero remains true: such a page holds what it held, or zeros.)
+func (h *heap) discardFree() {
 	d, ok := h.src.(blocksrc.Discarder)
 	if !ok {
 		return
 	}
+	_, populates := h.src.(blocksrc.Populator)
 	for _, n := range h.order {
 		b, keeps := &h.blocks[n], false
 		discard := func(from, to uintptr) {
 			if to >= from+discardSize && !keeps { // any other error of one part loses nothing
-				keeps = errors.Is(d.Discard(b.mem[from:to:to]), errors.ErrUnsupported)
+				err := d.Discard(b.mem[from:to:to])
+				b.discarded = b.discarded || err == nil
+				keeps = errors.Is(err, errors.ErrUnsupported)
 			}
 		}
 		for i := b.first; i != 0 && !keeps; {
@@ -39,9 +47,13 @@ func (a *Allocator) discardFree() {
 			case chunkHole:
 				discard(from, uintptr(min(c.off+c.size, b.freshFrom))<<granuleShift)
 			case chunkSlab:
-				s := a.slabs[c.link].rec
-				stride := a.cacheOf(s.owner).stride
-				for first, end := s.freeRun(0); first < end; first, end = s.freeRun(end) {
+				s := h.a.slabs[c.link].rec
+				stride := h.a.cacheOf(s.owner).stride
+				all := s.freshFrom
+				if populates {
+					all = s.slots
+				}
+				for first, end := s.freeRun(0, all); first < end; first, end = s.freeRun(end, all) {
 					discard(from+uintptr(first)*stride, from+uintptr(end)*stride)
 				}
 			}
@@ -50,23 +62,23 @@ func (a *Allocator) discardFree() {
 	}
 }
 
-// freeRun returns the start and end of the first run of free slots, from slot on, that
-// were handed out before; end <= first if there is none.
-func (s *slab) freeRun(slot uint32) (first, end uint32) {
-	for slot < s.freshFrom {
+// freeRun returns the start and end of the first run of free slots from slot on, of the first
+// all slots; end <= first if there is none.
+func (s *slab) freeRun(slot, all uint32) (first, end uint32) {
+	for slot < all {
 		m := *s.word(slot >> 6) >> (slot & 63)
 		if m == 0 {
 			slot = (slot | 63) + 1
 			continue
 		}
 		first = slot + uint32(bits.TrailingZeros64(m))
-		for end = first; end < s.freshFrom; {
+		for end = first; end < all; {
 			n := uint32(bits.TrailingZeros64(^(*s.word(end >> 6) >> (end & 63))))
 			if end += n; n == 0 || end&63 != 0 {
 				break
 			}
 		}
-		return first, min(end, s.freshFrom)
+		return first, min(end, all)
 	}
 	return 0, 0
 }

@@ -15,11 +15,7 @@ func (a *Allocator) Reset() {
 	if a.closed {
 		return
 	}
-	dependents := a.dependents
-	a.dependents = nil
-	for _, d := range dependents {
-		d.forget()
-	}
+	a.tellDependents()
 	a.user.keepAll = true
 	for _, p := range a.pools {
 		if p != nil {
@@ -69,12 +65,16 @@ func (a *Allocator) Reset() {
 }
 
 // Trim gives back to the source what a holds and does not need: empty slabs, empty blocks
-// whatever Retain says, and the records that described them. Of the records, 32 bytes for
-// each chunk that there was at the peak stay as long as any block does, and up to 4 KiB for
-// each MiB of addresses as long as something is live there. In blocks that stay, the pages
-// of holes and of free slots go back too if the source can take them. Trim ends what pools
-// and arenas on a have reserved. It returns the bytes of the blocks that were released. It
-// takes time in proportion to the number of blocks, holes and slots, and a system call for
+// whatever Retain says, and the records that described them. In blocks that stay, the pages of
+// holes and of free slots go back too if the source can take them. Trim ends what pools and
+// arenas on a have reserved. It returns the bytes of the blocks that were released.
+//
+// As long as anything is live, some records stay: 32 bytes for each chunk that there was at the
+// peak, and up to 4 KiB for each MiB of addresses in which something is live. The blocks that
+// these lie in stay as well, which after a peak may be a third of those that there were, but
+// without the pages that hold no record.
+//
+// Trim takes time in proportion to the number of blocks, chunks and slots, and a system call for
 // each run of pages.
 func (a *Allocator) Trim() (released int) {
 	if a.closed {

@@ -10,9 +10,8 @@ import (
 // Errors for what a program may run into. What it does wrong with memory is a panic with a
 // *MisuseError instead.
 var (
-	// ErrExhausted is blocksrc.ErrExhausted: there is no memory for the request. If the
-	// error is blocksrc.ErrInvalid as well (not ErrInvalid below), there never will be, and
-	// freeing something does not help.
+	// ErrExhausted is blocksrc.ErrExhausted: there is no memory for the request. If
+	// blocksrc.Never says that there never will be, freeing something does not help.
 	ErrExhausted = blocksrc.ErrExhausted
 	// ErrClosed is returned by everything that allocates, after Close.
 	ErrClosed = errors.New("slab: closed")
@@ -90,7 +89,7 @@ type Config struct {
 	//	0           one stays, and as many bytes more as turned out to be needed again
 	//	            after they had gone, those of large requests included
 	//	n > 0       up to n bytes stay, but none of a large request, and up to n of records
-	//	negative    none stays, but one of records
+	//	negative    none stays; of records, one, and those in which any is needed (see Trim)
 	//
 	// All others go back to the source at once; those that stay go with Trim. Where several
 	// allocators share a budget, none can have what another keeps.

@@ -10,7 +10,7 @@ func (a *Allocator) Epoch() uint64 { return a.epoch }
 // dependent is a call to be made at the next Reset.
 type dependent struct {
 	forget func()
-	at     int // in the allocator's list
+	at     int // in the allocator's list, -1 once it is not there
 }
 
 // OnReset arranges for f to be called once, at the next Reset or Close of a, before
@@ -23,14 +23,27 @@ func (a *Allocator) OnReset(f func()) (cancel func()) {
 	}
 	d := &dependent{f, len(a.dependents)}
 	a.dependents = append(a.dependents, d)
-	return func() {
-		n := len(a.dependents) - 1
-		if d.at > n || a.dependents[d.at] != d {
-			return
-		}
-		last := a.dependents[n]
-		a.dependents[d.at], last.at = last, d.at
-		a.dependents[n] = nil
-		a.dependents = a.dependents[:n]
+	return func() { a.unlist(d) }
+}
+
+// unlist takes d off the list, if it is there.
+func (a *Allocator) unlist(d *dependent) {
+	if d.at < 0 {
+		return
+	}
+	n := len(a.dependents) - 1
+	last := a.dependents[n]
+	a.dependents[d.at], last.at = last, d.at
+	a.dependents[n] = nil
+	a.dependents, d.at = a.dependents[:n], -1
+}
+
+// tellDependents makes the calls. Each is off the list before it is made: one may cancel
+// another, and if one panics, the others are made by the next Reset.
+func (a *Allocator) tellDependents() {
+	for n := len(a.dependents); n > 0; n = len(a.dependents) {
+		d := a.dependents[n-1]
+		a.unlist(d)
+		d.forget()
 	}
 }

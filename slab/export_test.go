@@ -33,7 +33,7 @@ func FreeRuns(words []uint64, clean int) (runs [][2]int) {
 	for i, m := range words {
 		*s.word(uint32(i)) = m
 	}
-	for first, end := s.freeRun(0); first < end; first, end = s.freeRun(end) {
+	for first, end := s.freeRun(0, s.freshFrom); first < end; first, end = s.freeRun(end, s.freshFrom) {
 		runs = append(runs, [2]int{int(first), int(end)})
 	}
 	return runs

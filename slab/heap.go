@@ -23,6 +23,7 @@ type block struct {
 	size      uint32         // granules of mem; a rest of less than one is left out
 	freshFrom uint32         // granules from here on were never handed out
 	stuck     bool           // empty, but the source refused to take it back
+	discarded bool           // pages of it were given back, and others may have none yet
 }
 
 type heap struct {
@@ -127,13 +128,18 @@ func (h *heap) use(c *chunk) uintptr {
 // slots will be handed out in order, and soon, because slabs are made in proportion to what
 // there is. A system call for all pages takes half the time of a page fault for each, or less
 // (BenchmarkFresh). It is not done for a whole block at once, which could keep an Alloc waiting
-// for 2 MiB, nor for a chunk, which a program may never write to. (Of a source that is no
-// Zeroer all bytes count as dirty: somebody has written to them.)
+// for 2 MiB, nor for what a program may never write all of: a chunk, or a slot that is longer
+// than slabs are. (Of a source that is no Zeroer all bytes count as dirty: somebody has written
+// to them.)
 func (h *heap) populate(c *chunk, dirty uintptr) {
 	p, ok := h.src.(blocksrc.Populator)
-	if n := uintptr(c.size) << granuleShift; ok && n >= dirty+populateSize {
+	b := &h.blocks[c.block]
+	if b.discarded {
+		dirty = 0 // these may have no pages any more
+	}
+	if n := uintptr(c.size) << granuleShift; ok && n >= dirty+populateSize && n <= slabMax {
 		off := uintptr(c.off) << granuleShift
-		_ = p.Populate(h.blocks[c.block].mem[off+dirty : off+n : off+n])
+		_ = p.Populate(b.mem[off+dirty : off+n : off+n])
 	}
 }
 

@@ -171,3 +171,112 @@ func TestPopulateTheRest(t *testing.T) {
 	require.NoError(t, a.Check())
 	require.NoError(t, a.Close())
 }
+
+// paged is a source whose pages come and go, as the system's do.
+type paged struct {
+	blocksrc.GoHeap
+	populated, discarded int
+}
+
+func (p *paged) Populate(part []byte) error {
+	p.populated += len(part)
+	return nil
+}
+
+func (p *paged) Discard(part []byte) error {
+	p.discarded += len(part)
+	clear(part) // as the system may
+	return nil
+}
+
+// TestTrimPopulated: Trim gives back the pages of slots that were never handed out, if they came
+// with their slab. The slots remain known to be zero.
+func TestTrimPopulated(t *testing.T) {
+	src := &paged{}
+	a, err := slab.New(slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap)})
+	require.NoError(t, err)
+	a.PauseChecks()
+	var pools []*slab.Pool
+	for range 10 {
+		p, err := slab.NewPool(a, 64, 8)
+		require.NoError(t, err)
+		require.NoError(t, p.Reserve(4096))
+		_, err = p.AllocUninitialized()
+		require.NoError(t, err)
+		pools = append(pools, p)
+	}
+	require.Greater(t, src.populated, 2<<20)
+	a.Trim()
+	require.Greater(t, src.discarded, src.populated*9/10)
+	for _, p := range pools {
+		for range 4096 {
+			q, err := p.Alloc()
+			require.NoError(t, err)
+			require.Zero(t, *(*[64]byte)(q))
+		}
+	}
+	require.NoError(t, a.Check())
+	require.NoError(t, a.Close())
+}
+
+// TestReserveAfterTrim: pages that a Trim has given back come again with the next slab there.
+func TestReserveAfterTrim(t *testing.T) {
+	src := &paged{}
+	a, err := slab.New(slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap), BlockSize: 2 << 20})
+	require.NoError(t, err)
+	a.PauseChecks()
+	one(t, a, 2000) // keeps the block
+	for range 2 {
+		p, err := slab.NewPool(a, 64, 8)
+		require.NoError(t, err)
+		src.populated = 0
+		require.NoError(t, p.Reserve(20_000))
+		require.Greater(t, src.populated, 20_000*64*8/10)
+		for range 20_000 {
+			_, err := p.Alloc()
+			require.NoError(t, err)
+		}
+		require.NoError(t, p.Close())
+		a.Trim()
+	}
+	require.Equal(t, 1, a.Stats().Blocks)
+	require.NoError(t, a.Close())
+}
+
+// TestPopulateNoHugeSlot: nobody may ever write to all of a slot that is longer than slabs are.
+func TestPopulateNoHugeSlot(t *testing.T) {
+	src := &paged{}
+	a, err := slab.New(slab.Config{Source: src})
+	require.NoError(t, err)
+	for _, size := range []int{1 << 20, 256 << 10} {
+		p, err := slab.NewPool(a, size, 8)
+		require.NoError(t, err)
+		_, err = p.AllocUninitialized()
+		require.NoError(t, err)
+		require.Equal(t, size < 1<<20, src.populated > 0, "%d bytes", size)
+	}
+	require.NoError(t, a.Close())
+}
+
+// TestTrimDiscardsRecords: blocks of records stay because some records in them are needed. Trim
+// gives back the pages of the others.
+func TestTrimDiscardsRecords(t *testing.T) {
+	meta := &paged{}
+	a, err := slab.New(slab.Config{Source: new(blocksrc.GoHeap), MetaSource: meta})
+	require.NoError(t, err)
+	a.PauseChecks()
+	one(t, a, 2000)
+	p, err := slab.NewPool(a, 16, 8)
+	require.NoError(t, err)
+	for range 1_000_000 {
+		_, err := p.AllocUninitialized()
+		require.NoError(t, err)
+	}
+	require.NoError(t, p.Close())
+	a.Trim()
+	held := a.Stats().Meta
+	require.Greater(t, meta.discarded, held*8/10)
+	one(t, a, 2000)
+	require.NoError(t, a.Check())
+	require.NoError(t, a.Close())
+}

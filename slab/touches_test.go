@@ -310,3 +310,20 @@ func TestTouchesOfRefusals(t *testing.T) {
 		assert.LessOrEqual(t, most, 2*least, "%d reserved", reserve)
 	}
 }
+
+// TestTouchesOfHugeSlots: an allocation looks at each region that it lies in a few times, however
+// many there are.
+func TestTouchesOfHugeSlots(t *testing.T) {
+	for _, size := range []int{4, 64} {
+		a, err := slab.New(slab.Config{Source: new(blocksrc.GoHeap), MetaSource: new(blocksrc.GoHeap)})
+		require.NoError(t, err)
+		a.PauseChecks()
+		p, err := slab.NewPool(a, size*slab.Region, 8)
+		require.NoError(t, err)
+		slab.Touches()
+		_, err = p.AllocUninitialized()
+		require.NoError(t, err)
+		assert.Less(t, slab.Touches(), 20*(size+4), "%d regions", size)
+		require.NoError(t, a.Close())
+	}
+}
