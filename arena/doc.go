@@ -30,7 +30,8 @@
 // Keep an index into an arena free of pointers as well. The collector scans a
 // map[string]Handle[T], a map[K]*T and a []*T entry by entry, although the objects are
 // elsewhere; it skips a map[uint64]Handle[T] and a []Handle[T]. examples/quickstart has an
-// index whose keys are strings.
+// index whose keys are strings. The map itself is on Go's heap, and no blocksrc.Limit counts
+// it: some 40 bytes an entry, of which a GOMEMLIMIT should know.
 //
 // A [Region] gives out memory for values of any types, and frees them together: the scratch
 // memory of a frame or a request.
@@ -77,7 +78,8 @@
 // The panic is in the second Free. If the slot had a new owner in between, that is the new
 // owner's Free, which is the wrong one to look at. So:
 //
-//   - Test with the build tag slabcheck, which checks all records and fills what is freed.
+//   - Test with the build tag slabcheck, which checks all records and fills what is freed. An
+//     operation takes a thousand times as long, so test with little data, and not with -race too.
 //   - Free by handle: Remove returns false exactly at the second free, even after reuse.
 //   - "not allocated here" may also be a double free in a slab that has gone back. Reserve
 //     makes an arena keep its slabs.
@@ -90,8 +92,7 @@
 // is called when the arena grows, and when a second block becomes empty and goes back. Such a
 // block stays if Reserve or slab.Config.Retain keeps it, or if blocks that went back before
 // turned out to be missed. A source that refuses is asked for smaller blocks, a dozen times at
-// most, and every other way out is tried, which takes ten microseconds and more. A cache that
-// knows how many objects it may have does better to count them than to wait for
+// most, and every other way out is tried, which takes some microseconds. A cache that knows how many objects it may have does better to count them than to wait for
 // slab.ErrExhausted.
 //
 // The first object of an arena with an allocator of its own waits for two blocks from the

@@ -150,7 +150,7 @@ func ExampleNew_cache() {
 			unlink(p)
 		} else {
 			var err error
-			for p, h, err = pages.AllocHandle(); errors.Is(err, slab.ErrExhausted) && pages.Len() > 0; p, h, err = pages.AllocHandle() {
+			for p, h, err = pages.AllocHandle(); errors.Is(err, slab.ErrExhausted) && !blocksrc.Never(err) && pages.Len() > 0; p, h, err = pages.AllocHandle() {
 				last, _ := pages.Get(oldest)
 				delete(byKey, last.Key)
 				gone := oldest

@@ -9,7 +9,8 @@ import (
 
 // Handle names an object of an Arena[T] for as long as the object lives. It has
 // 8 bytes and no pointer, can be compared and used as a map key, and may be part
-// of a T. The zero Handle names nothing.
+// of a T. The zero Handle names nothing. Packages encoding/binary and encoding/gob refuse
+// it: in another run of the program it would mean nothing (see the example of InsertN).
 type Handle[T any] struct {
 	_ [0]*T // so that a handle does not convert to one of another type
 	h slab.Handle

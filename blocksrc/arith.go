@@ -4,7 +4,6 @@
 package blocksrc
 
 import (
-	"fmt"
 	"math"
 	"unsafe"
 )
@@ -27,19 +26,4 @@ func roundUp(n, unit int) (int, bool) {
 		return 0, false
 	}
 	return (n + unit - 1) &^ (unit - 1), true
-}
-
-// errNever is for a request that no state of the source could serve.
-var errNever = fmt.Errorf("%w: %w", ErrInvalid, ErrExhausted)
-
-// exhausted is the error for lack of room: for now, or for ever if never is set.
-func exhausted(never bool) error {
-	if never {
-		return errNever
-	}
-	return ErrExhausted
-}
-
-func errBeyond(size, align int) error {
-	return fmt.Errorf("blocksrc: %d bytes at a multiple of %d are beyond this source: %w", size, align, errNever)
 }

@@ -54,7 +54,7 @@
 //
 //	ErrInvalid               a size or alignment that makes no sense
 //	ErrExhausted             no room for this request now
-//	both of them             no room for it ever: beyond the source's reach
+//	both of them (Never)     no room for it ever: beyond the source's reach
 //	ErrNotHeld               not a block, or part of one, that is out
 //	errors.ErrUnsupported    not on this system, or not by this source
 //

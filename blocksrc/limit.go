@@ -21,6 +21,9 @@ import (
 // errors.ErrUnsupported. Discarded bytes still count as held.
 //
 // Blocks must be released through the Limit that they came from.
+//
+// An allocator on a limit needs room for its own records as well, in blocks of 32 KiB: of a
+// budget below 256 KiB, half or more may go to those and to what is not used of a block.
 func Limit(src Source, max int) Source {
 	if src == nil {
 		panic("blocksrc: Limit of a nil Source")

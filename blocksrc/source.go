@@ -28,8 +28,8 @@ type Source interface {
 	//
 	// A size below 1, or an alignment that is negative or not a power of two, is an error
 	// wrapping [ErrInvalid]. Lack of room is an error wrapping [ErrExhausted]. The error
-	// for a request that the source could never serve wraps both. With an error nothing is
-	// taken.
+	// for a request that the source could never serve wraps both, see [Never]. With an error
+	// nothing is taken.
 	Acquire(size, align int) (block []byte, err error)
 
 	// Release gives back a block exactly as Acquire returned it, once. For anything else
@@ -100,6 +100,32 @@ var (
 // stillHeld tells whether a block is still out after its source returned err for its
 // Release.
 func stillHeld(err error) bool { return err != nil && !errors.Is(err, ErrNotHeld) }
+
+// errNever is both, for a request that no state of the source could serve.
+var errNever error = never{}
+
+type never struct{}
+
+func (never) Error() string        { return "beyond this source, whatever is given back" }
+func (never) Is(target error) bool { return target == ErrInvalid || target == ErrExhausted }
+
+// exhausted is the error for lack of room: for now, or for ever if never is set.
+func exhausted(never bool) error {
+	if never {
+		return errNever
+	}
+	return ErrExhausted
+}
+
+// errBeyond is errNever for a request that is too large by itself.
+func errBeyond(size, align int) error {
+	return fmt.Errorf("blocksrc: %d bytes at a multiple of %d: %w", size, align, errNever)
+}
+
+// Never tells whether err says that the source could never serve the request, whatever is given
+// back: it wraps both ErrExhausted and ErrInvalid. A program that makes room and tries again
+// asks this first.
+func Never(err error) bool { return errors.Is(err, ErrExhausted) && errors.Is(err, ErrInvalid) }
 
 // CheckRequest returns an error wrapping [ErrInvalid] unless size is positive
 // and align is 0 or a power of two. Every Acquire begins with it.

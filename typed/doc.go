@@ -47,6 +47,8 @@
 //     indexes a table of them
 //   - a slice: an array [N]T and a length; or the index of the first element in a
 //     common array, and a count
+//   - a slice of bytes of any length: pieces of one size in an arena of their own, linked by
+//     handles
 //   - an interface or a func: a small integer, and a switch on it
 //   - [time.Time], which holds a [*time.Location]: int64 from its UnixNano
 //
@@ -67,7 +69,7 @@
 //
 // # Heap
 //
-// [Heap] is what a container of such types asks of an allocator: bytes at an
-// alignment, and a way to give them back. With it the container need not depend on
-// one allocator, and this package depends on none.
+// [Heap] is what a container of such types asks of an allocator: bytes at an alignment,
+// and a way to give them back. With it the container need not depend on one allocator,
+// and this package depends on none. (There is no container in this module yet.)
 package typed
