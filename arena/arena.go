@@ -51,21 +51,21 @@ func (a *Arena[T]) init(on *slab.Allocator) (err error) {
 	if a.err != nil {
 		return a.err
 	}
-	a.own, err = initPool(&a.pool.Pool, on, t)
+	a.own, err = initPool(&a.pool, on, t)
 	return err
 }
 
 // initPool makes p a pool for objects of type t. If on is nil it makes an allocator for the
 // pool, named after the type for whoever reads a panic. (It is not generic, so a program
 // contains it once.)
-func initPool(p *slab.Pool, on *slab.Allocator, t reflect.Type) (own *slab.Allocator, err error) {
+func initPool(p *slab.Shell, on *slab.Allocator, t reflect.Type) (own *slab.Allocator, err error) {
 	if on == nil {
 		if own, err = slab.New(slab.Config{Name: t.String()}); err != nil {
 			return nil, err
 		}
 		on = own
 	}
-	if err := p.Init(on, int(t.Size()), t.Align()); err != nil {
+	if err := p.Init(on, t.String(), int(t.Size()), t.Align()); err != nil {
 		return nil, err // own, if there is one, has acquired nothing
 	}
 	return own, nil

@@ -24,7 +24,7 @@ func ExampleNew_values() {
 		First arena.Handle[Piece]
 		Len   int
 	}
-	memory := arena.Must(slab.New(slab.Config{Source: blocksrc.Limit(new(blocksrc.GoHeap), 1<<20)}))
+	memory := arena.Must(slab.New(slab.Config{Source: blocksrc.Limit(new(blocksrc.GoHeap), 512<<10)}))
 	defer memory.Close()
 	pieces := arena.Must(arena.New[Piece](memory))
 
@@ -65,9 +65,9 @@ func ExampleNew_values() {
 
 	var values []Value
 	dropped, most := 0, 0 // at all, and for one new value
-	for i := range 10_000 {
+	for i := range 4000 {
 		text := bytes.Repeat([]byte{byte(i)}, 10+i*37%300)
-		if i >= 5000 {
+		if i >= 3000 {
 			text = bytes.Repeat([]byte{byte(i)}, 2000+i*37%3000) // other sizes from now on
 		}
 		v, err := store(text)
@@ -85,8 +85,8 @@ func ExampleNew_values() {
 			fmt.Println("value", i, "is wrong")
 		}
 	}
-	fmt.Println("dropped:", dropped > 9000, "and few at a time:", most < 500)
-	fmt.Println("of the budget in use:", memory.Stats().Live > 800<<10)
+	fmt.Println("dropped:", dropped > 3500, "and few at a time:", most < 100)
+	fmt.Println("of the budget in use:", memory.Stats().Live > 400<<10)
 	// Output:
 	// dropped: true and few at a time: true
 	// of the budget in use: true

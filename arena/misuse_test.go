@@ -220,3 +220,26 @@ func TestArenaAfterClose(t *testing.T) {
 		})
 	}
 }
+
+// TestMisuseNamesTheArena: where arenas share an allocator, a panic says whose object it was.
+func TestMisuseNamesTheArena(t *testing.T) {
+	on := arena.Must(slab.New(slab.Config{Name: "level"}))
+	defer on.Close()
+	a := arena.Must(arena.New[enemy](on))
+	p := arena.Must(a.Alloc())
+	a.Free(p)
+	for op, f := range map[string]func(){
+		"Arena[arena_test.enemy].Free":   func() { a.Free(p) },
+		"Arena[arena_test.enemy].Handle": func() { a.Handle(p) },
+	} {
+		func() {
+			defer func() {
+				var err *slab.MisuseError
+				require.ErrorAs(t, recover().(error), &err)
+				assert.Equal(t, op, err.Op)
+				assert.Contains(t, err.Error(), "slab: "+op+" of")
+			}()
+			f()
+		}()
+	}
+}

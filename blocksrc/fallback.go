@@ -77,7 +77,7 @@ func (e *noneHasRoom) Error() string {
 func (e *noneHasRoom) Unwrap() []error { return e.all }
 
 // forNow tells whether the source that said err may have room later.
-func forNow(err error) bool { return errors.Is(err, ErrExhausted) && !Never(err) }
+func forNow(err error) bool { return errors.Is(err, ErrExhausted) && !errors.Is(err, ErrInvalid) }
 
 // notForEver hides the ErrInvalid in an error, since it does not hold for all sources.
 type notForEver struct{ error }

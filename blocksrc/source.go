@@ -101,13 +101,8 @@ var (
 // Release.
 func stillHeld(err error) bool { return err != nil && !errors.Is(err, ErrNotHeld) }
 
-// errNever is both, for a request that no state of the source could serve.
-var errNever error = never{}
-
-type never struct{}
-
-func (never) Error() string        { return "beyond this source, whatever is given back" }
-func (never) Is(target error) bool { return target == ErrInvalid || target == ErrExhausted }
+// errNever is for a request that no state of the source could serve.
+var errNever = fmt.Errorf("beyond this source, whatever is given back (%w, %w)", ErrInvalid, ErrExhausted)
 
 // exhausted is the error for lack of room: for now, or for ever if never is set.
 func exhausted(never bool) error {

@@ -25,7 +25,7 @@ import (
 // canHelp tells whether giving something back may make room. It cannot if the source says
 // that there never will be room, or if the source lies.
 func canHelp(err error) bool {
-	return err != nil && errors.Is(err, blocksrc.ErrExhausted) && !blocksrc.Never(err) && !errors.Is(err, ErrBadSource)
+	return err != nil && errors.Is(err, blocksrc.ErrExhausted) && !errors.Is(err, blocksrc.ErrInvalid) && !errors.Is(err, ErrBadSource)
 }
 
 // reclaim gives back what is kept for the next need, if err says that the need has

@@ -1,7 +1,6 @@
 package slab
 
 import (
-	"fmt"
 	"math/bits"
 	"math/rand/v2"
 	"unsafe"
@@ -49,6 +48,7 @@ type Pool struct {
 	births     uint32   // slabs that the pool has ever had
 	retired    int      // slots retired so far
 	closed     bool
+	elem       string // name of the type of the objects, for a MisuseError
 
 	lookasides    unsafe.Pointer // places by page of the address, nil if there is no table; see pool_lookaside.go
 	lookasideMask uintptr        // size of the table, less one
@@ -77,9 +77,9 @@ func (p *Pool) Init(a *Allocator, size, align int) error {
 	case p.closed:
 		return ErrClosed
 	case p.a != nil:
-		return fmt.Errorf("%w: pool is in use", ErrInvalid)
+		return because(ErrInvalid, "pool is in use")
 	case a == nil:
-		return fmt.Errorf("%w: no allocator", ErrInvalid)
+		return because(ErrInvalid, "no allocator")
 	case a.state() != nil:
 		return a.state()
 	case size < 0 || align < 0 || align&(align-1) != 0:
@@ -95,7 +95,7 @@ func (p *Pool) Init(a *Allocator, size, align int) error {
 	}
 	// Pools start at different generations, so that a handle of one names nothing in
 	// another, except by a chance of one in 2^30.
-	p.size, p.seed = size, rand.Uint32N(1<<30-1)*2+2
+	p.size, p.seed = size, max(rand.Uint32()>>2, 1)*2
 	p.init(a, numClasses+uint32(id), uintptr((max(size, 1)+align-1)&-align), uintptr(align))
 	a.pools[id] = p
 	return nil
@@ -107,12 +107,15 @@ func (p *Pool) state() error {
 	case p.closed:
 		return ErrClosed
 	case p.a == nil:
-		return fmt.Errorf("%w: pool without an allocator", ErrInvalid)
+		return because(ErrInvalid, "pool without an allocator")
 	}
 	return p.a.state()
 }
 
-// pool returns the pool with that id, nil if it is a size class's.
+// pool returns the pool with that id, nil if it is a size class's. (Inlined, it would be code in
+// a dozen places, none of them on a fast path.)
+//
+//go:noinline
 func (a *Allocator) pool(id uint32) *Pool {
 	if id < numClasses {
 		return nil
@@ -162,19 +165,23 @@ func (p *Pool) Insert() (unsafe.Pointer, Handle, error) {
 	return p.inGroup(i), HandleAt(o.Index+uint32(i), unsafe.Add(o.Gens, i*4)), nil
 }
 
-// bad panics with the reason why q is not a live slot of p.
-func (p *Pool) bad(op string, q unsafe.Pointer) {
-	if p.a == nil || p.closed {
-		e := &MisuseError{Misuse: Foreign, Op: op, Addr: uintptr(q), Size: int(p.stride)}
-		if p.closed {
-			e.Misuse = UseAfterClose
-		}
-		if p.a != nil {
-			e.Name = p.a.cfg.Name
-		}
-		panic(e)
+// bad panics with the reason why q, passed to that method, is not a live slot of p.
+func (p *Pool) bad(method string, q unsafe.Pointer) {
+	op := "Pool." + method
+	if p.elem != "" {
+		op = "Arena[" + p.elem + "]." + method
 	}
-	p.a.misuse(op, uintptr(q), int(p.stride), p.id)
+	if p.a != nil && !p.closed {
+		p.a.misuse(op, uintptr(q), int(p.stride), p.id)
+	}
+	e := &MisuseError{Misuse: Foreign, Op: op, Addr: uintptr(q), Size: int(p.stride)}
+	if p.closed {
+		e.Misuse = UseAfterClose
+	}
+	if p.a != nil {
+		e.Name = p.a.cfg.Name
+	}
+	panic(e)
 }
 
 // Get returns the slot that h names, or nil if h names none any more. It takes constant time.
@@ -194,7 +201,7 @@ func (p *Pool) Get(h Handle) unsafe.Pointer {
 func (p *Pool) Handle(q unsafe.Pointer) Handle {
 	e, slot, ok := p.find(q)
 	if !ok || !p.isLive(e, slot) {
-		p.bad("Pool.Handle", q)
+		p.bad("Handle", q)
 	}
 	p.ensureNames()
 	g := e.gen(slot)

@@ -47,7 +47,7 @@ func (p *Pool) Free(q unsafe.Pointer) {
 func (p *Pool) freeCold(q unsafe.Pointer) {
 	e, slot, ok := p.find(q)
 	if !ok || !p.isLive(e, slot) {
-		p.bad("Pool.Free", q)
+		p.bad("Free", q)
 	}
 	p.putAny(e, slot)
 }

@@ -10,9 +10,15 @@ import (
 // over live ones. None of this checks what it requires, and a wrong stride is a write into
 // somebody else's object. So it is a type of its own.
 
-// Shell is a Pool for a typed shell such as arena.Arena, which is made of one. Init makes a zero
-// Shell ready.
+// Shell is a Pool for a typed shell such as arena.Arena, which is made of one.
 type Shell struct{ Pool }
+
+// Init makes a zero Shell ready, as Pool.Init does. Elem names the type of the objects: if it
+// is Ship, a MisuseError tells of a wrong "Arena[Ship].Free".
+func (p *Shell) Init(a *Allocator, elem string, size, align int) error {
+	p.elem = elem
+	return p.Pool.Init(a, size, align)
+}
 
 // Names must be called before TakeNamed makes handles, or before a Scan whose slots HandleAt
 // is to make handles of. From then on all slots are handed out with names. (If TakeNamed set

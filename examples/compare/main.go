@@ -94,7 +94,7 @@ func parseFlags(args []string, stdout, stderr io.Writer) (o options, err error) 
 	var list bool
 	fs.StringVar(&o.out, "out", "out", "write to this `folder`")
 	fs.BoolVar(&o.short, "short", false, "do little of everything: checksums are compared, times mean nothing")
-	fs.StringVar(&workloads, "workload", "", "only these `workloads`: names or how they begin, with commas between")
+	fs.StringVar(&workloads, "workload", "", "only these `workloads`: names, how they begin, or groups such as entities, with commas between")
 	fs.StringVar(&candidates, "candidate", "", "only these `candidates`: names or how they begin, with commas between")
 	fs.IntVar(&o.reps, "reps", 3, "repeat each cell `n` times; 1 if short")
 	fs.DurationVar(&o.timeout, "timeout", 5*time.Minute, "the `time` after which a cell is given up")
@@ -126,10 +126,10 @@ func parseFlags(args []string, stdout, stderr io.Writer) (o options, err error) 
 	case o.out == "":
 		return complain("-out needs the name of a folder")
 	}
-	if o.workloads, err = choose(bench.Workloads(), workloads, func(w *bench.Workload) string { return w.Name }); err != nil {
+	if o.workloads, err = choose(bench.Workloads(), workloads, func(w *bench.Workload) string { return w.Name }, func(w *bench.Workload) string { return w.Group }); err != nil {
 		return complain("no workload %v", err)
 	}
-	if o.candidates, err = choose(bench.Candidates(), candidates, func(c *bench.Candidate) string { return c.Name }); err != nil {
+	if o.candidates, err = choose(bench.Candidates(), candidates, func(c *bench.Candidate) string { return c.Name }, func(*bench.Candidate) string { return "" }); err != nil {
 		return complain("no candidate %v", err)
 	}
 	if list {

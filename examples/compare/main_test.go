@@ -332,16 +332,23 @@ func TestOtherWorkIsFound(t *testing.T) {
 func TestChoose(t *testing.T) {
 	all := []string{"w11", "w11-1M", "arena pointers", "arena handles"}
 	self := func(s string) string { return s }
+	group := func(s string) string {
+		if s[0] == 'w' {
+			return "glibc"
+		}
+		return ""
+	}
 	for list, want := range map[string][]string{
 		"":                           all,
 		" ":                          all,
 		"w11":                        {"w11"}, // the exact name, not all that begin with it
 		"w1":                         {"w11", "w11-1M"},
 		"arena":                      {"arena pointers", "arena handles"},
+		"glibc":                      {"w11", "w11-1M"}, // a group
 		"Arena-Handles":              {"arena handles"},
 		"arena handles, w11-1m,,w11": {"w11", "w11-1M", "arena handles"}, // in the order of all, once
 	} {
-		got, err := choose(all, list, self)
+		got, err := choose(all, list, self, group)
 		require.NoError(t, err, list)
 		assert.Equal(t, want, got, list)
 	}

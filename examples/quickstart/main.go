@@ -106,6 +106,9 @@ func run(ctx context.Context, o options) error {
 		if results[i], err = runChild(ctx, which, src.root, o.queries); err != nil {
 			return fmt.Errorf("%s: %w", which, err)
 		}
+		if results[i].Content.Places == 0 {
+			return fmt.Errorf("%w: no identifiers in the Go files in %s or below", errInput, o.folder)
+		}
 	}
 	return report(os.Stdout, src, o.queries, results[0], results[1])
 }

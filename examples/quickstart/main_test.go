@@ -181,6 +181,7 @@ func TestWrongUse(t *testing.T) {
 	t.Parallel()
 	dir := folder(t, map[string]string{"readme.txt": "no Go here"})
 	gone := filepath.Join(dir, "gone")
+	nameless := folder(t, map[string]string{"broken.go": "{{{"})
 	for name, c := range map[string]struct {
 		args []string
 		says string
@@ -188,6 +189,7 @@ func TestWrongUse(t *testing.T) {
 		"no folder":   {[]string{gone}, "there is no folder " + gone},
 		"a file":      {[]string{filepath.Join(dir, "readme.txt")}, "readme.txt is not a folder"},
 		"no Go":       {[]string{dir}, "no Go files in " + dir},
+		"no names":    {[]string{nameless}, "no identifiers in the Go files in " + nameless},
 		"in a file":   {[]string{filepath.Join(dir, "readme.txt", "x")}, "readme.txt"},
 		"two folders": {[]string{dir, dir}, "one folder, not 2"},
 		"empty name":  {[]string{""}, "the folder has no name"},

@@ -119,7 +119,7 @@ port_tinygo() {
 	# shellcheck disable=SC2086 # one word a package
 	count env TINYGOROOT="$tmp/tinygo" GOFLAGS="$GOFLAGS -modfile=$tmp/tinygo.mod" \
 		GOCACHE="$(go env GOCACHE)" XDG_CACHE_HOME="$tmp/cache" \
-		"$tmp/bin/tinygo" test -target "$tmp/cortex-a9.json" -short -v \
+		"$tmp/bin/tinygo" test -target "$tmp/cortex-a9.json" -no-debug -short -v \
 		-tags vita,vitafake,testify_yaml_fail,disableunsafe $list
 }
 
