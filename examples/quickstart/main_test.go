@@ -146,14 +146,6 @@ func TestOddFiles(t *testing.T) {
 	assert.Regexp(t, `\n  objects +14 +14\n`, stdout)
 }
 
-func TestNoIdentifiers(t *testing.T) {
-	t.Parallel()
-	stdout, stderr, status := start(t, "-queries", "10", folder(t, map[string]string{"empty.go": ""}))
-	require.Zero(t, status, stderr)
-	assert.Contains(t, stdout, "1 Go file, 0.0 MiB: 0 identifiers in 0 places\n")
-	assert.Regexp(t, `\n  objects +0 +0\n`, stdout)
-}
-
 func TestUnreadable(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" || os.Geteuid() == 0 {
