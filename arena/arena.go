@@ -193,16 +193,17 @@ func (a *Arena[T]) Get(h Handle[T]) (p *T, ok bool) {
 }
 
 // Remove frees the object that h names and returns true, or returns false if h names none
-// any more.
+// any more. It takes constant time.
 func (a *Arena[T]) Remove(h Handle[T]) bool { return a.pool.Remove(h.h) }
 
-// Handle returns the handle of the live object at p. It panics with a
-// *slab.MisuseError if p is not one of a; Owns tells beforehand.
+// Handle returns the handle of the live object at p, in constant time. It panics with a
+// *slab.MisuseError if p is not one of a; Owns tells beforehand. From the first handle on, the
+// arena names all its objects (see Alloc).
 func (a *Arena[T]) Handle(p *T) Handle[T] {
 	return Handle[T]{h: a.pool.Handle(unsafe.Pointer(p))}
 }
 
-// Owns tells whether p is a live object of a.
+// Owns tells, in constant time, whether p is a live object of a.
 func (a *Arena[T]) Owns(p *T) bool { return a.pool.Owns(unsafe.Pointer(p)) }
 
 // InsertN stores the objects vs and appends their handles to hs, in the same order. It
@@ -251,7 +252,9 @@ func (a *Arena[T]) InsertN(vs []T, hs []Handle[T]) ([]Handle[T], error) {
 // Reserve makes room for n more objects than are live now: until there are that many, making
 // one cannot fail and does not call the source. The arena keeps the room even when objects
 // are freed, until a Trim or Reset of its allocator. On Linux, most of its pages come at once,
-// so that later no object waits for a page fault. On an error it reserves nothing.
+// so that later no object waits for a page fault (unless it has more than 256 KiB). Errors are
+// those of Alloc, and slab.ErrInvalid or slab.ErrTooLarge for a senseless n; then nothing is
+// reserved.
 func (a *Arena[T]) Reserve(n int) error {
 	if err := a.ready(); err != nil {
 		return err
@@ -305,8 +308,8 @@ func (a *Arena[T]) Trim() (released int) {
 func (a *Arena[T]) Allocator() *slab.Allocator { return a.pool.Allocator() }
 
 // Close frees all objects and gives their memory back: to the allocator that
-// was given to New, or to the system. A second call does nothing, unless the
-// first returned an error; then it tries again.
+// was given to New, or to the system. The error is that of a source that did not take a block of
+// the arena's own allocator; a second call tries again, and otherwise does nothing.
 func (a *Arena[T]) Close() error {
 	if err := a.pool.Close(); err != nil || a.own == nil {
 		return err

@@ -368,8 +368,8 @@ func (r *Region) Allocator() *slab.Allocator { return r.a }
 // Held returns the bytes that the region has from its allocator.
 func (r *Region) Held() int { return r.held }
 
-// Close gives the memory back. A second call does nothing, unless the first
-// returned an error; then it tries again.
+// Close gives the memory back. The error is that of a source that did not take a block of the
+// region's own allocator; a second call tries again, and otherwise does nothing.
 func (r *Region) Close() error {
 	if r.cancel != nil {
 		r.cancel()

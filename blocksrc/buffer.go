@@ -5,7 +5,6 @@ package blocksrc
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"sync"
 )
@@ -84,7 +83,10 @@ func (b *Buffer) carve(size, align int) (off, n int, err error) {
 	if best < 0 {
 		free, largest := b.room()
 		never := !ok || n > len(b.mem) || padding(b.mem, align) > len(b.mem)-n
-		return 0, 0, &bufferFull{bytes: len(b.mem), free: free, largest: largest, size: size, align: align, err: exhausted(never)}
+		return 0, 0, &refusal{
+			format: "blocksrc: buffer of %[1]d bytes, %[2]d free, largest hole %[3]d, asked for %[4]d at a multiple of %[5]d: %[6]v",
+			n:      [5]int{len(b.mem), free, largest, size, align}, err: exhausted(never),
+		}
 	}
 	h := b.holes[best]
 	off = h.off + front
@@ -98,20 +100,6 @@ func (b *Buffer) carve(size, align int) (off, n int, err error) {
 	b.holes = slices.Replace(b.holes, best, best+1, rest...)
 	return off, n, nil
 }
-
-// bufferFull is an error that, like overLimit, makes its text when it is read.
-type bufferFull struct {
-	_                                 [0]func()
-	bytes, free, largest, size, align int
-	err                               error
-}
-
-func (e *bufferFull) Error() string {
-	return fmt.Sprintf("blocksrc: buffer of %d bytes, %d free, largest hole %d, asked for %d at a multiple of %d: %v",
-		e.bytes, e.free, e.largest, e.size, e.align, e.err)
-}
-
-func (e *bufferFull) Unwrap() error { return e.err }
 
 // Release implements [Source].
 func (b *Buffer) Release(block []byte) error {

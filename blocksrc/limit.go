@@ -109,25 +109,14 @@ func (l *limit) reserve(n, asked int, never bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if n > 0 && n > l.max-l.held {
-		return &overLimit{max: l.max, held: l.held, asked: asked, err: exhausted(never)}
+		return &refusal{
+			format: "blocksrc: limit of %[1]d bytes, %[2]d held, asked for %[3]d: %[6]v",
+			n:      [5]int{l.max, l.held, asked}, err: exhausted(never),
+		}
 	}
 	l.held += n
 	return nil
 }
-
-// overLimit is an error that makes its text when it is read: a program that lives at its
-// limit is refused all the time, and does not read it.
-type overLimit struct {
-	_                [0]func() // not comparable, which saves the code for it
-	max, held, asked int
-	err              error
-}
-
-func (e *overLimit) Error() string {
-	return fmt.Sprintf("blocksrc: limit of %d bytes, %d held, asked for %d: %v", e.max, e.held, e.asked, e.err)
-}
-
-func (e *overLimit) Unwrap() error { return e.err }
 
 func (l *limit) count(n int) {
 	l.mu.Lock()

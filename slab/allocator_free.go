@@ -81,7 +81,7 @@ func (a *Allocator) freeRange(v entry, b []byte, op string) bool {
 	return false
 }
 
-// Owns tells whether b is an allocation of a that Free would take.
+// Owns tells, in constant time, whether b is an allocation of a that Free would take.
 func (a *Allocator) Owns(b []byte) bool {
 	if a.closed || cap(b) == 0 {
 		return false

@@ -11,7 +11,7 @@ type BlockInfo struct {
 }
 
 // Chunks visits the block's chunks in address order. It is valid until the
-// allocator changes.
+// allocator changes. For each slab it looks at all slots and makes a Bitmap.
 func (b BlockInfo) Chunks() iter.Seq[ChunkInfo] { return b.chunks }
 
 // ChunkKind says what a chunk is used for.

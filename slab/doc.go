@@ -146,6 +146,10 @@
 // generations that are odd while a name is good are slotmap's.
 package slab
 
+// The code is to stay small: a console has little memory for it, and TestCodeSize of
+// examples/vita sees to it. That is the reason of remarks about code in this package and in
+// blocksrc and vita, of structs that cannot be compared, and of functions that are not inlined.
+//
 // What was tried and given up, with what it cost or gave:
 //
 //   - Links and sizes in the chunks themselves: as fast while everything is in the

@@ -130,7 +130,8 @@ func (a *Allocator) cacheOf(id uint32) *cache {
 	return &a.classes[id].cache
 }
 
-// Alloc takes a slot and clears it.
+// Alloc takes a slot, of which all bytes are zero. Like AllocUninitialized it takes constant time,
+// apart from the clearing.
 func (p *Pool) Alloc() (unsafe.Pointer, error) {
 	i, fresh, err := p.take()
 	if err != nil {
@@ -154,7 +155,8 @@ func (p *Pool) AllocUninitialized() (unsafe.Pointer, error) {
 	return p.inGroup(i), nil
 }
 
-// Insert is AllocUninitialized that also returns the slot's handle.
+// Insert is AllocUninitialized that also returns the slot's handle. From the first one on, all
+// slots get names, and taking one takes about twice as long.
 func (p *Pool) Insert() (unsafe.Pointer, Handle, error) {
 	p.ensureNames()
 	i, _, err := p.take()
@@ -196,8 +198,10 @@ func (p *Pool) Get(h Handle) unsafe.Pointer {
 	return nil
 }
 
-// Handle returns the handle of the live slot at q. It panics with a
-// *MisuseError if there is none.
+// Handle returns the handle of the live slot at q, in constant time. It panics with a
+// *MisuseError if there is none. The first call makes the pool name all its slots from then on,
+// and may make the table that finds slots by address (as Free and Owns may): 4 KiB on Go's
+// heap, or up to 0.8 % of the slots' bytes.
 func (p *Pool) Handle(q unsafe.Pointer) Handle {
 	e, slot, ok := p.find(q)
 	if !ok || !p.isLive(e, slot) {
@@ -225,7 +229,7 @@ func (p *Pool) giveNames() {
 	p.names = true
 }
 
-// Owns tells whether there is a live slot of p at q.
+// Owns tells, in constant time, whether there is a live slot of p at q.
 func (p *Pool) Owns(q unsafe.Pointer) bool {
 	e, slot, ok := p.find(q)
 	return ok && p.isLive(e, slot)

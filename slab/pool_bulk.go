@@ -8,7 +8,10 @@ import "math/bits"
 // The pool keeps room for these and the slots live now, whatever is freed
 // meanwhile, until the allocator's Trim or Reset. (A slot that is retired, after a
 // billion objects in it or more, takes its room along.) From a blocksrc.Populator, as Mmap is
-// on Linux, most pages of that room come at once. On an error it reserves nothing.
+// on Linux, most pages of that room come at once, unless a slot has more than 256 KiB. It takes
+// time in proportion to the slots that are new, of which most is for their pages. The error
+// wraps ErrInvalid if n is negative, ErrTooLarge, ErrClosed, or what the source said; then
+// nothing is reserved.
 func (p *Pool) Reserve(n int) error {
 	err := p.room(n)
 	if err == nil {
@@ -136,7 +139,8 @@ func (p *Pool) resetSlab(e *place, s *slab) {
 }
 
 // Close frees every slot and gives the slabs back to the allocator, in time proportional
-// to their number and size. Handles name nothing from then on. A second call does nothing.
+// to their number and size. Handles name nothing from then on. The error is always nil, and a
+// second call does nothing.
 func (p *Pool) Close() error {
 	if p.state() == nil {
 		p.evict()

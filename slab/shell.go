@@ -61,8 +61,8 @@ func (p *Shell) TakeNamed(stride uintptr) (q unsafe.Pointer, h Handle) {
 
 // Room makes sure that n more slots can be taken now without asking the source.
 // It promises nothing beyond the pool's next allocations in a row: a free, a Trim, or
-// another request that is short of memory may take the room away. Reserve keeps it. On
-// an error it has made none.
+// another request that is short of memory may take the room away. Reserve keeps it. The error
+// is as Reserve's; then it has made none.
 func (p *Shell) Room(n int) error { return p.room(n) }
 
 // Group is a set of slots among 64 neighbours of a slab. Bit i of Slots is for the slot
