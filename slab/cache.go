@@ -16,19 +16,19 @@ type cache struct {
 	a         *Allocator
 	id        uint32
 	keepEmpty bool    // all empty slabs are kept for now
+	settled   bool    // since the last trim none has become vacant, nor lost its reservation
 	align     uintptr // of slot 0
 
 	head, tail uint32 // slabs with a free slot; empty ones last
 	first      *slab  // head's record
 	spare      uint32 // the empty slab that is kept, 0 = none
+	vacant     uint32 // number of slabs with no slot taken
 	spareAt    int    // index among the caches that keep one, see setSpare
 	reserved   int    // slots that the cache must keep
 	slabs      int
-	vacant     int  // slabs with no slot taken
-	settled    bool // since the last trim none has become vacant, nor lost its reservation
-	bytes      int  // of the slabs' chunks
-	slots      int  // without those that are retired
-	used       int  // slots taken
+	bytes      int // of the slabs' chunks
+	slots      int // without those that are retired
+	used       int // slots taken
 
 	frees  uint64  // slots given back
 	stride uintptr // from slot to slot, bytes
@@ -375,7 +375,7 @@ func (c *cache) trim() {
 	if c.settled {
 		return
 	}
-	for id, left := c.tail, 0; left < c.vacant && c.slots > c.reserved; {
+	for id, left := c.tail, uint32(0); left < c.vacant && c.slots > c.reserved; {
 		touch()
 		s := c.a.slabs[id].rec
 		prev := s.prev

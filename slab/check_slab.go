@@ -221,7 +221,7 @@ type sum struct{ slabs, vacant, slots, used, bytes, listed int }
 
 func (k *checker) cache(c *cache, m sum) {
 	k.live += c.used * int(c.stride)
-	if got := (sum{c.slabs, c.vacant, c.slots, c.used, c.bytes, m.listed}); got != m {
+	if got := (sum{c.slabs, int(c.vacant), c.slots, c.used, c.bytes, m.listed}); got != m {
 		k.fail("cache %d: %+v, not %+v", c.id, got, m)
 	}
 	if c.stride == 0 || c.recip != reciprocal(c.stride) || c.first != k.a.slabs[c.head].rec {

@@ -175,3 +175,10 @@ func (a *Allocator) Grown(held int) bool {
 
 // Kept returns how many bytes of empty blocks Check lets pass since a Reset or an unlearn.
 func (a *Allocator) Kept() int { return a.user.kept }
+
+// ClassLines returns the cache lines in which the fields of a class begin and end that each
+// allocation and free needs, its magazine apart.
+func ClassLines() (first, last uintptr) {
+	var c class
+	return (unsafe.Offsetof(c.cache) + unsafe.Offsetof(c.frees)) / 64, (unsafe.Offsetof(c.limit) + unsafe.Sizeof(c.limit) - 1) / 64
+}

@@ -1,6 +1,7 @@
 package slab_test
 
 import (
+	"math/bits"
 	"testing"
 	"unsafe"
 
@@ -191,4 +192,13 @@ func TestFreeBehindTheLastSlot(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestClassFieldsShareALine: there are 59 classes, and programs that use them all.
+func TestClassFieldsShareALine(t *testing.T) {
+	if bits.UintSize == 32 {
+		t.Skip("smaller, and elsewhere")
+	}
+	first, last := slab.ClassLines()
+	require.Equal(t, first, last)
 }

@@ -48,11 +48,12 @@ type Pool struct {
 	births     uint32   // slabs that the pool has ever had
 	retired    int      // slots retired so far
 	closed     bool
-	elem       string // name of the type of the objects, for a MisuseError
 
 	lookasides    unsafe.Pointer // places by page of the address, nil if there is no table; see pool_lookaside.go
 	lookasideMask uintptr        // size of the table, less one
 	collisions    int            // in the table since it was made
+
+	elem string // name of the type of the objects, for a MisuseError
 }
 
 // NewPool returns a pool on a, of slots that have size bytes at a multiple of align, a power
