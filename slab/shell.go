@@ -45,18 +45,17 @@ func (p *Shell) Take(stride uintptr) unsafe.Pointer {
 // TakeNamed is Take that also returns the slot's handle. Names must have been called.
 func (p *Shell) TakeNamed(stride uintptr) (q unsafe.Pointer, h Handle) {
 	o := &p.group
-	m := o.Slots
-	if m == 0 { // none would make it too large to be inlined
-		return
+	if m := o.Slots; m != 0 { // none would make it too large to be inlined
+		o.Slots &= m - 1
+		i := uint32(bits.TrailingZeros64(m))
+		g := (*uint32)(unsafe.Add(o.Gens, i*4))
+		*g++
+		q, h = unsafe.Add(o.Base, uintptr(i)*stride), Handle{o.Index + i, *g}
+		if invariants {
+			p.a.after()
+		}
 	}
-	o.Slots = m & (m - 1)
-	i := bits.TrailingZeros64(m)
-	g := (*uint32)(unsafe.Add(o.Gens, i*4))
-	*g++
-	if invariants {
-		p.a.after()
-	}
-	return unsafe.Add(o.Base, i*int(stride)), Handle{o.Index + uint32(i), *g}
+	return
 }
 
 // Room makes sure that n more slots can be taken now without asking the source.
