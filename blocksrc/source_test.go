@@ -124,3 +124,18 @@ func TestBeyondIsBoth(t *testing.T) {
 		}
 	}
 }
+
+// TestNever: of the errors of a source, those that wrap both.
+func TestNever(t *testing.T) {
+	assert.False(t, blocksrc.Never(nil))
+	assert.False(t, blocksrc.Never(blocksrc.ErrExhausted))
+	assert.False(t, blocksrc.Never(blocksrc.ErrInvalid))
+	src := blocksrc.Limit(heap(), 1000)
+	_, err := src.Acquire(1001, 0)
+	assert.True(t, blocksrc.Never(err), err)
+	_, err = src.Acquire(900, 0)
+	require.NoError(t, err)
+	_, err = src.Acquire(900, 0)
+	require.ErrorIs(t, err, blocksrc.ErrExhausted)
+	assert.False(t, blocksrc.Never(err), err)
+}

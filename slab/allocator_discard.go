@@ -40,7 +40,7 @@ func (h *heap) discardFree() {
 				keeps = errors.Is(err, errors.ErrUnsupported)
 			}
 		}
-		for i := b.first; i != 0 && !keeps; {
+		for i := b.first; i != 0; {
 			c := h.table.at(i)
 			from := uintptr(c.off) << granuleShift
 			switch c.kind {

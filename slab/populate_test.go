@@ -192,31 +192,34 @@ func (p *paged) Discard(part []byte) error {
 // TestTrimPopulated: Trim gives back the pages of slots that were never handed out, if they came
 // with their slab. The slots remain known to be zero.
 func TestTrimPopulated(t *testing.T) {
-	src := &paged{}
-	a, err := slab.New(slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap)})
-	require.NoError(t, err)
-	a.PauseChecks()
-	var pools []*slab.Pool
-	for range 10 {
-		p, err := slab.NewPool(a, 64, 8)
+	for _, size := range []int{64, 32 << 10} {
+		src := &paged{}
+		a, err := slab.New(slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap)})
 		require.NoError(t, err)
-		require.NoError(t, p.Reserve(4096))
-		_, err = p.AllocUninitialized()
-		require.NoError(t, err)
-		pools = append(pools, p)
-	}
-	require.Greater(t, src.populated, 2<<20)
-	a.Trim()
-	require.Greater(t, src.discarded, src.populated*9/10)
-	for _, p := range pools {
-		for range 4096 {
-			q, err := p.Alloc()
+		a.PauseChecks()
+		n := 256 << 10 / size
+		var pools []*slab.Pool
+		for range 10 {
+			p, err := slab.NewPool(a, size, 8)
 			require.NoError(t, err)
-			require.Zero(t, *(*[64]byte)(q))
+			require.NoError(t, p.Reserve(n))
+			_, err = p.AllocUninitialized()
+			require.NoError(t, err)
+			pools = append(pools, p)
 		}
+		require.Equal(t, 10*256<<10, src.populated)
+		a.Trim()
+		require.Equal(t, src.populated-10*size, src.discarded, "all but what is live")
+		for _, p := range pools {
+			for range n - 1 {
+				q, err := p.Alloc()
+				require.NoError(t, err)
+				require.Zero(t, *(*[64]byte)(q))
+			}
+		}
+		require.NoError(t, a.Check())
+		require.NoError(t, a.Close())
 	}
-	require.NoError(t, a.Check())
-	require.NoError(t, a.Close())
 }
 
 // TestReserveAfterTrim: pages that a Trim has given back come again with the next slab there.
