@@ -20,7 +20,8 @@ import (
 //     they go back likewise (startAnew)
 //   - a free slot of a larger class (larger)
 //
-// A request that the source has a block for takes none of these steps.
+// A request that the source has a block for takes none of these steps, except that a large one
+// looks for a hole first while the source refuses to take a block back.
 
 // canHelp tells whether giving something back may make room. It cannot if the source says
 // that there never will be room, or if the source lies.
