@@ -64,7 +64,7 @@ func ExampleNew_values() {
 	}
 
 	var values []Value
-	dropped, most := 0, 0 // at all, and for one new value
+	dropped, most := 0, 0 // in all, and at most for one new value
 	for i := range 4000 {
 		text := bytes.Repeat([]byte{byte(i)}, 10+i*37%300)
 		if i >= 3000 {
@@ -129,7 +129,7 @@ func ExampleArena_InsertN_save() {
 			return err
 		}
 		for i, s := range all {
-			if int(max(s.Left, s.Right)) > len(all) {
+			if uint64(max(s.Left, s.Right)) > uint64(len(all)) {
 				return fmt.Errorf("node %d refers to one of %d that is not there", i+1, len(all))
 			}
 			n, _ := nodes.Get(handles[i+1])

@@ -18,8 +18,8 @@ import (
 //	windows  │ 7 │ 7 │ 7 │ 8 │ 8 │ chunk 5 │ 0 │ 0 │ chunk 6 │ 0 │ …
 //	memory   │  slab 7   │ slab 8│   ████████████  │     ██████  │
 //
-// A leaf has the entries of a region of 1 MiB. Regions are found by hashing (addrmap_region.go), and
-// leaves lie in the record heap. Masking an address would not find a record: the Vita and a
+// A leaf has the entries of a region of 1 MiB. Regions are found by hashing (addrmap_region.go),
+// and leaves lie in the record heap. Masking an address would not find a record: the Vita and a
 // fixed buffer do not align enough for that.
 //
 // Entries have 16 bits, which is enough for the numbers of 32 767 slabs and as many chunks. A

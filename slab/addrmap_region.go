@@ -29,7 +29,7 @@ const (
 
 type addrMap struct {
 	table  []region       // a power of two, at most a quarter full; see insert
-	first  unsafe.Pointer // of table, for place
+	first  unsafe.Pointer // of table, for home
 	mask   uintptr        // len(table) - 1
 	leaves int
 	idle   int // leaves without an entry

@@ -85,10 +85,12 @@ func (a *Allocator) Trim() (released int) {
 			p.unreserve()
 		}
 	}
-	return a.trimmed()
+	released = a.trimmed()
+	a.discardFree()
+	return released
 }
 
-// trimmed is Trim, but keeps what is reserved.
+// trimmed is Trim, but keeps what is reserved, and all pages.
 func (a *Allocator) trimmed() (released int) {
 	held := a.user.held + a.meta.held
 	_ = a.trim() // Stats counts what was refused
@@ -126,9 +128,7 @@ func (a *Allocator) trim() error {
 		a.lodged = 0
 		return err
 	}
-	err := a.user.shrink(0, false)
-	a.discardFree()
-	return join(err, a.meta.shrink(0, false))
+	return join(a.user.shrink(0, false), a.meta.shrink(0, false))
 }
 
 // Close gives everything back to the sources. Memory that was allocated must not

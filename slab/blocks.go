@@ -41,8 +41,8 @@ type ChunkInfo struct {
 	Bitmap []byte // one bit for each slot, lowest first, set if the slot is live
 }
 
-// Blocks visits the blocks of the user's memory in address order. The allocator
-// must not be changed meanwhile.
+// Blocks visits the blocks of the user's memory in address order, but for those that Stats
+// counts as Lost. The allocator must not be changed meanwhile.
 func (a *Allocator) Blocks() iter.Seq[BlockInfo] {
 	return func(yield func(BlockInfo) bool) {
 		for _, i := range a.user.order {

@@ -317,7 +317,8 @@ func (c *cache) newSlab(slots uint32, size int) (uint32, error) {
 	}
 	c.push(id, s)
 	c.slabs++
-	c.vacated()
+	c.vacant++
+	c.settled = false
 	c.slots += int(slots)
 	c.bytes += size
 	a.user.populate(ch, dirty)

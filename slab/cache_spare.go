@@ -7,7 +7,7 @@ package slab
 // the end of the list, so that partly used slabs fill up first.
 func (c *cache) emptied(id uint32) {
 	s := c.a.slabs[id].rec
-	c.vacated()
+	c.vacated(s)
 	if c.keepEmpty {
 		return
 	}
@@ -34,10 +34,11 @@ func (c *cache) emptied(id uint32) {
 	c.putLast(id, s)
 }
 
-// vacated counts a slab that has no slot taken any more, or not yet.
-func (c *cache) vacated() {
+// vacated counts slab s, which has no slot taken any more. If it has to stay, there is still
+// nothing for a trim to find.
+func (c *cache) vacated(s *slab) {
 	c.vacant++
-	c.settled = false
+	c.settled = c.settled && c.slots-s.usable() < c.reserved
 }
 
 // begun is called when slots of slab id, which is empty, are about to be taken.

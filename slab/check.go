@@ -94,7 +94,7 @@ func (k *checker) heap(name string, h *heap) {
 			}
 		}
 		if uint32(uint64(len(b.mem))>>granuleShift) != b.size || b.freshFrom > b.size || b.base != unsafe.Pointer(unsafe.SliceData(b.mem)) {
-			k.fail("%s: block %d of %d bytes: granules, clean from: %d, at %p", name, bi, len(b.mem), [...]uint32{b.size, b.freshFrom}, b.base)
+			k.fail("%s: block %d of %d bytes: granules, fresh from: %d, at %p", name, bi, len(b.mem), [...]uint32{b.size, b.freshFrom}, b.base)
 		}
 		off, prev, prevHole := uint32(0), uint32(0), false
 		for i := b.first; i != 0; {
@@ -124,7 +124,7 @@ func (k *checker) heap(name string, h *heap) {
 					}
 				}
 			} else if c.off+c.size > b.freshFrom {
-				k.fail("%s: chunk %d reaches to %d, but the block counts as clean from %d", name, i, c.off+c.size, b.freshFrom)
+				k.fail("%s: chunk %d reaches to %d, but the block counts as fresh from %d", name, i, c.off+c.size, b.freshFrom)
 			}
 			off, prev, prevHole = off+c.size, i, hole
 			i = c.next

@@ -58,9 +58,9 @@ func (k *checker) slabs() {
 			if v&^all != 0 {
 				k.fail("slab %d: bits beyond slot %d are set", id, s.slots)
 			}
-			if clean := max(s.freshFrom, first); clean < first+64 {
-				if taken := all &^ v >> (clean - first); taken != 0 {
-					k.fail("slab %d: slot %d is taken, but counts as never handed out", id, int(clean)+bits.TrailingZeros64(taken))
+			if fresh := max(s.freshFrom, first); fresh < first+64 {
+				if taken := all &^ v >> (fresh - first); taken != 0 {
+					k.fail("slab %d: slot %d is taken, but counts as never handed out", id, int(fresh)+bits.TrailingZeros64(taken))
 				}
 			}
 		}
@@ -68,7 +68,7 @@ func (k *checker) slabs() {
 			k.fail("slab %d: the summary is %#x for %d words", id, s.summary, s.words())
 		}
 		if s.freshFrom > s.slots {
-			k.fail("slab %d: clean from %d, of %d slots", id, s.freshFrom, s.slots)
+			k.fail("slab %d: fresh from %d, of %d slots", id, s.freshFrom, s.slots)
 		}
 		if s.used != s.slots-s.retired-uint32(free) {
 			k.fail("slab %d: %d slots are free, but %+v", id, free, s)

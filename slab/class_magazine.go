@@ -14,7 +14,7 @@ import (
 // Slots in a magazine count as used in their slab but are not live. They keep their slab, and
 // so its block, from going back. The magazine's size bounds that. Its slots go back to the
 // slabs when memory is needed, and when the class has nothing live, unless the class has a
-// single slab and not much else is free; see full.
+// single slab and not much else is free; see putSlow.
 
 // magazineSize is how many slots a class keeps at hand. A random walk of allocations and frees
 // that starts with half as many stays within it for (32/2)² = 256 operations on average, and
@@ -24,6 +24,7 @@ const magazineSize = 32
 // class is the cache of a size class, with its magazine.
 type class struct {
 	_ [0]func() // no two can be compared, which spares the code for it
+	_ [24]byte  // see TestClassFieldsShareALine
 	cache
 	count    uint32 // slots in the magazine
 	limit    uint32 // while count is below it, a free only has to put the slot
@@ -162,14 +163,14 @@ func (c *class) load() {
 			c.unlink(id, s)
 		}
 	}
-	clean := s.freshFrom
-	s.freshFrom = max(clean, slots[n-1]+1)
+	fresh := s.freshFrom
+	s.freshFrom = max(fresh, slots[n-1]+1)
 	ref := &c.a.slabs[id]
 	for n--; n >= 0; n-- {
 		slot := slots[n]
 		h := &c.magazine[c.count]
 		h.at, h.live, h.id = unsafe.Add(ref.base, uintptr(slot)*c.stride), ref.liveWord(slot), slotOf(id, slot)
-		if slot >= clean {
+		if slot >= fresh {
 			h.id |= freshBit
 		}
 		c.count++

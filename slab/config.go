@@ -164,6 +164,7 @@ func (c Config) withDefaults() Config {
 	if c.LargeSize == 0 {
 		c.LargeSize = max(c.MaxBlockSize/4, smallMax+1)
 	}
+	c.LargeSize = min(c.LargeSize, c.MaxBlockSize)
 	return c
 }
 

@@ -13,10 +13,10 @@ type dependent struct {
 	at     int // in the allocator's list, -1 once it is not there
 }
 
-// OnReset arranges for f to be called once, at the next Reset or Close of a, before
-// any block goes back. It is for code that keeps memory of a's at hand, as a Region
-// does: a pointer into a block must not outlive the block. f must not call a. cancel
-// ends the arrangement; after f was called it does nothing.
+// OnReset arranges for f to be called once, at the next Reset or Close of a, before any block
+// goes back. It is for code that keeps memory of a's at hand, as a Region does: a pointer into a
+// block must not outlive the block. f must not call a, not even OnReset. cancel ends the
+// arrangement; after f was called it does nothing.
 func (a *Allocator) OnReset(f func()) (cancel func()) {
 	if f == nil {
 		panic("slab: OnReset of nil")

@@ -36,15 +36,15 @@
 //	records  chunk table · slab bitmaps and generations · leaves of the address map
 //
 // The allocator keeps nothing of its own in the user's memory until the source has no more
-// (allocator_lodger.go). So an overrun there cannot corrupt it, and every bad free is detected, except
-// a second free of memory that has a new owner by now (only a handle can tell). Free pages
-// can be given back, and the memory may be of a kind that a CPU should not work in.
+// (allocator_lodger.go). So an overrun there cannot corrupt it, and every bad free is detected,
+// except a second free of memory that has a new owner by now (only a handle can tell). Free
+// pages can be given back, and the memory may be of a kind that a CPU should not work in.
 //
 // Records have no pointers, only 32-bit numbers of granules, chunks and slabs, so they live
 // in blocks as well. Ten million objects leave some hundred kilobytes on the Go heap: the list
 // of blocks and slabs, which holds the pointers that all others are derived from; pointers in
 // magazines to the slots used next; the bins of holes and the first page of the chunk table,
-// 11 KiB; and 128 to 512 bytes for each MiB that the address map knows. A pool whose slots
+// 11 KiB; and 128 to 512 bytes for each MiB that the address map knows, or 8 KiB. A pool whose slots
 // are freed by pointer has a table of four megabytes more for them (pool_lookaside.go).
 //
 // # How a request travels
@@ -111,7 +111,7 @@
 // if there is no room for its records.
 //
 // A program that lives on a budget frees something and asks again, unless
-// blocksrc.Never says of the error that nothing will help. A freed slot serves requests of its own
+// blocksrc.Never tells that nothing will help. A freed slot serves requests of its own
 // class and, as the last resort, smaller ones. Others are served only once a whole slab is
 // free, or a hole long enough. So where the sizes of values change, nearly all of the old sizes
 // may have to go for one value of a new one: half a million in a heap of 512 MiB, which takes

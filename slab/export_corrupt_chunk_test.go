@@ -296,12 +296,12 @@ var chunkCorruptions = map[string][]Corruption{
 		{"block number lost", func(a *Allocator, _ *Pool) func() {
 			return setTo(&a.user.blocks, append(a.user.blocks[:len(a.user.blocks):len(a.user.blocks)], block{}))
 		}},
-		{"clean beyond a chunk in use", func(a *Allocator, _ *Pool) func() {
+		{"fresh beyond a chunk in use", func(a *Allocator, _ *Pool) func() {
 			_, c := pick(a, ofKind(chunkLive))
 			b := &a.user.blocks[c.block]
 			return setTo(&b.freshFrom, 0)
 		}},
-		{"clean beyond the block", func(a *Allocator, _ *Pool) func() {
+		{"fresh beyond the block", func(a *Allocator, _ *Pool) func() {
 			b := &a.user.blocks[a.user.order[0]]
 			return setTo(&b.freshFrom, b.size+1)
 		}},

@@ -65,7 +65,7 @@ var slabCorruptions = map[string][]Corruption{
 			_, s := partial(a)
 			return setTo(&s.owner, s.owner-1)
 		}},
-		{"clean beyond the slots", func(a *Allocator, _ *Pool) func() {
+		{"fresh beyond the slots", func(a *Allocator, _ *Pool) func() {
 			_, s := fullSlab(a)
 			return setTo(&s.freshFrom, s.slots+1)
 		}},
@@ -283,11 +283,11 @@ var slabCorruptions = map[string][]Corruption{
 			}
 			panic("no class has little that is live, in several slabs")
 		}},
-		{"clean before a slot in use", func(a *Allocator, _ *Pool) func() {
+		{"fresh before a slot in use", func(a *Allocator, _ *Pool) func() {
 			_, s := partial(a)
 			return setTo(&s.freshFrom, usedSlot(s))
 		}},
-		{"clean before the last slot, in use", func(a *Allocator, _ *Pool) func() {
+		{"fresh before the last slot, in use", func(a *Allocator, _ *Pool) func() {
 			_, s := fullSlab(a)
 			return setTo(&s.freshFrom, s.slots-1)
 		}},

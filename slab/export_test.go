@@ -25,11 +25,11 @@ func SlabShape(c, target int) (slots, size int) {
 }
 
 // FreeRuns returns the runs of free slots of a slab with this bitmap of free slots.
-func FreeRuns(words []uint64, clean int) (runs [][2]int) {
+func FreeRuns(words []uint64, fresh int) (runs [][2]int) {
 	s := &struct {
 		slab
 		words [8]uint64
-	}{slab: slab{slots: uint32(len(words) * 64), freshFrom: uint32(clean)}}
+	}{slab: slab{slots: uint32(len(words) * 64), freshFrom: uint32(fresh)}}
 	for i, m := range words {
 		*s.word(uint32(i)) = m
 	}
@@ -179,6 +179,9 @@ func (a *Allocator) Kept() int { return a.user.kept }
 // ClassLines returns the cache lines in which the fields of a class begin and end that each
 // allocation and free needs, its magazine apart.
 func ClassLines() (first, last uintptr) {
-	var c class
-	return (unsafe.Offsetof(c.cache) + unsafe.Offsetof(c.frees)) / 64, (unsafe.Offsetof(c.limit) + unsafe.Sizeof(c.limit) - 1) / 64
+	c := new(class)
+	escape = c
+	return uintptr(unsafe.Pointer(&c.frees)) / 64, (uintptr(unsafe.Pointer(&c.limit)) + unsafe.Sizeof(c.limit) - 1) / 64
 }
+
+var escape *class // to Go's heap, where an object of that size has eight bytes before it

@@ -129,8 +129,9 @@ func (h *heap) use(c *chunk) uintptr {
 // there is. A system call for all pages takes half the time of a page fault for each, or less
 // (BenchmarkFresh). It is not done for a whole block at once, which could keep an Alloc waiting
 // for 2 MiB, nor for what a program may never write all of: a chunk, or a slot that is longer
-// than slabs are. (Of a source that is no Zeroer all bytes count as dirty: somebody has written
-// to them.)
+// than slabs are. (Of a source that is no Zeroer all bytes count as dirty, as if they had been
+// written to: nothing is populated until Trim has given pages of the block back. From then on
+// all slabs in the block are, even if they have their pages.)
 func (h *heap) populate(c *chunk, dirty uintptr) {
 	p, ok := h.src.(blocksrc.Populator)
 	b := &h.blocks[c.block]

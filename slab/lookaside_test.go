@@ -13,7 +13,7 @@ import (
 // If the slabs of a pool are contiguous, each of their pages gets an entry of its own in
 // the lookaside table, however large the pool grows. The table has not many
 // more entries than that.
-func TestPoolSetsEveryPageAside(t *testing.T) {
+func TestLookasideHasEveryPage(t *testing.T) {
 	mem, err := (&blocksrc.GoHeap{}).Acquire(1<<20, 64<<10)
 	require.NoError(t, err)
 	a, err := slab.New(slab.Config{
@@ -58,7 +58,7 @@ func TestPoolSetsEveryPageAside(t *testing.T) {
 
 // A page with the end of one slab and the start of another has one entry in any table, so
 // the table does not grow for it.
-func TestPoolSharesPagesAside(t *testing.T) {
+func TestLookasideSharesPages(t *testing.T) {
 	a, err := slab.New(slab.Config{Source: blocksrc.NewBuffer(make([]byte, 256<<10)), MetaSource: &blocksrc.GoHeap{}})
 	require.NoError(t, err)
 	p, err := slab.NewPool(a, 1500, 4)
@@ -97,7 +97,7 @@ func (s *moving) Acquire(size, _ int) ([]byte, error) {
 func (s *moving) Release([]byte) error { return nil }
 
 // Entries of slabs that are gone do not make the table grow.
-func TestPoolSetsAsideAnew(t *testing.T) {
+func TestLookasideIsMadeAnew(t *testing.T) {
 	mem, err := (&blocksrc.GoHeap{}).Acquire(3<<20, 64<<10)
 	require.NoError(t, err)
 	a, err := slab.New(slab.Config{

@@ -8,7 +8,8 @@ import "math/bits"
 // The pool keeps room for these and the slots live now, whatever is freed
 // meanwhile, until the allocator's Trim or Reset. (A slot that is retired, after a
 // billion objects in it or more, takes its room along.) From a blocksrc.Populator, as Mmap is
-// on Linux, most pages of that room come at once, unless a slot has more than 256 KiB. It takes
+// on Linux, most pages of the slabs that it makes come at once, unless a slot has more than
+// 256 KiB. It takes
 // time in proportion to the slots that are new, of which most is for their pages. The error
 // wraps ErrInvalid if n is negative, ErrTooLarge, ErrClosed, or what the source said; then
 // nothing is reserved.
@@ -129,7 +130,7 @@ func (p *Pool) resetSlab(e *place, s *slab) {
 			s.summary |= 1 << w
 		}
 	}
-	p.vacated()
+	p.vacated(s)
 	switch {
 	case s.summary == 0: // every slot is retired
 		p.freeSlab(e.id)

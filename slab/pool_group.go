@@ -12,10 +12,10 @@ import (
 // not be Base. In a pool without names only Base and Slots count: keeping up the others would be
 // a good part of what it takes to free a slot and take it again.
 
-// mayHave is false only if the slot at q is not in the group, but may be true for no reason. Quick
-// is that of the pool's stride, and not 0.
-func (o *Group) mayHave(q unsafe.Pointer, quick uint32) bool {
-	i := uint64(uintptr(q)-uintptr(o.Base)) * uint64(quick) >> 32
+// mayHave is false only if the slot at q is not in the group, but may be true for no reason.
+// Recip is the pool's, and not 0.
+func (o *Group) mayHave(q unsafe.Pointer, recip uint32) bool {
+	i := uint64(uintptr(q)-uintptr(o.Base)) * uint64(recip) >> 32
 	return i < 64 && hasBit(&o.Slots, uint32(i))
 }
 

@@ -46,10 +46,10 @@ func (e *place) firstNames() bool {
 
 // slotAt returns the slot that starts at addr, and false if none does. Addr may be any address
 // at all. Otherwise it is like slabRef.slotAt.
-func (e *place) slotAt(addr uintptr, quick uint32) (slot uint32, ok bool) {
+func (e *place) slotAt(addr uintptr, recip uint32) (slot uint32, ok bool) {
 	off := addr - uintptr(e.base)
-	prod := uint64(off) * uint64(quick)
-	return uint32(prod >> 32), off < e.bytes && uint32(prod) < quick
+	prod := uint64(off) * uint64(recip)
+	return uint32(prod >> 32), off < e.bytes && uint32(prod) < recip
 }
 
 func (p *Pool) at(e *place, slot uint32) unsafe.Pointer {

@@ -283,3 +283,23 @@ func TestTrimDiscardsRecords(t *testing.T) {
 	require.NoError(t, a.Check())
 	require.NoError(t, a.Close())
 }
+
+// TestRefusalsKeepReservedPages: room that was reserved has its pages, whatever is refused
+// meanwhile, even if nothing is live.
+func TestRefusalsKeepReservedPages(t *testing.T) {
+	src := &paged{}
+	a, err := slab.New(slab.Config{Source: blocksrc.Limit(src, 4<<20), MetaSource: new(blocksrc.GoHeap)})
+	require.NoError(t, err)
+	p, err := slab.NewPool(a, 64, 8)
+	require.NoError(t, err)
+	require.NoError(t, p.Reserve(30_000))
+	require.NotZero(t, src.populated)
+	for range 3 {
+		_, err := a.Alloc(3<<20, 8)
+		require.ErrorIs(t, err, slab.ErrExhausted)
+		require.ErrorIs(t, p.Reserve(80_000), slab.ErrExhausted)
+	}
+	require.Zero(t, src.discarded)
+	require.NoError(t, a.Check())
+	require.NoError(t, a.Close())
+}

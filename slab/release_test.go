@@ -260,12 +260,12 @@ func TestFreeRuns(t *testing.T) {
 		for i := range words {
 			words[i] = []uint64{0, math.MaxUint64, r.Uint64(), r.Uint64() | r.Uint64() | r.Uint64(), 1<<63 | 1, 1<<63 - 1}[r.IntN(6)]
 		}
-		clean := r.IntN(len(words)*64 + 1)
+		fresh := r.IntN(len(words)*64 + 1)
 		if n%4 == 0 {
-			clean = len(words) * 64
+			fresh = len(words) * 64
 		}
 		var want [][2]int
-		for i := range clean {
+		for i := range fresh {
 			switch free := words[i/64]>>(i%64)&1 != 0; {
 			case free && len(want) > 0 && want[len(want)-1][1] == i:
 				want[len(want)-1][1]++
@@ -273,7 +273,7 @@ func TestFreeRuns(t *testing.T) {
 				want = append(want, [2]int{i, i + 1})
 			}
 		}
-		require.Equal(t, want, slab.FreeRuns(words, clean), "%x, clean from %d", words, clean)
+		require.Equal(t, want, slab.FreeRuns(words, fresh), "%x, fresh from %d", words, fresh)
 	}
 }
 

@@ -104,7 +104,7 @@ func (s *twoAreas) Release([]byte) error { return nil }
 
 // Pages of two areas share entries if the areas lie a multiple of the table's reach apart. Then
 // the pool gets a table in which they do not, but a small one where none is large enough.
-func TestPoolSetsAsideFarPages(t *testing.T) {
+func TestLookasideOfFarPages(t *testing.T) {
 	const page, size = 1 << slab.LookasideShift, 64 << 10
 	for _, apart := range []int{512 * page, 1024 * page, 4096 * page, 8192 * page} {
 		mem, err := (&blocksrc.GoHeap{}).Acquire(apart+10*size, size)

@@ -14,15 +14,15 @@ import (
 type Shell struct{ Pool }
 
 // Init makes a zero Shell ready, as Pool.Init does. Elem names the type of the objects: if it
-// is Ship, a MisuseError tells of a wrong "Arena[Ship].Free".
+// is main.Ship, a MisuseError tells of a wrong "Arena[main.Ship].Free".
 func (p *Shell) Init(a *Allocator, elem string, size, align int) error {
 	p.elem = elem
 	return p.Pool.Init(a, size, align)
 }
 
-// Names must be called before TakeNamed makes handles, or before a Scan whose slots HandleAt
-// is to make handles of. From then on all slots are handed out with names. (If TakeNamed set
-// p.names itself, it would be too large to be inlined.)
+// Names must be called before TakeNamed, and before a Scan begins if HandleAt is to make handles
+// of its slots. From then on all slots are handed out with names. (If TakeNamed set p.names
+// itself, it would be too large to be inlined.)
 func (p *Shell) Names() { p.ensureNames() }
 
 // Take takes a slot of the group and leaves in it what was there before. It is a few
@@ -42,7 +42,8 @@ func (p *Shell) Take(stride uintptr) unsafe.Pointer {
 	return unsafe.Add(o.Base, uintptr(bits.TrailingZeros64(m))*stride)
 }
 
-// TakeNamed is Take that also returns the slot's handle. Names must have been called.
+// TakeNamed is Take that also returns the slot's handle, or nil if the group is used up. Names
+// must have been called.
 func (p *Shell) TakeNamed(stride uintptr) (q unsafe.Pointer, h Handle) {
 	o := &p.group
 	if m := o.Slots; m != 0 { // none would make it too large to be inlined

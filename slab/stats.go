@@ -20,9 +20,9 @@ type Stats struct {
 	Meta      int // of Held: blocks of the allocator's own records, and records that lie in the user's blocks
 	SlabFree  int // of Held: free slots, retired ones, and what is left over at the ends of slabs
 	HoleBytes int // of Held: holes
-	Lost      int // of Held: ends of blocks, less than 16 bytes each; and what a source did not take back: bad blocks, and all when nothing was live
+	Lost      int // of Held: ends of blocks, less than 16 bytes each; and blocks that a source did not take back: bad ones, and those from when nothing was live
 
-	Blocks      int // of the user's memory
+	Blocks      int // of the user's memory, with those in Lost
 	EmptyBytes  int // of those in which nothing is live, but which are kept
 	MetaBlocks  int
 	Slabs       int

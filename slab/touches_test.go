@@ -275,7 +275,7 @@ func TestTouchesOfRefusals(t *testing.T) {
 			var slots []unsafe.Pointer
 			var pieces [][]byte
 			for full := false; !full; {
-				if p.Len() == size>>8 {
+				if reserve > 0 && p.Len() == size>>8 {
 					require.NoError(t, p.Reserve(reserve))
 				}
 				q, err := p.AllocUninitialized()
@@ -296,14 +296,18 @@ func TestTouchesOfRefusals(t *testing.T) {
 			for i := 0; i < len(pieces); i += 64 {
 				a.Free(pieces[i])
 			}
-			_, err = a.AllocUninitialized(1000, 8)
-			require.ErrorIs(t, err, slab.ErrExhausted)
-			slab.Touches()
-			_, err = a.AllocUninitialized(1000, 8)
-			require.ErrorIs(t, err, slab.ErrExhausted)
-			n := slab.Touches()
-			t.Logf("%d MiB, %d slabs: %d", size>>20, a.Stats().Slabs, n)
-			least, most = min(least, n), max(most, n)
+			for first := range 5 {
+				q, err := p.AllocUninitialized() // which the next refusal finds in the group, after its slab
+				require.NoError(t, err)
+				p.Free(q)
+				slab.Touches()
+				_, err = a.AllocUninitialized(1000, 8)
+				require.ErrorIs(t, err, slab.ErrExhausted)
+				if n := slab.Touches(); first > 0 {
+					t.Logf("%d MiB, %d slabs: %d", size>>20, a.Stats().Slabs, n)
+					least, most = min(least, n), max(most, n)
+				}
+			}
 			require.NoError(t, a.Check())
 			require.NoError(t, a.Close())
 		}
