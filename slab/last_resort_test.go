@@ -92,7 +92,7 @@ func TestMisalignedHolesServe(t *testing.T) {
 // TestChunksAreCounted: there are no more chunks than an entry of the address map can tell
 // apart. Beyond that, a request with no slot and no hole is refused, and nothing changes.
 func TestChunksAreCounted(t *testing.T) {
-	a, err := slab.New(slab.Config{Source: &blocksrc.GoHeap{}})
+	a, err := slab.New(slab.Config{Source: &blocksrc.GoHeap{}, BlockAlign: 64 << 10}) // a block is within a region
 	require.NoError(t, err)
 	a.PauseChecks()
 	live := granted(t, a, 2000, 0)
