@@ -251,11 +251,10 @@ func (a *Arena[T]) InsertN(vs []T, hs []Handle[T]) ([]Handle[T], error) {
 
 // Reserve makes room for n more objects than are live now: until there are that many, making
 // one cannot fail and does not call the source. The arena keeps the room even when objects
-// are freed, until a Trim or Reset of its allocator. On Linux, most pages of the slabs that
-// it makes come at once, so that no object there waits for a page fault (unless it has more than
-// 256 KiB). Errors are
-// those of Alloc, and slab.ErrInvalid or slab.ErrTooLarge for a senseless n; then nothing is
-// reserved.
+// are freed, until a Trim or Reset of its allocator. On Linux, most pages of the slabs that it
+// makes come at once, so that no object there waits for a page fault (unless it has more than
+// 256 KiB). Errors are those of Alloc, and slab.ErrInvalid or slab.ErrTooLarge for a senseless
+// n; then nothing is reserved.
 func (a *Arena[T]) Reserve(n int) error {
 	if err := a.ready(); err != nil {
 		return err

@@ -119,10 +119,12 @@ func (a *Allocator) mapRegions(i uint32, size uintptr, kind chunkKind) error {
 		a.addrs.prune(a.freeRecord)
 	}
 	addr := a.user.address(a.table.at(i))
-	e, ready := a.entryOf(i, kind), uintptr(0)
+	var e entry
+	var ready uintptr // bytes of the chunk that can have it
 	for {
+		// Where a slab has gone back to make room for a leaf, the next one gets its number.
 		if now := a.entryOf(i, kind); now != e {
-			e, ready = now, 0 // a slab has gone back to make room for a leaf: the next has its number
+			e, ready = now, 0
 		}
 		if ready += a.addrs.mapped(addr+ready, size-ready, e); ready == size {
 			return nil

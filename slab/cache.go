@@ -382,7 +382,7 @@ func (c *cache) trim() {
 		prev := s.prev
 		switch {
 		case s.used != 0:
-		case c.slots-s.usable() >= c.reserved:
+		case c.canSpare(s):
 			c.freeSlab(id)
 		default:
 			left++
@@ -391,6 +391,9 @@ func (c *cache) trim() {
 	}
 	c.settled = true
 }
+
+// canSpare tells whether what is reserved is there without slab s too.
+func (c *cache) canSpare(s *slab) bool { return c.slots-s.usable() >= c.reserved }
 
 // unreserve ends a reservation.
 func (c *cache) unreserve() { c.reserved, c.settled = 0, false }

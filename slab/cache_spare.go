@@ -15,7 +15,7 @@ func (c *cache) emptied(id uint32) {
 		c.freeSlab(id)
 		return
 	}
-	if c.slots-s.usable() < c.reserved {
+	if !c.canSpare(s) {
 		c.putLast(id, s)
 		return
 	}
@@ -38,7 +38,7 @@ func (c *cache) emptied(id uint32) {
 // nothing for a trim to find.
 func (c *cache) vacated(s *slab) {
 	c.vacant++
-	c.settled = c.settled && c.slots-s.usable() < c.reserved
+	c.settled = c.settled && !c.canSpare(s)
 }
 
 // begun is called when slots of slab id, which is empty, are about to be taken.
@@ -70,7 +70,7 @@ func (c *cache) setSpare(id uint32) {
 // dropSpare gives back the empty slab that is kept for the next need. If its slots were
 // reserved since, it stays for that reason alone.
 func (c *cache) dropSpare() {
-	if c.slots-c.a.slabs[c.spare].rec.usable() >= c.reserved {
+	if c.canSpare(c.a.slabs[c.spare].rec) {
 		c.freeSlab(c.spare)
 	} else {
 		c.setSpare(0)

@@ -234,7 +234,7 @@ func (k *checker) cache(c *cache, m sum) {
 			k.fail("cache %d: slab %d does not belong on its list", c.id, id)
 			return
 		}
-		if c.settled && s.used == 0 && c.slots-s.usable() >= c.reserved {
+		if c.settled && s.used == 0 && c.canSpare(s) {
 			k.fail("cache %d: slab %d is empty and not reserved, but no trim would see it", c.id, id)
 		}
 		id, prev = s.next, id

@@ -59,11 +59,10 @@ type Config struct {
 	MetaSource blocksrc.Source
 
 	// BlockSize is the size of the first blocks, 4 KiB or more, rounded down to a multiple
-	// of 16; 0 means 64 KiB.
-	// Later ones have the largest power of two that is no more than a tenth of what
-	// is held, if that is more, up to MaxBlockSize. They are smaller where the source has no
-	// room for that. Records start with a block of up to 32 KiB, so a fixed buffer should
-	// have 256 KiB at least: of 64 KiB they take half.
+	// of 16; 0 means 64 KiB. Later ones have the largest power of two that is no more than a
+	// tenth of what is held, if that is more, up to MaxBlockSize. They are smaller where the
+	// source has no room for that. Records start with a block of up to 32 KiB, so a fixed
+	// buffer should have 256 KiB at least: of 64 KiB they take half.
 	BlockSize int
 	// MaxBlockSize bounds that growth, is no less than BlockSize, and is rounded in the
 	// same way; 0 means 2 MiB, or BlockSize or 4*LargeSize if one of those is larger.

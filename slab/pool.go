@@ -221,8 +221,8 @@ func (p *Pool) ensureNames() {
 	}
 }
 
-// giveNames is apart so that ensureNames can be inlined, and is not inlined itself, since it is for
-// once in a pool's life.
+// giveNames is apart so that ensureNames can be inlined, and is not inlined itself, since it is
+// for once in a pool's life.
 //
 //go:noinline
 func (p *Pool) giveNames() {

@@ -9,10 +9,9 @@ import "math/bits"
 // meanwhile, until the allocator's Trim or Reset. (A slot that is retired, after a
 // billion objects in it or more, takes its room along.) From a blocksrc.Populator, as Mmap is
 // on Linux, most pages of the slabs that it makes come at once, unless a slot has more than
-// 256 KiB. It takes
-// time in proportion to the slots that are new, of which most is for their pages. The error
-// wraps ErrInvalid if n is negative, ErrTooLarge, ErrClosed, or what the source said; then
-// nothing is reserved.
+// 256 KiB. It takes time in proportion to the slots that are new, of which most is for their
+// pages. The error wraps ErrInvalid if n is negative, ErrTooLarge, ErrClosed, or what the source
+// said; then nothing is reserved.
 func (p *Pool) Reserve(n int) error {
 	err := p.room(n)
 	if err == nil {

@@ -61,8 +61,8 @@ func (p *Pool) take() (i uintptr, fresh bool, err error) {
 			return 0, false, err
 		}
 	}
-	// Take and TakeNamed of Shell in one. To choose between them instead takes a seventh longer where
-	// Alloc gives names.
+	// Take and TakeNamed of Shell in one. To choose between them instead takes a seventh longer
+	// where Alloc gives names.
 	o := &p.group
 	m := o.Slots
 	fresh = p.unused()&m&-m != 0

@@ -125,6 +125,7 @@ type discarding struct {
 	blocksrc.GoHeap
 	page  int
 	parts [][]byte
+	calls int
 	fail  error
 }
 
@@ -135,6 +136,7 @@ func (d *discarding) Acquire(size, align int) ([]byte, error) {
 }
 
 func (d *discarding) Discard(part []byte) error {
+	d.calls++
 	if d.fail != nil {
 		return d.fail
 	}
@@ -435,7 +437,7 @@ func TestClose(t *testing.T) {
 // TestTrimOfKeptPages: a source that says that it keeps a block's pages is not asked for the
 // rest of the block.
 func TestTrimOfKeptPages(t *testing.T) {
-	d := &keeping{}
+	d := &discarding{page: 4096, fail: fmt.Errorf("wrapped: %w", errors.ErrUnsupported)}
 	a, err := slab.New(slab.Config{Source: d, MetaSource: new(blocksrc.GoHeap), BlockSize: 1 << 20})
 	require.NoError(t, err)
 	var all [][]byte
@@ -450,15 +452,4 @@ func TestTrimOfKeptPages(t *testing.T) {
 	assert.Equal(t, 1, d.calls)
 	require.NoError(t, a.Check())
 	require.NoError(t, a.Close())
-}
-
-// keeping is a source that keeps its pages, and counts how often it has to say so.
-type keeping struct {
-	blocksrc.GoHeap
-	calls int
-}
-
-func (k *keeping) Discard([]byte) error {
-	k.calls++
-	return fmt.Errorf("wrapped: %w", errors.ErrUnsupported)
 }

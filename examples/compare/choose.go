@@ -10,10 +10,10 @@ import (
 )
 
 // choose returns the items of all that list names, in the order of all. A name stands
-// for the item of exactly that name, or else for all items of that group, or else for all
+// for the item of exactly that name, or else for all items of a group of that name, or else for all
 // whose names begin with it. Case does not matter, and a blank is the same as a hyphen. An
 // empty list names all.
-func choose[T any](all []T, list string, name, group func(T) string) (chosen []T, err error) {
+func choose[T any](all []T, list string, name func(T) string, groups ...func(T) string) (chosen []T, err error) {
 	if strings.TrimSpace(list) == "" {
 		return all, nil
 	}
@@ -26,7 +26,7 @@ func choose[T any](all []T, list string, name, group func(T) string) (chosen []T
 			continue
 		}
 		match := func(x T) bool { return strings.HasPrefix(plain(name(x)), plain(want)) }
-		for _, label := range []func(T) string{name, group} {
+		for _, label := range append([]func(T) string{name}, groups...) {
 			if is := func(x T) bool { return plain(label(x)) == plain(want) }; slices.ContainsFunc(all, is) {
 				match = is
 				break

@@ -129,7 +129,7 @@ func parseFlags(args []string, stdout, stderr io.Writer) (o options, err error) 
 	if o.workloads, err = choose(bench.Workloads(), workloads, func(w *bench.Workload) string { return w.Name }, func(w *bench.Workload) string { return w.Group }); err != nil {
 		return complain("no workload %v", err)
 	}
-	if o.candidates, err = choose(bench.Candidates(), candidates, func(c *bench.Candidate) string { return c.Name }, func(*bench.Candidate) string { return "" }); err != nil {
+	if o.candidates, err = choose(bench.Candidates(), candidates, func(c *bench.Candidate) string { return c.Name }); err != nil {
 		return complain("no candidate %v", err)
 	}
 	if list {
