@@ -22,7 +22,6 @@ func SetGeneration[T any](a *Arena[T], h Handle[T], gen uint32) Handle[T] {
 	place := reflect.ValueOf(&a.pool).Elem().FieldByName("dir").Index(int(index >> slotBits))
 	slot := uintptr(index & (1<<slotBits - 1))
 	*(*uint32)(unsafe.Add(place.FieldByName("gens").UnsafePointer(), slot*4)) = gen
-	*(*uint32)(place.FieldByName("sure").Addr().UnsafePointer()) = LastGeneration + 1 // as if it had been freed
 	return HandleFromBits[T](uint64(gen)<<32 | uint64(index))
 }
 

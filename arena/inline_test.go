@@ -15,8 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestHotPathsAreInline asserts that the functions of inline.go are small enough for the
-// compiler to inline, on 64 bits and on 32. One step more would be a call for each object.
+// TestHotPathsAreInline asserts that the functions of inline.go, and Get and Insert in a program,
+// are small enough for the compiler to inline, on 64 bits and on 32. One step more would be a
+// call for each object.
 func TestHotPathsAreInline(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles")
@@ -25,12 +26,20 @@ func TestHotPathsAreInline(t *testing.T) {
 		t.Skip("no go command")
 	}
 	for _, arch := range []string{"amd64", "arm"} {
-		cmd := exec.Command("go", "build", "-gcflags=-m", ".")
-		cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+arch, "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false", "GOEXPERIMENT=")
-		out, err := cmd.CombinedOutput()
-		require.NoError(t, err, "%s", out)
+		remarks := func(pkg string) string {
+			cmd := exec.Command("go", "build", "-o", os.DevNull, "-gcflags=-m", pkg)
+			cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+arch, "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false", "GOEXPERIMENT=")
+			out, err := cmd.CombinedOutput()
+			require.NoError(t, err, "%s", out)
+			return string(out)
+		}
+		own := remarks(".")
 		for _, name := range []string{"take", "names", "takeNamed", "get", "handleAt", "word", "fromBits"} {
-			assert.Regexp(t, `(?m)inline\.go:\d+:\d+: can inline `+name+`$`, string(out), arch)
+			assert.Regexp(t, `(?m)inline\.go:\d+:\d+: can inline `+name+`$`, own, arch)
+		}
+		program := remarks("../examples/vita")
+		for _, name := range []string{"Get", "Insert"} {
+			assert.Regexp(t, `(?m)arena\.go:\d+:\d+: can inline arena\.\(\*Arena\[go\.shape.*\]\)\.`+name+`$`, program, arch)
 		}
 	}
 }

@@ -200,9 +200,6 @@ func (k *checker) generations(id uint32, s *slab) {
 		case !free && g&1 == 0 && s.named == 1:
 			wrong = "has no name"
 		}
-		if e.sure != touched && (g&^1 != e.floor || e.sure != e.floor && g != e.sure) {
-			wrong = "not what all have for sure"
-		}
 		if !p.names && g != e.floor {
 			wrong = "has had a name, in a pool without names"
 		}

@@ -193,8 +193,10 @@ package slab
 //     freeing a slot and taking it again has three stores and three loads less: a fourteenth of
 //     the time with ten thousand objects live, a quarter with a million. What counts then is
 //     again what the processor has room for: instructions, and stores that wait their turn.
-//   - Handles checked only against the slot's generation: where no slot of a slab was
-//     ever freed, all have the same one, and knowing it spares a random look a cache miss.
+//   - For a slab in which no slot was freed, the one generation that all of them have, kept in
+//     its place. It spares a random Get a cache miss: 7 % of its time with eight million
+//     objects, 3 % with one. But then an arena's Get is too large to be inlined, which is a
+//     fifth of its time.
 //   - A generation that says that a slot is live, and so grows whenever one is taken or
 //     freed: two cache misses for each of 200 000 particles that dies and is born anew,
 //     a tenth of a game's frame. The bitmap is hot.

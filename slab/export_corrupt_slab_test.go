@@ -372,14 +372,6 @@ var slabCorruptions = map[string][]Corruption{
 			_, s := partial(a)
 			return setTo(&e.rec, s)
 		}},
-		{"place sure of a generation that slots do not have", func(_ *Allocator, p *Pool) func() {
-			e, slot := livePlace(p)
-			return setTo(&e.sure, *e.gen(slot))
-		}},
-		{"place sure that no slot was freed", func(_ *Allocator, p *Pool) func() {
-			e, _ := livePlace(p)
-			return setTo(&e.sure, e.floor)
-		}},
 		{"place with more bytes", func(_ *Allocator, p *Pool) func() {
 			e, _ := livePlace(p)
 			return setTo(&e.bytes, e.bytes+1)

@@ -37,18 +37,6 @@ func BinOf(size uint32) (level, step uint32) { return binOf(size) }
 // BinAbove is the lowest bin all of whose holes are large enough.
 func BinAbove(size uint32) (level, step uint32, ok bool) { return binAbove(size) }
 
-// SetGen sets the generation of the live slot that h names, as if the slot had been
-// reused that often, and returns its new handle.
-func (p *Pool) SetGen(h Handle, gen uint32) Handle {
-	e := &p.dir[h.index>>slotShift]
-	*e.gen(h.index % maxSlots), e.sure = gen, touched
-	h.gen = gen
-	return h
-}
-
-// LastGen is the generation after which a slot is retired.
-const LastGen = lastGen
-
 // Index is a heap of one block with no allocator around it. Its chunks may be as small
 // as one granule; an allocator puts such requests into slabs.
 type Index struct {

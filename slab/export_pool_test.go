@@ -29,7 +29,6 @@ func RawHandle(place, slot, gen uint32) Handle { return Handle{place<<slotShift 
 func (p *Pool) SetGeneration(h Handle, gen uint32) Handle {
 	place, slot := h.Index()
 	*p.dir[place].gen(slot) = gen
-	p.dir[place].sure = touched
 	return Handle{h.index, gen}
 }
 
@@ -63,14 +62,6 @@ func (p *Pool) Lookasides() (entries, used int) {
 		}
 	}
 	return len(p.lookasideTable()), used
-}
-
-// Sure returns the generation that all slots of a place surely have, 0 if none is known.
-func (p *Pool) Sure(place uint32) uint32 {
-	if e := &p.dir[place]; e.sure&1 != 0 {
-		return e.sure
-	}
-	return 0
 }
 
 // Into tells whether the pool still has a pointer into [addr, addr+n) that the
@@ -115,12 +106,6 @@ func (c *Scan) Lost() bool {
 
 // Named tells whether the slab at a place is known to have a name for each live slot.
 func (p *Pool) Named(place uint32) bool { return p.dir[place].rec.named == 1 }
-
-// BeSure makes the pool believe that all slots of a place have their first name.
-func (p *Pool) BeSure(place uint32) (undo func()) {
-	e := &p.dir[place]
-	return setTo(&e.sure, e.floor+1)
-}
 
 // WordScan is a Scan that shows one word of a bitmap at a time.
 type WordScan struct {

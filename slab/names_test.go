@@ -155,9 +155,6 @@ func TestPoolNamesOfSome(t *testing.T) {
 	require.Equal(t, qs[9], p.Get(g))
 	require.Nil(t, p.Get(h))
 	require.Equal(t, qs[100], p.Get(far))
-	_, err = p.AllocUninitialized() // the next need: here a slab full of names becomes sure
-	require.NoError(t, err)
-	require.Zero(t, p.Sure(0))
 	require.Nil(t, p.Get(slab.RawHandle(0, 3, far.Gen())))
 	require.False(t, p.Remove(slab.RawHandle(0, 3, far.Gen())))
 	require.NoError(t, p.Allocator().Check())
@@ -231,35 +228,5 @@ func TestPoolNamesDuringAScan(t *testing.T) {
 		return true
 	})
 	require.Equal(t, len(qs)+1, n)
-	require.NoError(t, p.Allocator().Check())
-}
-
-// The generation of a slab is sure only if it is full of objects that all have their
-// first name, whichever way they got it.
-func TestPoolIsSureOfNames(t *testing.T) {
-	p, qs := pointers(t, 24, 150)
-	for _, q := range qs[1:] {
-		p.Handle(q)
-	}
-	p.Allocator().Trim()
-	_, _, err := p.Insert()
-	require.NoError(t, err)
-	require.Zero(t, p.Sure(0), "one has none")
-	require.Nil(t, p.Get(slab.RawHandle(0, 0, p.Handle(qs[1]).Gen())))
-}
-
-// Objects without a name that are all dropped at once leave no trace.
-func TestPoolIsSureAfterReset(t *testing.T) {
-	p, qs := pointers(t, 24, 150)
-	p.Reset()
-	h := slab.Handle{}
-	for range len(qs) + 1 {
-		_, g, err := p.Insert()
-		require.NoError(t, err)
-		if h == (slab.Handle{}) {
-			h = g
-		}
-	}
-	require.Equal(t, h.Gen(), p.Sure(0))
 	require.NoError(t, p.Allocator().Check())
 }

@@ -21,7 +21,7 @@ func TestFreedIsPoisoned(t *testing.T) {
 		},
 		"last generation": func(a *slab.Allocator, p *slab.Pool, b []byte, q unsafe.Pointer) {
 			a.Free(b)
-			p.SetGeneration(p.Handle(q), slab.LastGen)
+			p.SetGeneration(p.Handle(q), slab.PoolLastGen)
 			p.Free(q)
 		},
 		"pool, Reset": func(a *slab.Allocator, p *slab.Pool, b []byte, _ unsafe.Pointer) { a.Free(b); p.Reset() },

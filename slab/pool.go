@@ -188,11 +188,12 @@ func (p *Pool) bad(method string, q unsafe.Pointer) {
 }
 
 // Get returns the slot that h names, or nil if h names none any more. It takes constant time.
-// (It has one result so that an arena's Get is small enough to be inlined.)
+// (It has one result, and nothing that could be left out, so that an arena's Get is small enough
+// to be inlined.)
 func (p *Pool) Get(h Handle) unsafe.Pointer {
 	if i := h.index >> slotShift; int(i) < len(p.dir) {
 		e, slot := &p.dir[i], int(h.index%maxSlots)
-		if slot < len(e.gens) && (h.gen == e.sure || h.gen == e.gens[slot]) {
+		if slot < len(e.gens) && h.gen == e.gens[slot] {
 			return unsafe.Add(e.base, slot*int(p.stride))
 		}
 	}

@@ -98,12 +98,6 @@ func (p *Pool) resetUsed(seq uint32) {
 // resetSlab frees every used slot of a slab.
 func (p *Pool) resetSlab(e *place, s *slab) {
 	full := s.summary == 0
-	if e.sure == e.floor+1 {
-		e.floor += 2 // for all slots, as if the slab were new
-		e.sure = e.floor
-	} else if p.names {
-		e.sure = touched
-	}
 	for w := range s.words() {
 		m := p.liveWord(s, w)
 		if m == 0 {

@@ -26,6 +26,7 @@ func (p *Pool) Free(q unsafe.Pointer) {
 					return
 				case p.names && (e.rec.retired != 0 || *e.gen(slot) == lastGen): // rare
 				case none(o.Slots):
+					p.endName(e, slot)
 					p.freeToGroup(e, slot, q)
 					return
 				case !o.mayHave(q, p.recip):
@@ -65,6 +66,9 @@ func (p *Pool) Remove(h Handle) bool {
 	}
 	if h.gen != lastGen {
 		if none(p.group.Slots) {
+			p.poison(e, slot)
+			e.gens[slot] = h.gen + 1 // as endName would, but the generation is known
+			p.frees++
 			p.freeToGroup(e, slot, p.at(e, slot))
 			return true
 		}
@@ -77,9 +81,8 @@ func (p *Pool) Remove(h Handle) bool {
 	return true
 }
 
-// freeToGroup frees the slot at q and makes it the group, which must be empty.
+// freeToGroup makes the slot at q, which is free, the group, which must be empty.
 func (p *Pool) freeToGroup(e *place, slot uint32, q unsafe.Pointer) {
-	p.endName(e, slot)
 	o := &p.group
 	o.Base, o.Gens, o.Slots, o.Index = q, unsafe.Pointer(e.gen(slot)), 1, e.index+slot
 	if invariants {
@@ -112,7 +115,6 @@ func (p *Pool) endName(e *place, slot uint32) {
 	if p.names {
 		g := e.gen(slot)
 		*g += *g & 1
-		e.sure = touched
 	}
 	p.frees++
 }
@@ -150,6 +152,7 @@ func (p *Pool) putAny(e *place, slot uint32) {
 	}
 	if p.group.Slots == 0 || e.rec.used == 1 || p.Len() == 1 {
 		p.flush()
+		p.endName(e, slot)
 		p.freeToGroup(e, slot, p.at(e, slot))
 		return
 	}
@@ -165,7 +168,6 @@ func (p *Pool) retireSlot(e *place, slot uint32) {
 	}
 	p.poison(e, slot)
 	*e.gen(slot) = deadGen
-	e.sure = touched
 	p.retire(e.rec)
 	p.frees++
 	p.drop(e.id, e.rec)

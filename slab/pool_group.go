@@ -90,7 +90,6 @@ func (p *Pool) unused() uint64 {
 
 // refill opens a group; the one before must be used up.
 func (p *Pool) refill() error {
-	p.assure()
 	if p.head == 0 { // always so if p is closed
 		if err := p.state(); err != nil {
 			return err
@@ -114,16 +113,6 @@ func (p *Pool) refill() error {
 	p.extra++
 	p.fresh, p.freshAt = fresh, p.frees
 	return nil
-}
-
-// assure is called when the group is used up. If all slots of the slab that it was from
-// are live now, each with its first name, their generation becomes the sure one.
-func (p *Pool) assure() {
-	if seq := p.group.Index >> slotShift; p.names && int(seq) < len(p.dir) {
-		if e := &p.dir[seq]; e.rec != nil && e.rec.summary == 0 && e.sure == e.floor && e.firstNames() {
-			e.sure = e.floor + 1
-		}
-	}
 }
 
 // flush gives the group back, so that the bitmaps say what is live.

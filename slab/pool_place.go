@@ -9,39 +9,21 @@ import "unsafe"
 // the place, the low bits that of the slot. A place outlives its slabs and remembers the
 // highest generation that they reached, so that the next slab goes on from there.
 type place struct {
-	_ [placeSize - 6*unsafe.Sizeof(uintptr(0)) - 16]byte // at the end it would be padded if of size 0
+	_ [placeSize - 6*unsafe.Sizeof(uintptr(0)) - 12]byte // at the end it would be padded if of size 0
 
+	index uint32         // of slot 0
+	id    uint32         // the slab's number
+	floor uint32         // generation that slots start with
 	base  unsafe.Pointer // of slot 0; nil if there is no slab
 	gens  []uint32       // generations, one for each slot
 	rec   *slab          // the slab's record
 	bytes uintptr        // of the slots
-	index uint32         // of slot 0
-	id    uint32         // the slab's number
-	floor uint32         // generation that slots start with
-
-	// sure is the generation of all slots, if it is known that all were given a name and
-	// none was freed. Otherwise it is even, and so no handle's. Comparing it first spares
-	// Get a cache miss.
-	sure uint32
 }
 
-const (
-	placeSize = 64      // a cache line, and indexing is a shift
-	touched   = deadGen // sure's value once a slot was freed in a pool with names; floor is less
-)
+const placeSize = 64 // a cache line, and indexing is a shift
 
 func (e *place) gen(slot uint32) *uint32 {
 	return (*uint32)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(e.gens)), uintptr(slot)*4))
-}
-
-// firstNames tells whether every slot has its first name.
-func (e *place) firstNames() bool {
-	for _, g := range e.gens {
-		if g != e.floor+1 {
-			return false
-		}
-	}
-	return true
 }
 
 // slotAt returns the slot that starts at addr, and false if none does. Addr may be any address
@@ -92,7 +74,7 @@ func (p *Pool) adopt(id uint32, s *slab) {
 	e := &p.dir[s.seq]
 	*e = place{
 		base: p.a.slabs[id].base, gens: unsafe.Slice((*uint32)(s.generations()), s.slots), bytes: uintptr(s.slots) * p.stride,
-		rec: s, index: s.seq << slotShift, id: id, floor: gen, sure: gen,
+		rec: s, index: s.seq << slotShift, id: id, floor: gen,
 	}
 	for i := range e.gens {
 		e.gens[i] = gen

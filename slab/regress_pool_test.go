@@ -78,7 +78,7 @@ func TestB29_GenerationsDoNotWrap(t *testing.T) {
 	require.NoError(t, err)
 	_, h, err := p.Insert()
 	require.NoError(t, err)
-	h = p.SetGen(h, slab.LastGen)
+	h = p.SetGeneration(h, slab.PoolLastGen)
 	require.NotNil(t, p.Get(h))
 	require.True(t, p.Remove(h))
 	assert.Equal(t, 1, p.Stats().Retired)
@@ -103,7 +103,7 @@ func TestB29_ResetAtTheLastGeneration(t *testing.T) {
 	require.NoError(t, err)
 	_, old, err := p.Insert()
 	require.NoError(t, err)
-	old = p.SetGen(old, slab.LastGen)
+	old = p.SetGeneration(old, slab.PoolLastGen)
 	a.Reset()
 	assert.Nil(t, p.Get(old))
 	for range 300 {
