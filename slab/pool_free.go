@@ -31,7 +31,8 @@ func (p *Pool) Free(q unsafe.Pointer) {
 					return
 				case !o.mayHave(q, p.recip):
 					if s := e.rec; s.common() {
-						p.freeToBitmap(e, s, slot)
+						p.endName(e, slot)
+						p.freeToBitmap(s, slot)
 						return
 					}
 					p.putAny(e, slot)
@@ -65,15 +66,16 @@ func (p *Pool) Remove(h Handle) bool {
 		return false
 	}
 	if h.gen != lastGen {
-		if none(p.group.Slots) {
+		alone, s := none(p.group.Slots), e.rec
+		if alone || s.common() {
 			p.poison(e, slot)
 			e.gens[slot] = h.gen + 1 // as endName would, but the generation is known
 			p.frees++
-			p.freeToGroup(e, slot, p.at(e, slot))
-			return true
-		}
-		if s := e.rec; s.common() {
-			p.freeToBitmap(e, s, slot)
+			if alone {
+				p.freeToGroup(e, slot, p.at(e, slot))
+			} else {
+				p.freeToBitmap(s, slot)
+			}
 			return true
 		}
 	}
@@ -123,9 +125,8 @@ func (p *Pool) endName(e *place, slot uint32) {
 // already, and stays in use even if all of the group, at most 63 slots, is of s.
 func (s *slab) common() bool { return !none(s.summary) && s.used > 64 }
 
-// freeToBitmap frees a slot and sets its bit in the bitmap of its slab.
-func (p *Pool) freeToBitmap(e *place, s *slab, slot uint32) {
-	p.endName(e, slot)
+// freeToBitmap sets the bit of a slot, which is free, in the bitmap of its slab.
+func (p *Pool) freeToBitmap(s *slab, slot uint32) {
 	s.markFree(slot)
 	s.used--
 	p.used--
@@ -147,7 +148,8 @@ func (p *Pool) putAny(e *place, slot uint32) {
 		// The slab has others in use even if all of the group is of it. What is below would
 		// do as well, but a pool of a few dozen comes here all the time, and this makes it a
 		// quarter faster to free some and make as many.
-		p.freeToBitmap(e, e.rec, slot)
+		p.endName(e, slot)
+		p.freeToBitmap(e.rec, slot)
 		return
 	}
 	if p.group.Slots == 0 || e.rec.used == 1 || p.Len() == 1 {
