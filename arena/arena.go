@@ -188,8 +188,8 @@ func (a *Arena[T]) insertCold() (*T, Handle[T], error) {
 // Get returns the object that h names, or nil and false if h names none any more. The
 // pointer is good until the object is freed: no operation moves objects.
 func (a *Arena[T]) Get(h Handle[T]) (p *T, ok bool) {
-	p = (*T)(get(&a.pool.Pool, h.h))
-	return p, p != nil
+	q, ok := get(&a.pool.Pool, h.h)
+	return (*T)(q), ok
 }
 
 // Remove frees the object that h names and returns true, or returns false if h names none

@@ -20,7 +20,10 @@ func takeNamed(p *slab.Shell, stride uintptr) (unsafe.Pointer, slab.Handle) {
 	return p.TakeNamed(stride)
 }
 
-func get(p *slab.Pool, h slab.Handle) unsafe.Pointer { return p.Get(h) }
+func get(p *slab.Pool, h slab.Handle) (q unsafe.Pointer, ok bool) {
+	q, ok = p.Get(h) // returned at once, the two would count for more
+	return
+}
 
 func handleAt(index uint32, gen unsafe.Pointer) slab.Handle { return slab.HandleAt(index, gen) }
 

@@ -32,6 +32,15 @@ func (p *Pool) SetGeneration(h Handle, gen uint32) Handle {
 	return Handle{h.index, gen}
 }
 
+// Slot is Get with one result: nil if h names no slot.
+func (p *Pool) Slot(h Handle) unsafe.Pointer {
+	q, ok := p.Get(h)
+	if ok != (q != nil) {
+		panic("Get contradicts itself")
+	}
+	return q
+}
+
 // Generation returns the present generation of the slot that h names.
 func (p *Pool) Generation(h Handle) uint32 {
 	place, slot := h.Index()

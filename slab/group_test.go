@@ -54,7 +54,7 @@ func TestPoolGroupOfOne(t *testing.T) {
 				continue
 			}
 			h := hs[slot]
-			q := p.Get(h)
+			q := p.Slot(h)
 			if slot%2 == 0 {
 				p.Free(q)
 			} else {
@@ -64,7 +64,7 @@ func TestPoolGroupOfOne(t *testing.T) {
 			require.Equal(t, len(hs)-1, p.Len())
 			require.NoError(t, p.Allocator().Check())
 			poolMisuse(t, p, slab.DoubleFree, func() { p.Free(q) })
-			require.Nil(t, p.Get(h))
+			require.Nil(t, p.Slot(h))
 			require.False(t, p.Remove(h))
 			require.Equal(t, 1, p.Stats().Free)
 			switch how {
@@ -87,7 +87,7 @@ func TestPoolGroupOfOne(t *testing.T) {
 					_, h, err := p.Insert()
 					require.NoError(t, err)
 					_, slot := h.Index()
-					require.Nil(t, p.Get(hs[slot]))
+					require.Nil(t, p.Slot(hs[slot]))
 					hs[slot] = h
 				}
 				require.Zero(t, p.AtHand())
@@ -143,8 +143,8 @@ func TestPoolFreesBesideTheGroup(t *testing.T) {
 				_, slot := h.Index()
 				require.True(t, gone[hs[slot]], "slot %d was not freed", slot)
 				require.False(t, taken[slot], "slot %d twice", slot)
-				require.Nil(t, p.Get(hs[slot]))
-				require.Equal(t, q, p.Get(h))
+				require.Nil(t, p.Slot(hs[slot]))
+				require.Equal(t, q, p.Slot(h))
 				taken[slot], hs[slot] = true, h
 			}
 			require.Zero(t, p.AtHand())
@@ -170,7 +170,7 @@ func TestPoolFreesWhileThereIsAGroup(t *testing.T) {
 		}
 	}
 	require.Equal(t, 1, p.AtHand(), "the last of its slab is the group, and the other is given back")
-	require.NotNil(t, p.Get(far))
+	require.NotNil(t, p.Slot(far))
 	stats := p.Stats()
 	for range stats.Free {
 		_, _, err := p.Insert()
@@ -197,7 +197,7 @@ func TestPoolKeepsNoSlabForItsGroup(t *testing.T) {
 					if order == "down" {
 						i = len(hs) - 1 - i
 					}
-					q := p.Get(hs[i])
+					q := p.Slot(hs[i])
 					p.Free(q)
 					poolMisuse(t, p, slab.DoubleFree, func() { p.Free(q) })
 					require.NoError(t, p.Allocator().Check())
@@ -258,7 +258,7 @@ func TestPoolLooksWherePlacesAre(t *testing.T) {
 	require.Greater(t, places, 32)
 	for i, q := range qs {
 		p.Free(q)
-		require.Nil(t, p.Get(hs[i]))
+		require.Nil(t, p.Slot(hs[i]))
 		require.False(t, p.Owns(q))
 		if i%100 == 0 {
 			require.NoError(t, p.Allocator().Check())

@@ -37,11 +37,11 @@ func TestKeptSlot(t *testing.T) {
 		}},
 		{"named", func(t *testing.T, p *slab.Pool, q, other unsafe.Pointer) {
 			h := p.Handle(other)
-			require.Equal(t, other, p.Get(h))
+			require.Equal(t, other, p.Slot(h))
 			r, g, err := p.Insert()
 			require.NoError(t, err)
 			require.Equal(t, q, r)
-			require.Equal(t, q, p.Get(g))
+			require.Equal(t, q, p.Slot(g))
 			require.Equal(t, g, p.Handle(q))
 			require.NotEqual(t, h, g)
 		}},
@@ -49,7 +49,7 @@ func TestKeptSlot(t *testing.T) {
 			r, g, err := p.Insert()
 			require.NoError(t, err)
 			require.Equal(t, q, r)
-			require.Equal(t, q, p.Get(g))
+			require.Equal(t, q, p.Slot(g))
 			require.Equal(t, g, p.Handle(q))
 		}},
 		{"freed again", func(t *testing.T, p *slab.Pool, q, _ unsafe.Pointer) {
@@ -72,7 +72,7 @@ func TestKeptSlot(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, uint64(1), g.Slots)
 			require.Equal(t, q, g.Base)
-			require.Equal(t, q, p.Get(slab.HandleAt(g.Index, g.Gens)))
+			require.Equal(t, q, p.Slot(slab.HandleAt(g.Index, g.Gens)))
 		}},
 		{"scanned", func(t *testing.T, p *slab.Pool, _, _ unsafe.Pointer) {
 			require.Equal(t, p.Len(), count(p))

@@ -308,7 +308,7 @@ func TestMisuseOfPools(t *testing.T) {
 			// After reuse the old pointer is the new owner's, but the old handle is stale.
 			again := []unsafe.Pointer{take(p), take(p)}
 			require.ElementsMatch(t, []unsafe.Pointer{first, second}, again)
-			assert.Nil(t, p.Get(h))
+			assert.Nil(t, p.Slot(h))
 			assert.False(t, p.Remove(h))
 			require.Nil(t, caught(t, func() { p.Free(first) }))
 			free(slab.DoubleFree, first)

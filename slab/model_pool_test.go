@@ -90,7 +90,7 @@ func (m *model) enterSlot(p *modelPool, q unsafe.Pointer, h slab.Handle) {
 	case !p.Owns(q):
 		m.fatalf("slot %#x is live and not the pool's", q)
 	case h == slab.Handle{}: // it has no name
-	case p.Get(h) != q || p.Pool.Handle(q) != h:
+	case p.Slot(h) != q || p.Pool.Handle(q) != h:
 		m.fatalf("slot %#x and its handle %#x do not name each other", q, h.Bits())
 	case slab.HandleFromBits(h.Bits()) != h:
 		m.fatalf("handle %#x does not survive as a number", h.Bits())
@@ -183,7 +183,7 @@ func (m *model) give(p *modelPool, i int, byHandle bool) {
 // stale checks that h names nothing.
 func (m *model) stale(p *modelPool, h slab.Handle) {
 	before := p.Stats()
-	if p.Get(h) != nil || p.Remove(h) || p.Stats() != before {
+	if p.Slot(h) != nil || p.Remove(h) || p.Stats() != before {
 		m.fatalf("handle %#x names something", h.Bits())
 	}
 }
@@ -246,7 +246,7 @@ func (m *model) scanWith(p *modelPool, change func()) {
 			m.fatalf("a scan visits %#x, which is dead, another's, or was visited before", q)
 		}
 		visited[m.byAddr[at]] = true
-		if h := slab.HandleAt(index, gen); named && (p.Get(h) != q || p.Handle(q) != h) {
+		if h := slab.HandleAt(index, gen); named && (p.Slot(h) != q || p.Handle(q) != h) {
 			m.fatalf("slot %#x and the handle %#x that a scan makes do not name each other", q, h.Bits())
 		}
 		change()

@@ -61,7 +61,7 @@ func TestPoolWithoutNames(t *testing.T) {
 			}
 			for _, gen := range []uint32{start - 1, start + 1, start + 3} {
 				h := madeUp(first, q, size, gen)
-				require.Nil(t, p.Get(h))
+				require.Nil(t, p.Slot(h))
 				require.False(t, p.Remove(h))
 			}
 		}
@@ -131,37 +131,37 @@ func TestPoolNamesOfSome(t *testing.T) {
 	p, qs := pointers(t, size, 150)
 	h := p.Handle(qs[9])
 	require.Equal(t, h, p.Handle(qs[9]), "the same again")
-	require.Equal(t, qs[9], p.Get(h))
+	require.Equal(t, qs[9], p.Slot(h))
 	far := p.Handle(qs[100])
 	for i, q := range qs { // the others have no name, whatever handle is made up
 		forged := slab.RawHandle(0, uint32(i), h.Gen())
-		require.Equal(t, i == 9 || i == 100, p.Get(forged) == q)
-		require.Equal(t, i == 9 || i == 100, p.Get(forged) != nil)
+		require.Equal(t, i == 9 || i == 100, p.Slot(forged) == q)
+		require.Equal(t, i == 9 || i == 100, p.Slot(forged) != nil)
 	}
 	p.Free(qs[9])
-	require.Nil(t, p.Get(h))
+	require.Nil(t, p.Slot(h))
 	require.False(t, p.Remove(h))
 	for range 3 {
 		q, err := p.AllocUninitialized()
 		require.NoError(t, err)
 		require.Equal(t, qs[9], q)
-		require.Nil(t, p.Get(h), "its slot has a new owner, with another name")
+		require.Nil(t, p.Slot(h), "its slot has a new owner, with another name")
 		p.Free(q)
 	}
 	_, err := p.AllocUninitialized()
 	require.NoError(t, err)
 	g := p.Handle(qs[9])
 	require.Equal(t, h.Gen()+2*4, g.Gen())
-	require.Equal(t, qs[9], p.Get(g))
-	require.Nil(t, p.Get(h))
-	require.Equal(t, qs[100], p.Get(far))
-	require.Nil(t, p.Get(slab.RawHandle(0, 3, far.Gen())))
+	require.Equal(t, qs[9], p.Slot(g))
+	require.Nil(t, p.Slot(h))
+	require.Equal(t, qs[100], p.Slot(far))
+	require.Nil(t, p.Slot(slab.RawHandle(0, 3, far.Gen())))
 	require.False(t, p.Remove(slab.RawHandle(0, 3, far.Gen())))
 	require.NoError(t, p.Allocator().Check())
 
 	p.Reset()
 	for _, h := range []slab.Handle{h, g, far} {
-		require.Nil(t, p.Get(h))
+		require.Nil(t, p.Slot(h))
 		require.False(t, p.Remove(h))
 	}
 	assert.Equal(t, g.Gen()+1, p.Generation(g))
@@ -190,7 +190,7 @@ func TestPoolNamesOfOldSlabs(t *testing.T) {
 		live := 0
 		visit(p, func(h slab.Handle, q unsafe.Pointer) bool {
 			require.Equal(t, start+1, h.Gen())
-			require.Equal(t, q, p.Get(h))
+			require.Equal(t, q, p.Slot(h))
 			require.Equal(t, h, p.Handle(q))
 			live++
 			return true

@@ -40,7 +40,7 @@ type Pool struct {
 	dir   []place // by seq
 
 	cache
-	size       int
+	size       int      // the stride once more, where Get needs fewer steps for it
 	seed       uint32   // generation of a slot in a new place
 	vacantSeqs []uint32 // places without a slab
 	freshAt    uint64   // frees when the group was taken from its slab
@@ -96,8 +96,8 @@ func (p *Pool) Init(a *Allocator, size, align int) error {
 	}
 	// Pools start at different generations, so that a handle of one names nothing in
 	// another, except by a chance of one in 2^30.
-	p.size, p.seed = size, max(rand.Uint32()>>2, 1)*2
-	p.init(a, numClasses+uint32(id), uintptr((max(size, 1)+align-1)&-align), uintptr(align))
+	p.size, p.seed = (max(size, 1)+align-1)&-align, max(rand.Uint32()>>2, 1)*2
+	p.init(a, numClasses+uint32(id), uintptr(p.size), uintptr(align))
 	a.pools[id] = p
 	return nil
 }
@@ -187,17 +187,17 @@ func (p *Pool) bad(method string, q unsafe.Pointer) {
 	panic(e)
 }
 
-// Get returns the slot that h names, or nil if h names none any more. It takes constant time.
-// (It has one result, and nothing that could be left out, so that an arena's Get is small enough
-// to be inlined.)
-func (p *Pool) Get(h Handle) unsafe.Pointer {
+// Get returns the slot that h names, or nil and false if h names none any more. It takes constant
+// time. (Its results have names, and the return at its end has none, for that is what makes an
+// arena's Get small enough to be inlined.)
+func (p *Pool) Get(h Handle) (q unsafe.Pointer, ok bool) {
 	if i := h.index >> slotShift; int(i) < len(p.dir) {
 		e, slot := &p.dir[i], int(h.index%maxSlots)
 		if slot < len(e.gens) && h.gen == e.gens[slot] {
-			return unsafe.Add(e.base, slot*int(p.stride))
+			return unsafe.Add(e.base, slot*p.size), true
 		}
 	}
-	return nil
+	return
 }
 
 // Handle returns the handle of the live slot at q, in constant time. It panics with a

@@ -27,7 +27,7 @@ func TestPoolHandleBits(t *testing.T) {
 		seen[h.Bits()] = true
 		require.Equal(t, h, slab.HandleFromBits(h.Bits()))
 	}
-	assert.Nil(t, p.Get(slab.Handle{}))
+	assert.Nil(t, p.Slot(slab.Handle{}))
 	assert.False(t, p.Remove(slab.Handle{}))
 	assert.Equal(t, slab.Handle{}, slab.HandleFromBits(0))
 }
@@ -35,15 +35,15 @@ func TestPoolHandleBits(t *testing.T) {
 func TestPoolZeroHandle(t *testing.T) {
 	p, _ := newPool(t, 16, 8, slab.Config{})
 	require.NoError(t, p.Reserve(1))
-	assert.Nil(t, p.Get(slab.Handle{}), "no slot was ever taken")
+	assert.Nil(t, p.Slot(slab.Handle{}), "no slot was ever taken")
 	assert.False(t, p.Remove(slab.Handle{}))
 	_, h, err := p.Insert()
 	require.NoError(t, err)
-	assert.Nil(t, p.Get(slab.Handle{}))
+	assert.Nil(t, p.Slot(slab.Handle{}))
 	assert.True(t, p.Remove(h))
-	assert.Nil(t, p.Get(slab.Handle{}))
+	assert.Nil(t, p.Slot(slab.Handle{}))
 	even := slab.HandleFromBits(h.Bits() + 1<<32)
-	assert.Nil(t, p.Get(even), "an even generation is nobody's")
+	assert.Nil(t, p.Slot(even), "an even generation is nobody's")
 	assert.False(t, p.Remove(even))
 }
 
@@ -66,7 +66,7 @@ func TestPoolForgedHandles(t *testing.T) {
 	try := func(h slab.Handle) { // called a quarter of a million times: testify would take most of the time
 		h = slab.HandleFromBits(h.Bits())
 		q, ok := live[h]
-		if p.Get(h) != q || !ok && p.Remove(h) {
+		if p.Slot(h) != q || !ok && p.Remove(h) {
 			t.Fatalf("%x names something, or not the right thing", h.Bits())
 		}
 	}
@@ -134,7 +134,7 @@ func TestPoolGenerationsOutliveSlabs(t *testing.T) {
 func nameNothing(t *testing.T, p *slab.Pool, hs []slab.Handle) {
 	t.Helper()
 	for _, h := range hs {
-		if p.Get(h) != nil {
+		if p.Slot(h) != nil {
 			t.Fatalf("%x names something", h.Bits())
 		}
 	}
@@ -178,7 +178,7 @@ func TestPoolRetires(t *testing.T) {
 			h = p.SetGeneration(h, slab.PoolLastGen-4)
 			var old []slab.Handle
 			for { // its last lives
-				require.Equal(t, q, p.Get(h))
+				require.Equal(t, q, p.Slot(h))
 				old = append(old, h)
 				if h.Gen() == slab.PoolLastGen {
 					break
@@ -208,17 +208,17 @@ func TestPoolRetires(t *testing.T) {
 				require.NotEqual(t, q, r)
 			}
 			for _, h := range old {
-				require.Nil(t, p.Get(h))
+				require.Nil(t, p.Slot(h))
 				require.False(t, p.Remove(h))
 			}
 			for gen := range uint32(8) {
 				h := slab.HandleFromBits(p.SetGeneration(h, p.Generation(h)).Bits()&math.MaxUint32 | uint64(gen-4)<<32)
-				require.Nil(t, p.Get(h))
+				require.Nil(t, p.Slot(h))
 			}
 			n := 0
 			visit(p, func(h slab.Handle, r unsafe.Pointer) bool {
 				require.NotEqual(t, q, r)
-				require.Equal(t, r, p.Get(h))
+				require.Equal(t, r, p.Slot(h))
 				n++
 				return true
 			})
@@ -268,7 +268,7 @@ func TestPoolRetiresSlabs(t *testing.T) {
 			require.NotZero(t, place)
 		}
 		for _, h := range hs {
-			require.Nil(t, p.Get(h))
+			require.Nil(t, p.Slot(h))
 		}
 		assert.Equal(t, slots, p.Stats().Retired)
 		p.Reset()
@@ -288,7 +288,7 @@ func TestPoolDropsLastLives(t *testing.T) {
 		require.NoError(t, err)
 		h = p.SetGeneration(h, last)
 		p.Allocator().Reset()
-		require.Nil(t, p.Get(h))
+		require.Nil(t, p.Slot(h))
 		_, g, err := p.Insert()
 		require.NoError(t, err)
 		hp, hs := h.Index()

@@ -74,7 +74,7 @@ func TestPoolReserveUnderFailure(t *testing.T) {
 			} else {
 				assert.GreaterOrEqual(t, p.Stats().Free, 200)
 			}
-			assert.NotNil(t, p.Get(h))
+			assert.NotNil(t, p.Slot(h))
 		}
 		assert.NoError(t, p.Allocator().Check())
 		if failing.Failed() == 0 {
@@ -125,14 +125,14 @@ func TestPoolTakeGroup(t *testing.T) {
 			require.Equal(t, n > 0, g.Slots != 0)
 			for q, h := range slotsOf(g, stride) {
 				require.Nil(t, live[h])
-				require.Equal(t, q, p.Get(h))
+				require.Equal(t, q, p.Slot(h))
 				live[h] = q
 			}
 			for h, q := range live {
 				if rng.IntN(3) > 0 {
 					continue
 				}
-				require.Equal(t, q, p.Get(h))
+				require.Equal(t, q, p.Slot(h))
 				p.Free(q)
 				delete(live, h)
 			}

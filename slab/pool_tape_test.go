@@ -247,7 +247,7 @@ func (m *poolModel) check() {
 	}
 	for _, s := range m.live {
 		b := slotBytes(s.q, m.size)
-		if m.p.Get(s.h) != s.q || m.p.Handle(s.q) != s.h || !m.p.Owns(s.q) {
+		if m.p.Slot(s.h) != s.q || m.p.Handle(s.q) != s.h || !m.p.Owns(s.q) {
 			m.fail("%x is not at %p any more", s.h.Bits(), s.q)
 		}
 		if b[0] != s.v || b[len(b)-1] != s.v || b[len(b)/2/509*509] != s.v {
@@ -255,7 +255,7 @@ func (m *poolModel) check() {
 		}
 	}
 	for _, h := range m.spent {
-		if m.p.Get(h) != nil {
+		if m.p.Slot(h) != nil {
 			m.fail("%x was freed and is back", h.Bits())
 		}
 	}
@@ -318,7 +318,7 @@ func (m *poolModel) end() {
 		m.fail("%v", err)
 	}
 	for _, h := range m.spent {
-		if m.p.Get(h) != nil {
+		if m.p.Slot(h) != nil {
 			m.fail("%x was freed and is back", h.Bits())
 		}
 	}

@@ -62,7 +62,7 @@ func poolShape(t *testing.T, p *slab.Pool, size, align, n int) {
 		at := make([]uintptr, n)
 		for i, q := range qs {
 			at[i] = uintptr(q)
-			require.Equal(t, q, p.Get(hs[i]))
+			require.Equal(t, q, p.Slot(hs[i]))
 			require.True(t, allBytes(slotBytes(q, size), byte(i)|1), "slot %d was overwritten", i)
 		}
 		slices.Sort(at)
@@ -76,7 +76,7 @@ func poolShape(t *testing.T, p *slab.Pool, size, align, n int) {
 			} else {
 				require.True(t, p.Remove(hs[i]))
 			}
-			require.Nil(t, p.Get(hs[i]))
+			require.Nil(t, p.Slot(hs[i]))
 			require.False(t, p.Remove(hs[i]))
 			qs[i] = nil
 		}
@@ -233,7 +233,7 @@ func TestPoolFreeOfOthers(t *testing.T) {
 	poolMisuse(t, p, slab.Foreign, func() { other.Free(q) })
 	poolMisuse(t, p, slab.Foreign, func() { a.Free(slotBytes(q, 64)) })
 	assert.False(t, a.Owns(slotBytes(q, 64)))
-	assert.Nil(t, other.Get(p.Handle(q)))
+	assert.Nil(t, other.Slot(p.Handle(q)))
 	assert.False(t, other.Remove(p.Handle(q)))
 	require.NoError(t, other.Close())
 	poolMisuse(t, p, slab.UseAfterClose, func() { other.Free(r) })
@@ -324,7 +324,7 @@ func TestPoolAfterClose(t *testing.T) {
 				_, err = slab.ShellOf(p).TakeGroup(1)
 				assert.ErrorIs(t, err, slab.ErrClosed)
 				assert.ErrorIs(t, p.Reserve(1), slab.ErrClosed)
-				assert.Nil(t, p.Get(h))
+				assert.Nil(t, p.Slot(h))
 				assert.False(t, p.Remove(h))
 				assert.False(t, p.Owns(q))
 				assert.Zero(t, p.Len())

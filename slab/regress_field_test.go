@@ -347,10 +347,10 @@ func TestB12_StaleHandlesAndNoBytes(t *testing.T) {
 	require.True(t, p.Remove(old))
 	at, h, err := p.Insert()
 	require.NoError(t, err)
-	require.Equal(t, p.Get(h), at)
-	assert.Nil(t, p.Get(old))
+	require.Equal(t, p.Slot(h), at)
+	assert.Nil(t, p.Slot(old))
 	assert.False(t, p.Remove(old))
-	assert.NotNil(t, p.Get(h), "the new owner is untouched")
+	assert.NotNil(t, p.Slot(h), "the new owner is untouched")
 	require.NoError(t, p.Close())
 
 	before := a.Stats()

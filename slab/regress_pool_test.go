@@ -30,7 +30,7 @@ func TestB27_RemovedSlotsAreUsedAgain(t *testing.T) {
 			if i%2 == 0 {
 				require.True(t, p.Remove(h))
 			} else {
-				p.Free(p.Get(h))
+				p.Free(p.Slot(h))
 			}
 		}
 		require.Zero(t, p.Len())
@@ -60,10 +60,10 @@ func TestB28_HandlesOfEverySlotSize(t *testing.T) {
 			at[h], slots[q] = q, true
 		}
 		for h, q := range at {
-			if p.Get(h) != q || p.Handle(q) != h {
+			if p.Slot(h) != q || p.Handle(q) != h {
 				t.Fatalf("slots of %d bytes: %v does not name %p", size, h, q)
 			}
-			if h.Bits()&1 == 0 && (!p.Remove(h) || p.Get(h) != nil) {
+			if h.Bits()&1 == 0 && (!p.Remove(h) || p.Slot(h) != nil) {
 				t.Fatalf("slots of %d bytes: %v was not removed", size, h)
 			}
 		}
@@ -79,10 +79,10 @@ func TestB29_GenerationsDoNotWrap(t *testing.T) {
 	_, h, err := p.Insert()
 	require.NoError(t, err)
 	h = p.SetGeneration(h, slab.PoolLastGen)
-	require.NotNil(t, p.Get(h))
+	require.NotNil(t, p.Slot(h))
 	require.True(t, p.Remove(h))
 	assert.Equal(t, 1, p.Stats().Retired)
-	assert.Nil(t, p.Get(h))
+	assert.Nil(t, p.Slot(h))
 	for range 300 {
 		_, g, err := p.Insert()
 		require.NoError(t, err)
@@ -105,7 +105,7 @@ func TestB29_ResetAtTheLastGeneration(t *testing.T) {
 	require.NoError(t, err)
 	old = p.SetGeneration(old, slab.PoolLastGen)
 	a.Reset()
-	assert.Nil(t, p.Get(old))
+	assert.Nil(t, p.Slot(old))
 	for range 300 {
 		_, g, err := p.Insert()
 		require.NoError(t, err)
@@ -114,7 +114,7 @@ func TestB29_ResetAtTheLastGeneration(t *testing.T) {
 			break
 		}
 	}
-	assert.Nil(t, p.Get(young))
+	assert.Nil(t, p.Slot(young))
 	require.NoError(t, p.Close())
 }
 
@@ -146,7 +146,7 @@ func TestB30_ResetLeavesNothingStale(t *testing.T) {
 		require.NoError(t, a.Check())
 		require.Zero(t, p.Len())
 		for _, h := range old {
-			require.Nil(t, p.Get(h))
+			require.Nil(t, p.Slot(h))
 			require.False(t, p.Remove(h))
 		}
 		for s := p.ScanWords(); s.Next(); {

@@ -16,26 +16,26 @@ func TestStaleHandles(t *testing.T) {
 		_, far, err := p.Insert()
 		require.NoError(t, err)
 		for _, h := range hs {
-			require.NotNil(t, p.Get(h))
+			require.NotNil(t, p.Slot(h))
 			for _, gen := range []uint32{0, 1, h.Gen() - 1, h.Gen() + 1, h.Gen() + 2, slab.PoolLastGen - 1, slab.PoolLastGen} {
 				place, slot := h.Index()
-				require.Nil(t, p.Get(slab.RawHandle(place, slot, gen)), "generation %d", gen)
+				require.Nil(t, p.Slot(slab.RawHandle(place, slot, gen)), "generation %d", gen)
 			}
 		}
-		require.Nil(t, p.Get(slab.RawHandle(0, uint32(len(hs)), hs[0].Gen())), "behind the last slot")
+		require.Nil(t, p.Slot(slab.RawHandle(0, uint32(len(hs)), hs[0].Gen())), "behind the last slot")
 		return p, hs, far
 	}
 	stale := func(t *testing.T, p *slab.Pool, hs ...slab.Handle) {
 		t.Helper()
 		for _, h := range hs {
-			require.Nil(t, p.Get(h))
+			require.Nil(t, p.Slot(h))
 			require.False(t, p.Remove(h))
 		}
 		require.NoError(t, p.Allocator().Check())
 	}
 	for name, free := range map[string]func(p *slab.Pool, h slab.Handle){
 		"Remove": func(p *slab.Pool, h slab.Handle) { p.Remove(h) },
-		"Free":   func(p *slab.Pool, h slab.Handle) { p.Free(p.Get(h)) },
+		"Free":   func(p *slab.Pool, h slab.Handle) { p.Free(p.Slot(h)) },
 		"Remove at the last generation": func(p *slab.Pool, h slab.Handle) {
 			p.Remove(p.SetGeneration(h, slab.PoolLastGen))
 		},
@@ -54,11 +54,11 @@ func TestStaleHandles(t *testing.T) {
 				for range p.Stats().Free + 1 { // full again, and used up
 					_, h, err := p.Insert()
 					require.NoError(t, err)
-					require.NotNil(t, p.Get(h))
+					require.NotNil(t, p.Slot(h))
 				}
 				stale(t, p, hs[7])
-				require.NotNil(t, p.Get(hs[8]))
-				require.NotNil(t, p.Get(far))
+				require.NotNil(t, p.Slot(hs[8]))
+				require.NotNil(t, p.Slot(far))
 			})
 		}
 	}
@@ -118,7 +118,7 @@ func TestStaleHandles(t *testing.T) {
 		for range 2 * len(hs) {
 			_, h, err := p.Insert()
 			require.NoError(t, err)
-			require.NotNil(t, p.Get(h))
+			require.NotNil(t, p.Slot(h))
 		}
 		stale(t, p, old...)
 	})

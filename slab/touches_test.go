@@ -146,7 +146,7 @@ func TestW20_MostTouchesOfAnyOperation(t *testing.T) {
 				require.NoError(t, err)
 			} else {
 				j := r.IntN(len(slots))
-				q := p.Get(slots[j])
+				q := p.Slot(slots[j])
 				count("Pool.Free", func() { p.Free(q) })
 				slots[j] = slots[len(slots)-1]
 				slots = slots[:len(slots)-1]
