@@ -111,3 +111,45 @@ func BenchmarkNew(b *testing.B) {
 		b.Fatal(err)
 	}
 }
+
+// BenchmarkMake makes a value in a region, which is reset every 1024 values: of one type, and of
+// three in turn.
+func BenchmarkMake(b *testing.B) {
+	region := func(types int, make func(r *arena.Region, n int) error) {
+		b.Run(fmt.Sprintf("impl=region/types=%d", types), func(b *testing.B) {
+			r := arena.Must(arena.NewRegion(nil))
+			defer r.Close()
+			for n := range b.N {
+				if n%1024 == 0 {
+					r.Reset()
+				}
+				if err := make(r, n); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	region(1, makeValue[body])
+	region(3, func(r *arena.Region, n int) error {
+		switch n % 3 {
+		case 0:
+			return makeValue[body](r, n)
+		case 1:
+			return makeValue[[5]uint64](r, n)
+		default:
+			return makeValue[[6]uint32](r, n)
+		}
+	})
+	b.Run("impl=new/types=1", func(b *testing.B) {
+		for range b.N {
+			newBody = new(body)
+		}
+	})
+}
+
+var newBody *body
+
+func makeValue[T any](r *arena.Region, _ int) error {
+	_, err := arena.Make[T](r)
+	return err
+}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"reflect"
 	"unsafe"
 
 	"github.com/vita-go/deblockator/slab"
@@ -14,8 +13,8 @@ import (
 // Region hands out memory for values of any pointer-free types, one behind the other, and
 // frees them together: Reset frees all of them, Rewind those made since a Mark. It is for
 // values that die at the same time: the scratch memory of a frame, the tokens of a line.
-// Making a value costs an addition and the clearing, and for a type other than the last one a
-// look-up of whether the type holds pointers. No pointer to a value may be used after the
+// Making a value costs an addition and the clearing, and for a type that is not one of the last
+// eight a look-up of whether the type holds pointers. No pointer to a value may be used after the
 // Reset or Rewind that freed the value; the build tag slabcheck makes such a use stand out.
 // Values in a region have no handles: one refers to another by its index in a slice.
 //
@@ -41,8 +40,9 @@ type Region struct {
 	rewinds uint64 // counts Rewind and Reset
 	lows    []low  // where they went down to, see Rewind
 
-	last  reflect.Type // the type that was checked last
-	known map[reflect.Type]error
+	recent [8]any        // nil pointers to the types that were found to hold no pointers last
+	found  uint          // how often one was, and so which of recent is the oldest
+	known  map[any]error // what was found about each type, by a nil pointer to it
 }
 
 // regionMin is the size of a region's first chunk. Each further chunk is as large as all
@@ -66,7 +66,7 @@ func NewRegion(a *slab.Allocator) (*Region, error) {
 			return nil, err
 		}
 	}
-	r := &Region{a: a, own: a == nil, known: make(map[reflect.Type]error)}
+	r := &Region{a: a, own: a == nil, known: make(map[any]error)}
 	if r.own {
 		var err error
 		if r.a, err = slab.New(slab.Config{Name: "region"}); err != nil {
@@ -125,20 +125,29 @@ var errRegion = fmt.Errorf("%w: region that NewRegion has not made", slab.ErrInv
 
 // check tells whether T may live in r. It examines each type once for each region.
 func check[T typed.PointerFree](r *Region) error {
-	t := reflect.TypeFor[T]()
-	if t == r.last {
-		return nil
+	// A nil pointer stands for its type: asking whether an any is a *T is one comparison, where
+	// two reflect.Types take a call.
+	for i := range r.recent {
+		if _, ok := r.recent[i].(*T); ok {
+			return nil
+		}
 	}
+	return r.checkCold((*T)(nil), typed.Check[T])
+}
+
+// checkCold is check for a type that is not among the recent ones.
+func (r *Region) checkCold(t any, examine func() error) error {
 	if r.known == nil {
 		return errRegion
 	}
 	err, ok := r.known[t]
 	if !ok {
-		err = typed.Check[T]()
+		err = examine()
 		r.known[t] = err
 	}
 	if err == nil {
-		r.last = t
+		r.recent[r.found%uint(len(r.recent))] = t
+		r.found++
 	}
 	return err
 }

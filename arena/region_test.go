@@ -236,3 +236,33 @@ func TestRegionRefusesEachTime(t *testing.T) {
 	}
 	require.NoError(t, r.Close())
 }
+
+// A region remembers which types hold no pointers, for more types than it has at hand.
+func TestRegionOfManyTypes(t *testing.T) {
+	r := newRegion(t, nil)
+	for range 3 {
+		for _, make := range []func() error{
+			aValue[bool](r), aValue[int8](r), aValue[uint8](r), aValue[int16](r), aValue[uint16](r), aValue[int32](r),
+			aValue[uint32](r), aValue[int64](r), aValue[uint64](r), aValue[float32](r), aValue[float64](r), aValue[[3]int](r),
+		} {
+			require.NoError(t, make())
+			require.NoError(t, make())
+			var refused *typed.PointerError
+			_, err := arena.Make[*bool](r)
+			require.ErrorAs(t, err, &refused)
+			_, err = arena.Make[**bool](r)
+			require.ErrorAs(t, err, &refused)
+		}
+	}
+	require.NoError(t, r.Close())
+}
+
+func aValue[T comparable](r *arena.Region) func() error {
+	return func() error {
+		p, err := arena.Make[T](r)
+		if err == nil && *p != *new(T) {
+			err = errors.New("not zero")
+		}
+		return err
+	}
+}
