@@ -138,6 +138,7 @@ var conformance = []row{
 	{"sync behind", syncVM(0, mib+1), 0x80024B09, 0},
 	{"sync before", syncVM(-1, 1), 0x80024B09, 0},
 	same("sync the last page", 0, syncVM(mib-4*kib, 4*kib)),
+	same("sync nothing at the end", 0, syncVM(mib, 0)),
 	{"sync far behind", syncVM(2*mib, 1), 0x80024B09, 0},
 	{"sync over the end", syncVM(mib-4*kib, 8*kib), 0x80024B09, 0},
 	{"sync as much as there is, from the middle", syncVM(4*kib, mib), 0x80024B09, 0},
@@ -177,7 +178,7 @@ func TestConformanceOfTypes(t *testing.T) {
 				c := &calls{t: t, k: k}
 				defer c.drop()
 				granule := granules[mt]
-				if granule == 0 || k.profile == vita.Vita3K && (mt == vita.CDRAMR || mt == vita.CDRAML1RW) {
+				if granule == 0 {
 					granule = 4 * kib
 				}
 				if k.name == "native" && (mt == vita.ToolRW || mt == vita.ToolNCRW) {

@@ -9,8 +9,8 @@
 // A program takes its blocks from a [Source] and never needs to know which kernel
 // is behind it:
 //
-//	sim := vita.NewSim(vita.Console{}) // or vita.Native()
-//	src := &vita.Source{Kernel: sim, Type: vita.UserRW, Name: "world"}
+//	kernel := vita.NewSim(vita.Console{}) // on a console: kernel, err := vita.Native()
+//	src := &vita.Source{Kernel: kernel, Type: vita.UserRW, Name: "world"}
 //	a, err := slab.New(slab.Config{Source: blocksrc.Limit(src, 32<<20)})
 //
 // # The console's memory

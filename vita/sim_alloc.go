@@ -11,7 +11,7 @@ func (s *Sim) Alloc(name string, t MemType, size, align uint32) (UID, Code) {
 		return 0, code
 	}
 	r := request{name: cString(name), t: t, pool: s.poolOf(t), size: uint64(size), align: uint64(align)}
-	r.unit = uint64(r.pool.granule())
+	r.unit, r.granule = uint64(r.pool.granule()), uint64(t.Granule())
 	if s.con.Profile == Vita3K {
 		return s.allocVita3K(r)
 	}
@@ -28,6 +28,9 @@ func (s *Sim) Alloc(name string, t MemType, size, align uint32) (UID, Code) {
 	return s.place(r)
 }
 
+// vmUnit3K is the granule of VM blocks in Vita3K.
+const vmUnit3K = 4 << 10
+
 // AllocVM implements [Kernel].
 func (s *Sim) AllocVM(name string, size uint32) (UID, Code) {
 	s.mu.Lock()
@@ -37,10 +40,10 @@ func (s *Sim) AllocVM(name string, size uint32) (UID, Code) {
 	}
 	r := request{name: cString(name), t: vmCode, pool: VMPool, size: uint64(size), unit: uint64(VMPool.granule())}
 	if s.con.Profile == Vita3K {
-		if size == 0 || size%4096 != 0 {
+		if size == 0 || size%vmUnit3K != 0 {
 			return 0, InvalidArgument
 		}
-		r.unit = 4096
+		r.unit = vmUnit3K
 		return s.allocVita3K(r)
 	}
 	switch {
@@ -69,10 +72,12 @@ func (s *Sim) poolOf(t MemType) Pool {
 
 // A request is what Alloc and AllocVM have in common.
 type request struct {
-	name              string
-	t                 MemType
-	pool              Pool
-	size, align, unit uint64
+	name        string
+	t           MemType
+	pool        Pool
+	size, align uint64
+	unit        uint64 // granule that the kernel works with
+	granule     uint64 // of the type on a console
 }
 
 // allocVita3K accepts any type and any size but 0. A block is aligned to the lowest bit of
@@ -95,6 +100,7 @@ func (s *Sim) place(r request) (UID, Code) {
 		size = r.size // not rounded, whatever is behind it on its last page
 		spaceAlign = max(align, size&-size)
 		room = size + spaceAlign
+		align = max(align, min(spaceAlign, r.granule)) // of Go's memory: what a Source needs
 	} else {
 		switch limit := s.limit[r.pool]; {
 		case limit == 0:

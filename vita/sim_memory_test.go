@@ -5,6 +5,7 @@
 package vita_test
 
 import (
+	"math/bits"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -20,6 +21,10 @@ func TestSimMemoryHasAnEnd(t *testing.T) {
 	_, code := s.Alloc("more", vita.UserRW, 320*mib, 0)
 	assert.Equal(t, vita.NoMemory, code)
 	assert.Len(t, s.Blocks(), 1)
+	if bits.UintSize == 64 {
+		s = vita.NewSim(vita.Console{Profile: vita.Vita3K})
+		mustAlloc(t, s, vita.UserRW, 640*mib-2*4*kib)
+	}
 }
 
 // The limit counts granules, of which each block takes two more: of 256 KiB as well as of 4.
@@ -64,6 +69,12 @@ func TestSimVita3KAddresses(t *testing.T) {
 	assert.Equal(t, vita.NoMemory, code)
 
 	// A block may reach from one window into the next.
+	s = vita.NewSim(vita.Console{Profile: vita.Vita3K, Heap: -1})
+	for range 2 {
+		_, code = s.AllocVM("code", 4*kib)
+		require.Equal(t, vita.OK, code)
+	}
+	require.Equal(t, uint32(8*kib), s.Blocks()[1].Addr-s.Blocks()[0].Addr)
 	s = vita.NewSim(vita.Console{Profile: vita.Vita3K, Heap: -1})
 	mustAlloc(t, s, vita.UserNCRW, 257*mib)
 	assert.Equal(t, int64((640-257)*mib-4*4*kib), budget(s, vita.UserPool).Largest, "what a Sim has")

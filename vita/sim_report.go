@@ -33,6 +33,9 @@ func (s *Sim) Budgets() []Budget {
 			pool = s.poolOf(t)
 		}
 		unit := int64(pool.granule())
+		if p == VMPool && s.con.Profile == Vita3K {
+			unit = vmUnit3K
+		}
 		most := int64(s.space.largest(s.window(t, pool), uint64(unit)))
 		if s.con.Profile == Hardware {
 			most = min(most, s.limit[p]-c.held)

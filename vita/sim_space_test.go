@@ -83,11 +83,22 @@ func TestSimLargestIsTrue(t *testing.T) {
 			}
 		})
 	}
+	// VM blocks of Vita3K have granules of 4 KiB.
+	s := vita.NewSim(vita.Console{Profile: vita.Vita3K})
+	most := budget(s, vita.VMPool).Largest
+	_, code := s.AllocVM("more", uint32(most)+4*kib)
+	require.Equal(t, vita.NoMemory, code)
+	_, code = s.AllocVM("all", uint32(most))
+	require.Equal(t, vita.OK, code)
+	// A block below a window takes nothing of it.
+	s = vita.NewSim(vita.Console{Heap: -1, Addresses: 32 * mib})
+	mustAlloc(t, s, vita.CDRAMRW, 256*kib)
+	require.Equal(t, int64(32*mib), budget(s, vita.UserPool).Largest)
 	// The simulation's own limit.
-	s := vita.NewSim(vita.Console{User: 1 << 30, Heap: -1, Addresses: 1 << 30})
-	most := budget(s, vita.UserPool).Largest
+	s = vita.NewSim(vita.Console{User: 1 << 30, Heap: -1, Addresses: 1 << 30})
+	most = budget(s, vita.UserPool).Largest
 	assert.Equal(t, int64(640*mib-2*4*kib), most)
-	_, code := s.Alloc("more", vita.UserRW, uint32(most)+4*kib, 0)
+	_, code = s.Alloc("more", vita.UserRW, uint32(most)+4*kib, 0)
 	assert.Equal(t, vita.NoFreePhysicalPage, code)
 }
 

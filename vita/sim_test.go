@@ -290,6 +290,10 @@ func TestSimFail(t *testing.T) {
 		s.Fail(call, 1, -7)
 		assert.Equal(t, vita.Code(-7), do(), call)
 	}
+	s.Fail(vita.CallFree, 1, -7)
+	s.Fail(vita.CallFree, 1, -8)
+	s.Fail(vita.AnyCall, 1, -9)
+	assert.Equal(t, vita.Code(-7), s.Free(other), "the order that was given first")
 	s.Fail(vita.AnyCall, 1, -8)
 	s.Fail(vita.AnyCall, 0, -8)
 	assert.Equal(t, vita.OK, s.Free(other), "withdrawn")

@@ -116,7 +116,7 @@ func (s *Source) Acquire(size, align int) ([]byte, error) {
 		return nil, s.abandon(k, uid, sh.whole, err)
 	}
 	skip := int(-uintptr(base) & uintptr(sh.align-1))
-	if base == nil || skip > sh.whole-sh.len {
+	if base == nil || uintptr(base) > -uintptr(sh.whole) || skip > sh.whole-sh.len {
 		_, err := fail(CallBase, OK, errBase)
 		return nil, s.abandon(k, uid, sh.whole, err)
 	}

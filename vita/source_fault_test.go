@@ -130,12 +130,19 @@ func TestSourceTellsEveryStatus(t *testing.T) {
 	assert.Equal(t, 3, src.Stats().Lost)
 }
 
+// atTheEnd returns the last page of all addresses. It is no Go pointer, and made without one.
+func atTheEnd(unsafe.Pointer) unsafe.Pointer {
+	at := ^uintptr(0) &^ (8*kib - 1)
+	return *(*unsafe.Pointer)(unsafe.Pointer(&at))
+}
+
 // A block that the kernel puts at a wrong address is freed.
 func TestSourceChecksBase(t *testing.T) {
 	for what, base := range map[string]func(unsafe.Pointer) unsafe.Pointer{
 		"nowhere":       func(unsafe.Pointer) unsafe.Pointer { return nil },
 		"between pages": func(p unsafe.Pointer) unsafe.Pointer { return unsafe.Add(p, 64) },
 		"half aligned":  func(p unsafe.Pointer) unsafe.Pointer { return unsafe.Add(p, 4*kib) },
+		"at the end":    atTheEnd,
 	} {
 		s := vita.NewSim(testConsole(vita.Hardware))
 		src := &vita.Source{Kernel: &spy{Kernel: s, t: t, base: base}, Type: vita.UserRW}

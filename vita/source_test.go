@@ -54,6 +54,17 @@ func TestSourceKeepsTheContract(t *testing.T) {
 	}
 }
 
+// Vita3K takes main memory for the types that it does not know, but aligns it by its size.
+func TestSourceInVita3K(t *testing.T) {
+	for _, mt := range types {
+		if mt.Writable() {
+			s := vita.NewSim(vita.Console{Profile: vita.Vita3K})
+			require.NoError(t, blocksrctest.Test(&vita.Source{Kernel: s, Type: mt}), mt)
+			require.NoError(t, s.Leaks(), mt)
+		}
+	}
+}
+
 // A Source keeps the contract with as much memory as a console has.
 func TestSourceOfAWholeConsole(t *testing.T) {
 	for _, mt := range []vita.MemType{vita.UserRW, vita.CDRAMRW, vita.PhycontRW} {

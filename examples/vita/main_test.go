@@ -259,6 +259,25 @@ func TestBudgets(t *testing.T) {
 	}
 }
 
+// close reports a block that the kernel did not take back, in a port too, where no simulation
+// tells of it.
+func TestCloseFindsOrphans(t *testing.T) {
+	m, err := newMemory(defaultBudget * mib)
+	require.NoError(t, err)
+	sim := m.sim
+	if sim == nil {
+		t.Skip("no simulation in this build")
+		return
+	}
+	sim.Fail(vita.CallBase, 1, vita.InvalidUID)
+	sim.Fail(vita.CallFree, 1, vita.BlockInUse)
+	_, err = m.sound.src.Acquire(1, 0)
+	require.ErrorIs(t, err, vita.InvalidUID)
+	m.sim = nil
+	require.ErrorContains(t, m.close(), "sound: 0 bytes are still held, and 1 block")
+	require.Error(t, sim.Leaks())
+}
+
 // close reports a forgotten block.
 func TestCloseFindsLeaks(t *testing.T) {
 	g := simulated(t)

@@ -80,12 +80,13 @@ func newMemory(budget int) (*memory, error) {
 // close gives everything back and reports what could not be.
 func (m *memory) close() error {
 	var errs []error
-	for i := len(m.pools) - 1; i >= 0; i-- { // world last: it has the others' records
-		errs = append(errs, m.pools[i].Close())
+	for _, p := range m.pools {
+		errs = append(errs, p.Close())
 	}
 	for _, p := range m.pools {
 		if st := p.src.Stats(); st.Held > 0 || st.Orphans > 0 {
-			errs = append(errs, fmt.Errorf("%s: %d bytes are still held", p.name, st.Held))
+			errs = append(errs, fmt.Errorf("%s: %d bytes are still held, and %d blocks that the kernel did not take back",
+				p.name, st.Held, st.Orphans))
 		}
 	}
 	if m.sim != nil {
