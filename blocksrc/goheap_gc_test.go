@@ -5,14 +5,42 @@
 package blocksrc_test
 
 import (
+	"cmp"
 	"runtime"
+	"slices"
 	"testing"
+	"weak"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/vita-go/deblockator/blocksrc"
 )
+
+// Nothing keeps the memory of blocks that were released, however many there were at a time.
+func TestGoHeapForgetsBlocks(t *testing.T) {
+	var src blocksrc.GoHeap
+	const n = 3*blocksrc.MaxRun/2 + 1
+	var blocks [][]byte
+	for range n {
+		block, err := src.Acquire(1<<12, 0)
+		require.NoError(t, err)
+		blocks = append(blocks, block)
+	}
+	slices.SortFunc(blocks, func(a, b []byte) int { return cmp.Compare(blocksrc.Address(a), blocksrc.Address(b)) })
+	kept := blocks[0] // and with it the records that were its neighbours
+	var gone []weak.Pointer[byte]
+	for _, block := range blocks[1:] {
+		gone = append(gone, weak.Make(&block[0]))
+		require.NoError(t, src.Release(block))
+	}
+	clear(blocks)
+	runtime.GC()
+	for i := range gone {
+		require.Nil(t, gone[i].Value(), i)
+	}
+	require.NoError(t, src.Release(kept))
+}
 
 // Blocks of usual size take no more of gc's heap than their length. TinyGo aligns large
 // objects no better than small ones.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 )
 
 // Mmap maps each block from the operating system: mmap on Unix, VirtualAlloc on Windows.
@@ -63,8 +64,19 @@ func (l *loan) mapping() []byte {
 	return l.block
 }
 
-// addressSpace is more than any of today's processors can address.
-const addressSpace = 1 << 60
+// addressSpace returns more than a process can have: of the most common systems, what they give
+// out if not asked for a place beyond it; of others, more than today's processors can address.
+func addressSpace() uint64 {
+	if runtime.GOOS == "linux" || runtime.GOOS == "windows" {
+		switch runtime.GOARCH {
+		case "amd64":
+			return 1 << 47
+		case "arm64":
+			return 1 << 48
+		}
+	}
+	return 1 << 60
+}
 
 // Acquire implements [Source]. On Unix it costs one system call, two more for an
 // alignment beyond a page, as large blocks have with HugePages, and one to ask for huge
@@ -77,7 +89,7 @@ func (m Mmap) Acquire(size, align int) ([]byte, error) {
 	unit := m.Granularity()
 	n, ok := roundUp(size, unit)
 	align = max(align, unit)
-	if !ok || n > math.MaxInt-align || uint64(n+align) > addressSpace {
+	if slack := align - unit; !ok || n > math.MaxInt-slack || uint64(n+slack) >= addressSpace() {
 		return nil, errBeyond(size, align)
 	}
 	huge := m.HugePages && hugePage != 0 && n >= hugePage && n <= math.MaxInt-hugePage

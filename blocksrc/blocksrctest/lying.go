@@ -90,7 +90,8 @@ func (l *Lying) overlap(size, align int) ([]byte, error) {
 	}
 	if n := len(l.tales) - 1; n >= 0 {
 		last := l.tales[n]
-		if address(last.told) == address(last.truth) && len(last.told) > step && len(last.truth)-step >= size {
+		if address(last.told) == address(last.truth) && len(last.told) > step && len(last.truth)-step >= size &&
+			(address(last.truth)+uintptr(step))%uintptr(max(align, 1)) == 0 {
 			told := last.truth[step:]
 			l.tales = append(l.tales, tale{told, last.truth})
 			return told, nil

@@ -269,6 +269,10 @@ func TestLying(t *testing.T) {
 		require.NoError(t, truth.Leaks())
 	}
 	require.ErrorIs(t, src.Release(block), blocksrc.ErrNotHeld)
+	for range 8 { // a block that is not aligned would be another lie
+		acquire(src, 20_000, 64)
+		require.Zero(t, blocksrctest.Address(acquire(src, 8_000, 4096))%4096)
+	}
 
 	src, truth = lying(blocksrctest.Dirty)
 	assert.True(t, src.Zeroed())
