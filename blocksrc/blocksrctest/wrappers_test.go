@@ -269,9 +269,11 @@ func TestLying(t *testing.T) {
 		require.NoError(t, truth.Leaks())
 	}
 	require.ErrorIs(t, src.Release(block), blocksrc.ErrNotHeld)
-	for range 8 { // a block that is not aligned would be another lie
-		acquire(src, 20_000, 64)
-		require.Zero(t, blocksrctest.Address(acquire(src, 8_000, 4096))%4096)
+	// A block that is not aligned would be another lie.
+	buf := &blocksrctest.Lying{Source: blocksrc.NewBuffer(make([]byte, 1<<20)[64:]), Lie: blocksrctest.Overlapping}
+	for range 8 {
+		acquire(buf, 20_000, 64)
+		require.Zero(t, blocksrctest.Address(acquire(buf, 8_000, 4096))%4096)
 	}
 
 	src, truth = lying(blocksrctest.Dirty)
