@@ -80,7 +80,8 @@ func (a *Arena[T]) ready() error {
 }
 
 // Must returns v, and panics if err is not nil. It is for programs that cannot
-// go on without the memory: p := arena.Must(particles.Alloc()).
+// go on without the memory: p := arena.Must(particles.Alloc()). It takes the results of all
+// functions here that have two.
 func Must[V any](v V, err error) V {
 	if err != nil {
 		panic(err)
@@ -94,11 +95,15 @@ const bigT = 256
 // Alloc returns a pointer to a new T, which is zero. The error wraps that of the source, such
 // as blocksrc.ErrExhausted, or is slab.ErrClosed, or is a *typed.PointerError if T holds a Go
 // pointer. Without a blocksrc.Limit do not wait for ErrExhausted: most systems promise more
-// memory than they have. Once the arena has made a handle, of whatever object, Alloc names the
-// object as well, and takes about twice as long.
+// memory than they have. Once the arena was asked for a handle, of whatever object and even in
+// vain, Alloc names the object as well; with Free it then takes half as long again.
 func (a *Arena[T]) Alloc() (*T, error) {
 	if unsafe.Sizeof(*new(T)) < bigT {
-		if q := take(&a.pool, stride[T]()); q != nil {
+		q := take(&a.pool, stride[T]())
+		if q == nil {
+			q, _ = takeNamed(&a.pool, stride[T]())
+		}
+		if q != nil {
 			p := (*T)(q)
 			zero(p)
 			return p, nil
@@ -107,7 +112,7 @@ func (a *Arena[T]) Alloc() (*T, error) {
 	return a.allocCold()
 }
 
-// allocCold is Alloc where no slot is at hand, the arena has made handles, or T is large.
+// allocCold is Alloc where no slot is at hand, or T is large.
 func (a *Arena[T]) allocCold() (p *T, err error) {
 	if err := a.ready(); err != nil {
 		return nil, err
@@ -127,7 +132,11 @@ func (a *Arena[T]) allocCold() (p *T, err error) {
 // The object has the bytes that were there before, which may make no sense as a T: write
 // every field before you read it.
 func (a *Arena[T]) AllocUninitialized() (*T, error) {
-	if q := take(&a.pool, stride[T]()); q != nil {
+	q := take(&a.pool, stride[T]())
+	if q == nil {
+		q, _ = takeNamed(&a.pool, stride[T]())
+	}
+	if q != nil {
 		return (*T)(q), nil
 	}
 	if err := a.ready(); err != nil {
@@ -156,17 +165,19 @@ func (a *Arena[T]) Insert(v T) (h Handle[T], err error) {
 // AllocHandle is Alloc that also returns the object's handle, for objects that are linked to
 // others as soon as they are made.
 func (a *Arena[T]) AllocHandle() (*T, Handle[T], error) {
-	names(&a.pool)
-	if q, h := takeNamed(&a.pool, stride[T]()); q != nil {
-		p := (*T)(q)
-		zero(p)
-		return p, Handle[T]{h: h}, nil
+	if unsafe.Sizeof(*new(T)) < bigT {
+		names(&a.pool)
+		if q, h := takeNamed(&a.pool, stride[T]()); q != nil {
+			p := (*T)(q)
+			zero(p)
+			return p, Handle[T]{h: h}, nil
+		}
 	}
-	p, h, err := a.insertCold()
-	if err == nil {
-		zero(p)
+	if err := a.ready(); err != nil {
+		return nil, Handle[T]{}, err
 	}
-	return p, h, err
+	p, h, err := a.pool.InsertZero()
+	return (*T)(p), Handle[T]{h: h}, err
 }
 
 func (a *Arena[T]) insert() (*T, Handle[T], error) {

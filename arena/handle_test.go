@@ -269,7 +269,12 @@ func TestAllocHandleIsZero(t *testing.T) {
 		p, _, err := small.AllocHandle()
 		require.NoError(t, err)
 		require.Equal(t, enemy{}, *p)
-		q, _, err := large.AllocHandle()
+		q, h, err := large.AllocHandle()
+		require.NoError(t, err)
+		require.Equal(t, page{}, *q)
+		q[0], q[len(q)-1] = 1, 1
+		require.True(t, large.Remove(h))
+		q, _, err = large.AllocHandle()
 		require.NoError(t, err)
 		require.Equal(t, page{}, *q)
 	}

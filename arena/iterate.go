@@ -14,8 +14,9 @@ import (
 // any call that makes a handle, it makes an arena that has made none name its objects from
 // then on (see Alloc); Values does not. The loop may free the current object or any other, and
 // may make new ones: an object freed before its turn is not visited, a new one may or may not
-// be. The loop may also call Reset, Trim and Close; after Reset or Close nothing is left to
-// visit. Like everything but Get and Len, All is for one goroutine at a time.
+// be. The loop may also call Reset, Trim and Close, of the arena or of its allocator: after that,
+// nothing that was there before is visited. Like everything but Get and Len, All is for one
+// goroutine at a time.
 func (a *Arena[T]) All() iter.Seq2[Handle[T], *T] {
 	return func(yield func(Handle[T], *T) bool) {
 		size := stride[T]()

@@ -204,7 +204,7 @@ func (r *Region) next(size, align uintptr) error {
 		at++
 	}
 	if size > math.MaxInt-align-1 {
-		return fmt.Errorf("%w: %d bytes aligned to %d", slab.ErrTooLarge, size, align)
+		return tooLarge(size, align)
 	}
 	need := int(size+align) + 1
 	for i := at; i < len(r.chunks); i++ {
@@ -225,7 +225,10 @@ func (r *Region) next(size, align uintptr) error {
 		r.drop(at, len(r.chunks)) // all that is not in use
 		c, err = r.a.Alloc(need, 1)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, slab.ErrTooLarge):
+		return tooLarge(size, align)
+	case err != nil:
 		return err
 	}
 	if r.cancel == nil {
@@ -239,6 +242,10 @@ func (r *Region) next(size, align uintptr) error {
 	return nil
 }
 
+func tooLarge(size, align uintptr) error {
+	return fmt.Errorf("%w: %d bytes aligned to %d", slab.ErrTooLarge, size, align)
+}
+
 // drop gives empty chunks back to the allocator. If the chunk in use is among them, another
 // may take its place, which counts as dirty.
 func (r *Region) drop(from, to int) {
@@ -249,7 +256,7 @@ func (r *Region) drop(from, to int) {
 	n := from + copy(r.chunks[from:], r.chunks[to:])
 	clear(r.chunks[n:])
 	r.chunks = r.chunks[:n]
-	if r.at < n {
+	if from <= r.at && r.at < n {
 		r.clean = len(r.chunks[r.at])
 	}
 }
@@ -289,18 +296,19 @@ func (r *Region) Mark() Mark {
 }
 
 // Rewind frees everything that was made since m; the memory stays with the region. It panics
-// with a *slab.MisuseError if the region is closed, or if m is not in its past: m is of
-// another region, or from before a Reset of the allocator, or Rewind or Reset has since taken
+// with a *slab.MisuseError if the region or its allocator is closed, or if m is not in its past:
+// m is of another region, or from before a Reset of the allocator, or Rewind or Reset has since taken
 // the region below m. (Nothing is below the mark of an empty region.) To tell, the region
 // keeps 24 bytes on Go's heap for each point that it was rewound to and that has values
 // behind it, until it is rewound to that point or an earlier one, or Reset.
 func (r *Region) Rewind(m Mark) {
 	if r.closed || m.r != r || m.epoch != r.a.Epoch() || !r.past(m) {
-		e := &slab.MisuseError{Misuse: slab.BadMark, Op: "Region.Rewind"}
+		e, closed := &slab.MisuseError{Misuse: slab.BadMark, Op: "Region.Rewind"}, r.closed
 		if r.a != nil {
-			e.Name = r.a.Stats().Name
+			_, err := r.a.Alloc(0, 1) // takes nothing
+			e.Name, closed = r.a.Stats().Name, closed || errors.Is(err, slab.ErrClosed)
 		}
-		if r.closed {
+		if closed {
 			e.Misuse = slab.UseAfterClose
 		}
 		panic(e)

@@ -10,8 +10,8 @@ import (
 // empty ones back, except for one that is kept for the next need.
 
 // cache is a set of slabs with slots of one size. The fields that nearly every operation
-// needs are last, to share a cache line with those that a class or a Pool adds: there are
-// 59 classes, and programs that use them all.
+// needs are last, to share a cache line with those that a class adds: there are 59 classes, and
+// programs that use them all.
 type cache struct {
 	a         *Allocator
 	id        uint32

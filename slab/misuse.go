@@ -52,7 +52,7 @@ func (m Misuse) String() string {
 // that gap.
 type MisuseError struct {
 	Misuse Misuse
-	Op     string // the method that found it: "Pool.Free", or "Arena[main.Ship].Free" of an arena
+	Op     string // the method that found it: "Pool.Free", or "Arena[main.Ship].Free" of an arena that was used
 	Name   string // of the allocator, from Config
 	Addr   uintptr
 	Size   int // what the caller passed: its slice's capacity, or a pool's slot with its padding

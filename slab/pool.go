@@ -34,13 +34,15 @@ import (
 type Pool struct {
 	_ noCopy
 
-	group Group   // slots to be handed out next
-	fresh uint64  // those of the group that were never handed out and are zero, if frees is freshAt
-	names bool    // slots are handed out with names
-	dir   []place // by seq
+	group         Group          // slots to be handed out next
+	lookasides    unsafe.Pointer // places by page of the address, nil if there is no table; see pool_lookaside.go
+	lookasideMask uintptr        // size of the table, less one
+	names         bool           // slots are handed out with names
+	dir           []place        // by seq
+	size          int            // the stride once more, where Get needs fewer steps for it
 
 	cache
-	size       int      // the stride once more, where Get needs fewer steps for it
+	fresh      uint64   // slots of the group that were never handed out and are zero, if frees is freshAt
 	seed       uint32   // generation of a slot in a new place
 	vacantSeqs []uint32 // places without a slab
 	freshAt    uint64   // frees when the group was taken from its slab
@@ -49,9 +51,7 @@ type Pool struct {
 	retired    int      // slots retired so far
 	closed     bool
 
-	lookasides    unsafe.Pointer // places by page of the address, nil if there is no table; see pool_lookaside.go
-	lookasideMask uintptr        // size of the table, less one
-	collisions    int            // in the table since it was made
+	collisions int // in the table of lookasides since it was made
 
 	elem string // name of the type of the objects, for a MisuseError
 }
@@ -157,15 +157,22 @@ func (p *Pool) AllocUninitialized() (unsafe.Pointer, error) {
 }
 
 // Insert is AllocUninitialized that also returns the slot's handle. From the first one on, all
-// slots get names, and taking one takes about twice as long.
+// slots get names, and taking one and freeing it takes half as long again.
 func (p *Pool) Insert() (unsafe.Pointer, Handle, error) {
 	p.ensureNames()
-	i, _, err := p.take()
+	return p.insert(false)
+}
+
+func (p *Pool) insert(zero bool) (unsafe.Pointer, Handle, error) {
+	i, fresh, err := p.take()
 	if err != nil {
 		return nil, Handle{}, err
 	}
-	o := &p.group
-	return p.inGroup(i), HandleAt(o.Index+uint32(i), unsafe.Add(o.Gens, i*4)), nil
+	o, q := &p.group, p.inGroup(i)
+	if zero && !fresh {
+		clear(unsafe.Slice((*byte)(q), p.size))
+	}
+	return q, HandleAt(o.Index+uint32(i), unsafe.Add(o.Gens, i*4)), nil
 }
 
 // bad panics with the reason why q, passed to that method, is not a live slot of p.
@@ -188,8 +195,8 @@ func (p *Pool) bad(method string, q unsafe.Pointer) {
 }
 
 // Get returns the slot that h names, or nil and false if h names none any more. It takes constant
-// time. (Its results have names, and the return at its end has none, for that is what makes an
-// arena's Get small enough to be inlined.)
+// time. (An arena's Get is inlined, and takes 79 steps of the 80 that the compiler allows for that:
+// there is no room for a condition more, and with results that have no names it takes 92.)
 func (p *Pool) Get(h Handle) (q unsafe.Pointer, ok bool) {
 	if i := h.index >> slotShift; int(i) < len(p.dir) {
 		e, slot := &p.dir[i], int(h.index%maxSlots)
@@ -202,7 +209,7 @@ func (p *Pool) Get(h Handle) (q unsafe.Pointer, ok bool) {
 
 // Handle returns the handle of the live slot at q, in constant time. It panics with a
 // *MisuseError if there is none. The first call makes the pool name all its slots from then on,
-// and may make the table that finds slots by address (as Free and Owns may): 4 KiB on Go's
+// and may make the table that finds slots by address (as Free and Owns may): 4 to 64 KiB on Go's
 // heap, or up to 0.8 % of the slots' bytes.
 func (p *Pool) Handle(q unsafe.Pointer) Handle {
 	e, slot, ok := p.find(q)

@@ -26,12 +26,12 @@ func (p *Pool) Free(q unsafe.Pointer) {
 					return
 				case p.names && (e.rec.retired != 0 || *e.gen(slot) == lastGen): // rare
 				case none(o.Slots):
-					p.endName(e, slot)
+					p.noteFree(e, slot)
 					p.freeToGroup(e, slot, q)
 					return
 				case !o.mayHave(q, p.recip):
 					if s := e.rec; s.common() {
-						p.endName(e, slot)
+						p.noteFree(e, slot)
 						p.freeToBitmap(s, slot)
 						return
 					}
@@ -69,7 +69,7 @@ func (p *Pool) Remove(h Handle) bool {
 		alone, s := none(p.group.Slots), e.rec
 		if alone || s.common() {
 			p.poison(e, slot)
-			e.gens[slot] = h.gen + 1 // as endName would, but the generation is known
+			e.gens[slot] = h.gen + 1 // as noteFree does, but the generation is known
 			p.frees++
 			if alone {
 				p.freeToGroup(e, slot, p.at(e, slot))
@@ -111,8 +111,9 @@ func (p *Pool) poison(e *place, slot uint32) {
 	}
 }
 
-// endName counts a slot as freed and ends its name.
-func (p *Pool) endName(e *place, slot uint32) {
+// noteFree is what every way of freeing a slot begins with: it fills the slot in a build with the
+// tag slabcheck, ends its name, if it has one, and counts it.
+func (p *Pool) noteFree(e *place, slot uint32) {
 	p.poison(e, slot)
 	if p.names {
 		g := e.gen(slot)
@@ -140,7 +141,7 @@ func (p *Pool) freeToBitmap(s *slab, slot uint32) {
 // slot of its slab or of the pool always becomes the group: its slab may be wanted again at
 // once, and a slab that only the old group keeps may not.
 func (p *Pool) putAny(e *place, slot uint32) {
-	if *e.gen(slot) == lastGen {
+	if p.names && *e.gen(slot) == lastGen {
 		p.retireSlot(e, slot)
 		return
 	}
@@ -148,17 +149,17 @@ func (p *Pool) putAny(e *place, slot uint32) {
 		// The slab has others in use even if all of the group is of it. What is below would
 		// do as well, but a pool of a few dozen comes here all the time, and this makes it a
 		// quarter faster to free some and make as many.
-		p.endName(e, slot)
+		p.noteFree(e, slot)
 		p.freeToBitmap(e.rec, slot)
 		return
 	}
 	if p.group.Slots == 0 || e.rec.used == 1 || p.Len() == 1 {
 		p.flush()
-		p.endName(e, slot)
+		p.noteFree(e, slot)
 		p.freeToGroup(e, slot, p.at(e, slot))
 		return
 	}
-	p.endName(e, slot)
+	p.noteFree(e, slot)
 	p.give(e.id, e.rec, slot)
 	p.a.after()
 }

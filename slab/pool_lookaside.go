@@ -10,12 +10,13 @@ import (
 // address, of the places that it has looked up. An entry does not say which address it is for:
 // the place itself tells whether an address lies there.
 //
-// The table has at least two entries for each page of the pool's slabs, so that
+// The table has at least two entries for each page of the pool's slabs, up to 2 GiB, so that
 // consecutive pages do not collide, and few others do: among a million objects a lookup
 // costs the same, apart from cache misses. (With one for each page, a fifth of the pages
 // of ten thousand small objects collided.) The table is made when the first slot is looked
-// up by its address, made anew when the pool has doubled since, and dropped by a Trim. It
-// takes two to four pointers for 4 KiB, and 512 at least, on Go's heap.
+// up by its address, and made anew when the pool has doubled since. It is dropped by a Trim, and
+// when the places move, which happens ever less often as their list grows. It takes two to four
+// pointers for 4 KiB, and 512 at least, on Go's heap.
 //
 // The slabs of a small pool may lie in several areas, where the system had room for a
 // block of 64 KiB. How far apart is chance: in one process of six, pages of two areas

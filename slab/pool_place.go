@@ -9,7 +9,7 @@ import "unsafe"
 // the place, the low bits that of the slot. A place outlives its slabs and remembers the
 // highest generation that they reached, so that the next slab goes on from there.
 type place struct {
-	_ [placeSize - 6*unsafe.Sizeof(uintptr(0)) - 12]byte // at the end it would be padded if of size 0
+	_ [placeSize - 6*unsafe.Sizeof(uintptr(0)) - 12]byte // in front of the numbers: together they fill whole words
 
 	index uint32         // of slot 0
 	id    uint32         // the slab's number
@@ -85,8 +85,8 @@ func (p *Pool) adopt(id uint32, s *slab) {
 func (p *Pool) full() bool { return len(p.vacantSeqs) == 0 && len(p.dir) >= maxSeq }
 
 // forget takes slab s from its place; slots that are still live are dropped with it. Later
-// slabs there start above the generations of s, so that old handles stay stale. A place near
-// the end of its generations is not used again.
+// slabs there start above the generations of s, so that old handles stay stale. A place at the
+// end of its generations is not used again.
 func (p *Pool) forget(s *slab) {
 	e := &p.dir[s.seq]
 	top := e.floor

@@ -27,8 +27,8 @@ func (p *Shell) Names() { p.ensureNames() }
 
 // Take takes a slot of the group and leaves in it what was there before. It is a few
 // instructions, so that it can be inlined. It returns nil if the group is used up, or if the
-// pool has names; AllocUninitialized opens another, or gives the slot a name. Stride must be
-// the pool's: a typed shell knows it when it is compiled.
+// pool has names; then TakeNamed may have one, and AllocUninitialized opens another group. Stride
+// must be the pool's: a typed shell knows it when it is compiled.
 func (p *Shell) Take(stride uintptr) unsafe.Pointer {
 	o := &p.group
 	m := o.Slots
@@ -43,7 +43,7 @@ func (p *Shell) Take(stride uintptr) unsafe.Pointer {
 }
 
 // TakeNamed is Take that also returns the slot's handle, or nil if the group is used up. Names
-// must have been called.
+// must have been called, or else Take, and have returned nil: then there are names, or no slots.
 func (p *Shell) TakeNamed(stride uintptr) (q unsafe.Pointer, h Handle) {
 	o := &p.group
 	if m := o.Slots; m != 0 { // none would make it too large to be inlined
@@ -57,6 +57,12 @@ func (p *Shell) TakeNamed(stride uintptr) (q unsafe.Pointer, h Handle) {
 		}
 	}
 	return
+}
+
+// InsertZero is Insert of a slot of which all bytes are zero, as Alloc's are.
+func (p *Shell) InsertZero() (unsafe.Pointer, Handle, error) {
+	p.ensureNames()
+	return p.insert(true)
 }
 
 // Room makes sure that n more slots can be taken now without asking the source.

@@ -39,7 +39,7 @@ type slab struct {
 	seq        uint32  // pools: the slab's number in the pool
 	slots      uint32
 	used       uint32
-	retired    uint32 // slots whose generation wrapped
+	retired    uint32 // slots whose generation would have wrapped
 	freshFrom  uint32 // slots from here on were never handed out and are zero
 	next, prev uint32 // in the cache's list of slabs with a free slot
 	born       uint32 // pools: the pool's births when this slab came, itself included

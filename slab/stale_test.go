@@ -17,7 +17,7 @@ func TestStaleHandles(t *testing.T) {
 		require.NoError(t, err)
 		for _, h := range hs {
 			require.NotNil(t, p.Slot(h))
-			for _, gen := range []uint32{0, 1, h.Gen() - 1, h.Gen() + 1, h.Gen() + 2, slab.PoolLastGen - 1, slab.PoolLastGen} {
+			for _, gen := range []uint32{0, 1, h.Gen() - 1, h.Gen() + 1, h.Gen() + 2, slab.PoolLastGen - 1, slab.PoolLastGen, slab.PoolLastGen + 1} {
 				place, slot := h.Index()
 				require.Nil(t, p.Slot(slab.RawHandle(place, slot, gen)), "generation %d", gen)
 			}

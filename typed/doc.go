@@ -59,8 +59,8 @@
 //
 // Go cannot express "no pointers" in a constraint. [PointerFree] says it by its name:
 // values of a type parameter that it constrains live off the heap. The compiler
-// accepts any type there. [Check] enforces the rule at run time, once, when the arena
-// or container is made, and its [PointerError] names the field:
+// accepts any type there. [Check] enforces the rule at run time, once for each arena, region or
+// container, before the first value is made there, and its [PointerError] names the field:
 //
 //	typed: Enemy cannot live outside the Go heap: Enemy.Sprite is *ebiten.Image
 //
