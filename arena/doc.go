@@ -88,13 +88,14 @@
 //
 // # Cost
 //
-// Operations on one object take constant time, apart from calls of the source, and from the table
-// by which objects are found by their address: it is made with the first look-up, and anew when
-// it has become too small and after a Trim, a third of a millisecond for a million objects. The source is
-// called when the arena grows, and when a second block becomes empty and goes back. Such a block
-// stays if Reserve or slab.Config.Retain keeps it, or if blocks that went back before turned out
-// to be missed. A source that refuses is asked for smaller blocks, some twenty times at most, and
-// every other way out is tried, which takes some microseconds. A cache that knows how many
+// Operations on one object take constant time, apart from calls of the source and from the table
+// by which objects are found by their address. The table is made with the first look-up, and anew
+// when it has become too small and after a Trim: a fraction of a millisecond for a million objects.
+//
+// The source is called when the arena grows, and when a second block becomes empty and goes back.
+// Such a block stays if Reserve or slab.Config.Retain keeps it, or if blocks that went back before
+// turned out to be missed. A source that refuses is asked for smaller blocks, some twenty times at
+// most, and every other way out is tried, which takes some microseconds. A cache that knows how many
 // objects it may have does better to count them than to wait for slab.ErrExhausted.
 //
 // The first object of an arena with an allocator of its own waits for two blocks from the
@@ -104,10 +105,10 @@
 // An object takes its size, 4 bytes for its generation, a bit, and 0.4 % for finding it by
 // its address, all outside the Go heap. Once an object is looked up by its pointer, in Free,
 // Handle or Owns, up to 0.8 % more, or 4 to 64 KiB if that is more, is on the Go heap. Memory held
-// for the next objects comes on top: an arena holds 96 KiB at least, and a tenth to a fifth more than
-// what is live while that is a few MiB. With all of that, objects of 64 bytes take 1.19 times their size if there
-// are a hundred thousand, 1.10 if a million, 1.07 if ten million; objects of 48 bytes take
-// 1.19, 1.10 and 1.09.
+// for the next objects comes on top: an arena holds 96 KiB at least, and a tenth to a fifth more
+// than what is live while that is a few MiB. With all of that, objects of 64 bytes take 1.19 times
+// their size if there are a hundred thousand, 1.10 if a million, 1.07 if ten million; objects of 48
+// bytes take 1.19, 1.10 and 1.09.
 //
 // # Goroutines
 //

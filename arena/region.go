@@ -296,9 +296,9 @@ func (r *Region) Mark() Mark {
 }
 
 // Rewind frees everything that was made since m; the memory stays with the region. It panics
-// with a *slab.MisuseError if the region or its allocator is closed, or if m is not in its past:
-// m is of another region, or from before a Reset of the allocator, or Rewind or Reset has since taken
-// the region below m. (Nothing is below the mark of an empty region.) To tell, the region
+// with a *slab.MisuseError if the region or its allocator is closed, or if m is not in its past: m
+// is of another region, or from before a Reset of the allocator, or Rewind or Reset has since
+// taken the region below m. (Nothing is below the mark of an empty region.) To tell, the region
 // keeps 24 bytes on Go's heap for each point that it was rewound to and that has values
 // behind it, until it is rewound to that point or an earlier one, or Reset.
 func (r *Region) Rewind(m Mark) {

@@ -83,8 +83,8 @@
 // moves part of the list of blocks by address (4 bytes for each block above); and growth,
 // which is amortised constant: of the Go slices that list slabs, of the table of regions,
 // which shrinks too, of a pool's table of places by address, which a Trim drops, and of a
-// region's leaf, which doubles once. Likewise amortised is a walk
-// over all blocks that looks for those of no use (heap_retain.go).
+// region's leaf, which doubles once. Likewise amortised is a walk over all blocks that looks
+// for those of no use (heap_retain.go).
 //
 // Records take 64 bytes for each slab and two bits for each slot (in a pool, a bit and 4
 // bytes). A chunk takes 32 bytes. Finding things by address takes 2 bytes for each KiB, 4
