@@ -89,7 +89,7 @@ func (m Mmap) Acquire(size, align int) ([]byte, error) {
 	unit := m.Granularity()
 	n, ok := roundUp(size, unit)
 	align = max(align, unit)
-	if slack := align - unit; !ok || n > math.MaxInt-slack || uint64(n+slack) >= addressSpace() {
+	if !ok || n > math.MaxInt-align || uint64(n+align-unit) >= addressSpace() {
 		return nil, errBeyond(size, align)
 	}
 	huge := m.HugePages && hugePage != 0 && n >= hugePage && n <= math.MaxInt-hugePage
