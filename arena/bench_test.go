@@ -162,7 +162,8 @@ func BenchmarkPair(b *testing.B) {
 				b.Fatal("lost", k)
 			}
 			f.free(at[k])
-			at[k] = f.insert(filled(uint64(k)))
+			id := uint64(k)
+			at[k] = f.insert(record{id: id, data: [6]uint64{id, id, id, id, id, id}})
 		}
 	})
 	run("handles", func(b *testing.B) {
@@ -182,7 +183,8 @@ func BenchmarkPair(b *testing.B) {
 			if !a.Remove(at[k]) {
 				b.Fatal("lost", k)
 			}
-			h, err := a.Insert(filled(uint64(k)))
+			id := uint64(k)
+			h, err := a.Insert(record{id: id, data: [6]uint64{id, id, id, id, id, id}})
 			if err != nil {
 				b.Fatal(err)
 			}
