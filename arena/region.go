@@ -45,6 +45,12 @@ type Region struct {
 	known  map[any]error // what was found about each type, by a nil pointer to it
 }
 
+// state returns why nothing can be allocated from a, nil if something can.
+func state(a *slab.Allocator) error {
+	_, err := a.Alloc(0, 1) // takes nothing
+	return err
+}
+
 // regionMin is the size of a region's first chunk. Each further chunk is as large as all
 // before it together, up to regionMax. A chunk is larger if a value needs it, and smaller if
 // the allocator has no more.
@@ -62,7 +68,7 @@ func usable(c []byte) []byte { return c[:cap(c)-1] }
 // slab.ErrInvalid if slab.New has not made a.
 func NewRegion(a *slab.Allocator) (*Region, error) {
 	if a != nil {
-		if _, err := a.Alloc(0, 1); err != nil { // takes nothing
+		if err := state(a); err != nil {
 			return nil, err
 		}
 	}
@@ -161,8 +167,7 @@ func (r *Region) alloc(size, align uintptr) (unsafe.Pointer, error) {
 		return nil, slab.ErrClosed
 	}
 	if size == 0 { // takes no room in a chunk, so that an unused chunk stays empty
-		_, err := r.a.Alloc(0, 1) // closed?
-		if err != nil {
+		if err := state(r.a); err != nil {
 			return nil, err
 		}
 		return unsafe.Pointer(&nowhere), nil
@@ -264,99 +269,6 @@ func (r *Region) drop(from, to int) {
 // forget is called when all chunks are gone.
 func (r *Region) forget() {
 	r.chunks, r.at, r.used, r.clean, r.held, r.lows, r.cancel = nil, 0, 0, 0, 0, nil, nil
-}
-
-// Mark is a point in the life of a Region.
-type Mark struct {
-	r       *Region
-	at      place
-	rewinds uint64
-	epoch   uint64
-}
-
-// place is how far a region has got: the chunk in use, and the bytes in use in it.
-type place struct{ chunk, used int }
-
-func (p place) before(q place) bool {
-	return p.chunk < q.chunk || p.chunk == q.chunk && p.used < q.used
-}
-
-// low is the place that the region's count-th rewind went down to.
-type low struct {
-	at    place
-	count uint64
-}
-
-// Mark returns the present point, for Rewind to go back to.
-func (r *Region) Mark() Mark {
-	if r.a == nil {
-		return Mark{}
-	}
-	return Mark{r: r, at: place{r.at, r.used}, rewinds: r.rewinds, epoch: r.a.Epoch()}
-}
-
-// Rewind frees everything that was made since m; the memory stays with the region. It panics
-// with a *slab.MisuseError if the region or its allocator is closed, or if m is not in its past: m
-// is of another region, or from before a Reset of the allocator, or Rewind or Reset has since
-// taken the region below m. (Nothing is below the mark of an empty region.) To tell, the region
-// keeps 24 bytes on Go's heap for each point that it was rewound to and that has values
-// behind it, until it is rewound to that point or an earlier one, or Reset.
-func (r *Region) Rewind(m Mark) {
-	if r.closed || m.r != r || m.epoch != r.a.Epoch() || !r.past(m) {
-		e, closed := &slab.MisuseError{Misuse: slab.BadMark, Op: "Region.Rewind"}, r.closed
-		if r.a != nil {
-			_, err := r.a.Alloc(0, 1) // takes nothing
-			e.Name, closed = r.a.Stats().Name, closed || errors.Is(err, slab.ErrClosed)
-		}
-		if closed {
-			e.Misuse = slab.UseAfterClose
-		}
-		panic(e)
-	}
-	r.down(m.at)
-}
-
-// past tells whether the region has never been below m since m was made. The lows are in
-// order of both place and time, so the first one after m decides.
-func (r *Region) past(m Mark) bool {
-	for i := len(r.lows) - 1; i >= 0 && r.lows[i].count > m.rewinds; i-- {
-		if r.lows[i].at.before(m.at) {
-			return false
-		}
-	}
-	return true
-}
-
-// down goes back to a place. The lows from there up no longer matter, so only as many are
-// kept as there are places with something live between them.
-func (r *Region) down(to place) {
-	n := len(r.lows)
-	for n > 0 && !r.lows[n-1].at.before(to) {
-		n--
-	}
-	if poisons {
-		r.poison(to)
-	}
-	r.rewinds++
-	r.lows = append(r.lows[:n], low{to, r.rewinds})
-	if to.chunk < r.at {
-		r.at, r.clean = to.chunk, len(r.chunks[to.chunk])
-	}
-	r.used = to.used
-}
-
-// poison fills what is freed from a place on, so that a read of it stands out.
-func (r *Region) poison(from place) {
-	for i := from.chunk; i <= r.at && i < len(r.chunks); i++ {
-		c := r.chunks[i][from.used:]
-		if i == r.at {
-			c = c[:r.used-from.used]
-		}
-		for j := range c {
-			c[j] = 0xDF
-		}
-		from.used = 0
-	}
 }
 
 // Reset frees everything that was made; the memory stays with the region.

@@ -34,7 +34,7 @@ func sysUnit() int { return reservationUnit }
 // reserve again at the aligned address would race with every other thread. So it is kept:
 // what is not committed is only address space.
 func sysMap(size, align int) (block, whole []byte, err error) {
-	whole, err = reserve(size + (align - reservationUnit))
+	whole, err = reserve(size + align - reservationUnit)
 	if err != nil {
 		return nil, nil, mapError(err)
 	}

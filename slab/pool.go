@@ -159,11 +159,11 @@ func (p *Pool) AllocUninitialized() (unsafe.Pointer, error) {
 // Insert is AllocUninitialized that also returns the slot's handle. From the first one on, all
 // slots get names, and taking one and freeing it takes half as long again.
 func (p *Pool) Insert() (unsafe.Pointer, Handle, error) {
-	p.ensureNames()
 	return p.insert(false)
 }
 
 func (p *Pool) insert(zero bool) (unsafe.Pointer, Handle, error) {
+	p.ensureNames()
 	i, fresh, err := p.take()
 	if err != nil {
 		return nil, Handle{}, err

@@ -60,10 +60,7 @@ func (p *Shell) TakeNamed(stride uintptr) (q unsafe.Pointer, h Handle) {
 }
 
 // InsertZero is Insert of a slot of which all bytes are zero, as Alloc's are.
-func (p *Shell) InsertZero() (unsafe.Pointer, Handle, error) {
-	p.ensureNames()
-	return p.insert(true)
-}
+func (p *Shell) InsertZero() (unsafe.Pointer, Handle, error) { return p.insert(true) }
 
 // Room makes sure that n more slots can be taken now without asking the source.
 // It promises nothing beyond the pool's next allocations in a row: a free, a Trim, or

@@ -11,7 +11,7 @@ func (s *Sim) Alloc(name string, t MemType, size, align uint32) (UID, Code) {
 		return 0, code
 	}
 	r := request{name: cString(name), t: t, pool: s.poolOf(t), size: uint64(size), align: uint64(align)}
-	r.unit, r.granule = uint64(r.pool.granule()), uint64(t.Granule())
+	r.unit, r.granule = s.unit(r.pool), uint64(t.Granule())
 	if s.con.Profile == Vita3K {
 		return s.allocVita3K(r)
 	}
@@ -28,9 +28,6 @@ func (s *Sim) Alloc(name string, t MemType, size, align uint32) (UID, Code) {
 	return s.place(r)
 }
 
-// vmUnit3K is the granule of VM blocks in Vita3K.
-const vmUnit3K = 4 << 10
-
 // AllocVM implements [Kernel].
 func (s *Sim) AllocVM(name string, size uint32) (UID, Code) {
 	s.mu.Lock()
@@ -38,12 +35,11 @@ func (s *Sim) AllocVM(name string, size uint32) (UID, Code) {
 	if code, ok := s.faults.hit(CallAllocVM); ok {
 		return 0, code
 	}
-	r := request{name: cString(name), t: vmCode, pool: VMPool, size: uint64(size), unit: uint64(VMPool.granule())}
+	r := request{name: cString(name), t: vmCode, pool: VMPool, size: uint64(size), unit: s.unit(VMPool)}
 	if s.con.Profile == Vita3K {
-		if size == 0 || size%vmUnit3K != 0 {
+		if size == 0 || r.size%r.unit != 0 {
 			return 0, InvalidArgument
 		}
-		r.unit = vmUnit3K
 		return s.allocVita3K(r)
 	}
 	switch {
@@ -70,13 +66,21 @@ func (s *Sim) poolOf(t MemType) Pool {
 	return UserPool
 }
 
+// unit returns the granule that the kernel works with in a pool. Vita3K has VM blocks of pages.
+func (s *Sim) unit(p Pool) uint64 {
+	if p == VMPool && s.con.Profile == Vita3K {
+		return 4 << 10
+	}
+	return uint64(p.granule())
+}
+
 // A request is what Alloc and AllocVM have in common.
 type request struct {
 	name        string
 	t           MemType
 	pool        Pool
 	size, align uint64
-	unit        uint64 // granule that the kernel works with
+	unit        uint64 // of the pool
 	granule     uint64 // of the type on a console
 }
 

@@ -32,10 +32,7 @@ func (s *Sim) Budgets() []Budget {
 		if p != VMPool {
 			pool = s.poolOf(t)
 		}
-		unit := int64(pool.granule())
-		if p == VMPool && s.con.Profile == Vita3K {
-			unit = vmUnit3K
-		}
+		unit := int64(s.unit(pool))
 		most := int64(s.space.largest(s.window(t, pool), uint64(unit)))
 		if s.con.Profile == Hardware {
 			most = min(most, s.limit[p]-c.held)

@@ -91,7 +91,7 @@ func (l *Lying) overlap(size, align int) ([]byte, error) {
 	if n := len(l.tales) - 1; n >= 0 {
 		last := l.tales[n]
 		if address(last.told) == address(last.truth) && len(last.told) > step && len(last.truth)-step >= size &&
-			(address(last.truth)+uintptr(step))%uintptr(max(align, 1)) == 0 {
+			address(last.truth)%uintptr(max(align, 1)) == 0 { // step is a multiple of align
 			told := last.truth[step:]
 			l.tales = append(l.tales, tale{told, last.truth})
 			return told, nil

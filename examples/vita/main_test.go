@@ -267,7 +267,6 @@ func TestCloseFindsOrphans(t *testing.T) {
 	sim := m.sim
 	if sim == nil {
 		t.Skip("no simulation in this build")
-		return
 	}
 	sim.Fail(vita.CallBase, 1, vita.InvalidUID)
 	sim.Fail(vita.CallFree, 1, vita.BlockInUse)
