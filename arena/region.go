@@ -13,10 +13,10 @@ import (
 // Region hands out memory for values of any pointer-free types, one behind the other, and
 // frees them together: Reset frees all of them, Rewind those made since a Mark. It is for
 // values that die at the same time: the scratch memory of a frame, the tokens of a line.
-// Making a value costs an addition and the clearing, and for a type that is not one of the last
-// eight a look-up of whether the type holds pointers. No pointer to a value may be used after the
-// Reset or Rewind that freed the value; the build tag slabcheck makes such a use stand out.
-// Values in a region have no handles: one refers to another by its index in a slice.
+// Making a value costs an addition and the clearing, and once more than eight types are in use
+// sometimes a look-up of whether the type holds pointers. No pointer to a value may be used
+// after the Reset or Rewind that freed the value; the build tag slabcheck makes such a use
+// stand out. Values in a region have no handles: one refers to another by its index in a slice.
 //
 // Memory that a region holds but has nothing in is live to the allocator: neither others on
 // it nor its Trim can have that memory, until the region's Trim.
@@ -27,12 +27,15 @@ type Region struct {
 	_ noCopy
 	a *slab.Allocator
 
-	own    bool     // NewRegion made a, and Close closes it
+	base  unsafe.Pointer // of the chunk in use
+	room  int            // bytes of it, 0 if there is none
+	used  int            // how many of them are in use
+	clean int            // the chunk is zero from here on, where it is not in use
+
+	at     int      // which chunk is in use
 	chunks [][]byte // from the allocator, in the order of their use; see usable
-	at     int      // the chunk in use
-	used   int      // bytes in use in it
-	clean  int      // offset from which it is zero
 	held   int      // bytes of all chunks
+	own    bool     // NewRegion made a, and Close closes it
 	closed bool
 
 	cancel func() // set with the first chunk: cancels forget at the allocator's Reset
@@ -40,8 +43,8 @@ type Region struct {
 	rewinds uint64 // counts Rewind and Reset
 	lows    []low  // where they went down to, see Rewind
 
-	recent [8]any        // nil pointers to the types that were found to hold no pointers last
-	found  uint          // how often one was, and so which of recent is the oldest
+	recent [8]any        // nil pointers to types that were found to hold no pointers
+	found  uint          // how often one was
 	known  map[any]error // what was found about each type, by a nil pointer to it
 }
 
@@ -86,11 +89,22 @@ func NewRegion(a *slab.Allocator) (*Region, error) {
 // Go pointer, or that of slab.Allocator.Alloc. An error changes nothing that can be seen, but
 // chunks that a Rewind left unused may have gone back.
 func Make[T typed.PointerFree](r *Region) (*T, error) {
-	var t T
+	if size := unsafe.Sizeof(*new(T)); size < bigT && atHome[T](r) {
+		if q := bump(r, int(size), alignOf[T]()); q != nil {
+			p := (*T)(q)
+			zero(p)
+			return p, nil
+		}
+	}
+	return makeCold[T](r)
+}
+
+// makeCold is Make where T is large or not in its home, or the chunk in use has no room.
+func makeCold[T typed.PointerFree](r *Region) (*T, error) {
 	if err := check[T](r); err != nil {
 		return nil, err
 	}
-	p, err := r.alloc(unsafe.Sizeof(t), alignOf[T]())
+	p, err := r.alloc(unsafe.Sizeof(*new(T)), alignOf[T]())
 	return (*T)(p), err
 }
 
@@ -117,32 +131,50 @@ func MakeSlice[T typed.PointerFree](r *Region, n int) ([]T, error) {
 	return unsafe.Slice((*T)(p), n), nil
 }
 
+// regionAlign is the alignment of chunks, and so the most that a value in them can have. No type
+// of Go needs more than 8.
+const regionAlign = 16
+
 // alignOf returns the alignment of a T in a region, which is that of Go's allocations: 64
 // bits that are accessed atomically must be aligned to 8 on 32-bit systems as well.
-func alignOf[T any]() uintptr {
+func alignOf[T any]() int {
 	var t T
 	if unsafe.Sizeof(t) >= 8 {
-		return max(unsafe.Alignof(t), 8)
+		return int(max(unsafe.Alignof(t), 8))
 	}
-	return unsafe.Alignof(t)
+	return int(unsafe.Alignof(t))
 }
 
 var errRegion = fmt.Errorf("%w: region that NewRegion has not made", slab.ErrInvalid)
 
+// home is which of Region.recent T has, unless another type came first. It is a constant, and
+// differs between the types that a program is likely to make in turn.
+func home[T any]() uintptr {
+	return (unsafe.Sizeof(*new(T)) / 4) % uintptr(len(Region{}.recent))
+}
+
+// atHome tells whether T is in its home. A nil pointer stands for its type: asking whether an
+// any is a *T is one comparison, where two reflect.Types take a call.
+func atHome[T any](r *Region) bool {
+	_, ok := r.recent[home[T]()].(*T)
+	return ok
+}
+
 // check tells whether T may live in r. It examines each type once for each region.
 func check[T typed.PointerFree](r *Region) error {
-	// A nil pointer stands for its type: asking whether an any is a *T is one comparison, where
-	// two reflect.Types take a call.
+	if atHome[T](r) {
+		return nil
+	}
 	for i := range r.recent {
 		if _, ok := r.recent[i].(*T); ok {
 			return nil
 		}
 	}
-	return r.checkCold((*T)(nil), typed.Check[T])
+	return r.checkCold((*T)(nil), home[T](), typed.Check[T])
 }
 
 // checkCold is check for a type that is not among the recent ones.
-func (r *Region) checkCold(t any, examine func() error) error {
+func (r *Region) checkCold(t any, home uintptr, examine func() error) error {
 	if r.known == nil {
 		return errRegion
 	}
@@ -152,7 +184,10 @@ func (r *Region) checkCold(t any, examine func() error) error {
 		r.known[t] = err
 	}
 	if err == nil {
-		r.recent[r.found%uint(len(r.recent))] = t
+		if r.recent[home] != nil {
+			home = uintptr(r.found) % uintptr(len(r.recent))
+		}
+		r.recent[home] = t
 		r.found++
 	}
 	return err
@@ -162,60 +197,67 @@ func (r *Region) checkCold(t any, examine func() error) error {
 var nowhere uint64
 
 // alloc returns size bytes, all zero, at a multiple of align.
-func (r *Region) alloc(size, align uintptr) (unsafe.Pointer, error) {
-	if r.closed {
+func (r *Region) alloc(size uintptr, align int) (unsafe.Pointer, error) {
+	switch {
+	case r.closed:
 		return nil, slab.ErrClosed
-	}
-	if size == 0 { // takes no room in a chunk, so that an unused chunk stays empty
+	case size == 0: // takes no room in a chunk, so that an unused chunk stays empty
 		if err := state(r.a); err != nil {
 			return nil, err
 		}
 		return unsafe.Pointer(&nowhere), nil
+	case size >= math.MaxInt:
+		return nil, tooLarge(size)
 	}
-	if r.at < len(r.chunks) {
-		if p := r.bump(size, align); p != nil {
-			return p, nil
+	p := bump(r, int(size), align)
+	if p == nil {
+		if err := r.next(int(size)); err != nil {
+			return nil, err
 		}
+		p = bump(r, int(size), align)
 	}
-	if err := r.next(size, align); err != nil {
-		return nil, err
+	if from := r.used - int(size); from < r.clean {
+		clear(unsafe.Slice((*byte)(p), min(int(size), r.clean-from)))
 	}
-	return r.bump(size, align), nil
+	return p, nil
 }
 
-// bump takes size bytes of the chunk in use, and returns nil if it has no room for them.
-func (r *Region) bump(size, align uintptr) unsafe.Pointer {
-	c := r.chunks[r.at]
-	base := unsafe.Pointer(unsafe.SliceData(c))
-	pad := -(uintptr(base) + uintptr(r.used)) & (align - 1)
-	room := uintptr(len(c) - r.used)
-	if room < pad || room-pad < size {
+// bump takes size bytes of the chunk in use, which may not be zero, and returns nil if it has no
+// room for them. It is a few instructions, so that it can be inlined.
+func bump(r *Region, size, align int) unsafe.Pointer {
+	from := (r.used + align - 1) &^ (align - 1)
+	if size > r.room-from {
 		return nil
 	}
-	from := r.used + int(pad)
-	r.used = from + int(size)
-	if from < r.clean {
-		clear(c[from:min(r.used, r.clean)])
-	}
-	r.clean = max(r.clean, r.used)
-	return unsafe.Add(base, from)
+	r.used = from + size
+	return unsafe.Add(r.base, from)
 }
 
-// next goes on to a chunk with room for size bytes at a multiple of align: one that a Rewind
-// left, if one is large enough, or else a new one, which replaces the first of those.
-func (r *Region) next(size, align uintptr) error {
+// dirty is the clean of a chunk that may hold anything.
+const dirty = math.MaxInt
+
+// enter makes a chunk, from its start, the one in use, which is zero from clean on. If there is no
+// such chunk, none is in use.
+func (r *Region) enter(at, clean int) {
+	r.at, r.used, r.clean = at, 0, clean
+	r.base, r.room = nil, 0
+	if at < len(r.chunks) {
+		r.base, r.room = unsafe.Pointer(unsafe.SliceData(r.chunks[at])), len(r.chunks[at])
+	}
+}
+
+// next goes on to a chunk with room for size bytes: one that a Rewind left, if one is large
+// enough, or else a new one, which replaces the first of those.
+func (r *Region) next(size int) error {
 	at := r.at
 	if at < len(r.chunks) && r.used > 0 {
 		at++
 	}
-	if size > math.MaxInt-align-1 {
-		return tooLarge(size, align)
-	}
-	need := int(size+align) + 1
+	need := size + 1
 	for i := at; i < len(r.chunks); i++ {
 		if c := r.chunks[i]; cap(c) >= need {
 			r.chunks[at], r.chunks[i] = c, r.chunks[at]
-			r.at, r.used, r.clean = at, 0, len(c)
+			r.enter(at, dirty)
 			return nil
 		}
 	}
@@ -225,14 +267,14 @@ func (r *Region) next(size, align uintptr) error {
 		most = max(most, min(need, math.MaxInt/2)/4*5)
 		r.drop(at, at+1)
 	}
-	c, err := r.a.AllocUpTo(most, need, 1)
+	c, err := r.a.AllocUpTo(most, need, regionAlign)
 	if errors.Is(err, slab.ErrExhausted) && at < len(r.chunks) {
 		r.drop(at, len(r.chunks)) // all that is not in use
-		c, err = r.a.Alloc(need, 1)
+		c, err = r.a.Alloc(need, regionAlign)
 	}
 	switch {
 	case errors.Is(err, slab.ErrTooLarge):
-		return tooLarge(size, align)
+		return tooLarge(uintptr(size))
 	case err != nil:
 		return err
 	}
@@ -243,12 +285,12 @@ func (r *Region) next(size, align uintptr) error {
 	copy(r.chunks[at+1:], r.chunks[at:])
 	r.chunks[at] = usable(c)
 	r.held += cap(c)
-	r.at, r.used, r.clean = at, 0, 0
+	r.enter(at, 0)
 	return nil
 }
 
-func tooLarge(size, align uintptr) error {
-	return fmt.Errorf("%w: %d bytes aligned to %d", slab.ErrTooLarge, size, align)
+func tooLarge(size uintptr) error {
+	return fmt.Errorf("%w: %d bytes", slab.ErrTooLarge, size)
 }
 
 // drop gives empty chunks back to the allocator. If the chunk in use is among them, another
@@ -261,14 +303,15 @@ func (r *Region) drop(from, to int) {
 	n := from + copy(r.chunks[from:], r.chunks[to:])
 	clear(r.chunks[n:])
 	r.chunks = r.chunks[:n]
-	if from <= r.at && r.at < n {
-		r.clean = len(r.chunks[r.at])
+	if from <= r.at {
+		r.enter(r.at, dirty)
 	}
 }
 
 // forget is called when all chunks are gone.
 func (r *Region) forget() {
-	r.chunks, r.at, r.used, r.clean, r.held, r.lows, r.cancel = nil, 0, 0, 0, 0, nil, nil
+	r.chunks, r.held, r.lows, r.cancel = nil, 0, nil, nil
+	r.enter(0, 0)
 }
 
 // Reset frees everything that was made; the memory stays with the region.

@@ -93,10 +93,14 @@ func TestRegionAfterClose(t *testing.T) {
 			a, _ := newAllocator(t, nil)
 			r := newRegion(t, a)
 			arena.Must(arena.MakeSlice[byte](r, 10_000))
+			arena.Must(arena.Make[int](r)) // so that the types are known
+			arena.Must(arena.Make[empty](r))
 			m := r.Mark()
 			require.NoError(t, end(a, r))
 			for range 2 {
 				_, err := arena.Make[int](r)
+				assert.ErrorIs(t, err, slab.ErrClosed)
+				_, err = arena.Make[empty](r)
 				assert.ErrorIs(t, err, slab.ErrClosed)
 				_, err = arena.MakeSlice[int](r, 0)
 				assert.ErrorIs(t, err, slab.ErrClosed)

@@ -83,8 +83,9 @@ func (r *Region) down(to place) {
 	r.rewinds++
 	r.lows = append(r.lows[:n], low{to, r.rewinds})
 	if to.chunk < r.at {
-		r.at, r.clean = to.chunk, len(r.chunks[to.chunk])
+		r.enter(to.chunk, dirty)
 	}
+	r.clean = max(r.clean, r.used)
 	r.used = to.used
 }
 

@@ -154,6 +154,36 @@ func TestRegionAligns64Bits(t *testing.T) {
 	}
 }
 
+// So they may where all that is left is one slot of nine bytes or of ten.
+func TestRegionAlignsWhereLittleIsLeft(t *testing.T) {
+	for _, size := range []int{9, 10} {
+		a, _ := newAllocator(t, blocksrc.Limit(plain(), 64<<10))
+		var slots [][]byte
+		for range 100 {
+			b, err := a.Alloc(size, 1)
+			require.NoError(t, err)
+			slots = append(slots, b)
+		}
+		for n := 32 << 10; n > 0; {
+			if _, err := a.Alloc(n, 1); err != nil {
+				n /= 2
+			}
+		}
+		for _, b := range slots {
+			a.Free(b)
+			r := newRegion(t, a)
+			if p, err := arena.Make[uint64](r); err == nil {
+				assert.Zero(t, addressOf(p)%8)
+			} else {
+				assert.ErrorIs(t, err, slab.ErrExhausted)
+			}
+			require.NoError(t, r.Close())
+			_, err := a.AllocUninitialized(size, 1) // takes it again
+			require.NoError(t, err)
+		}
+	}
+}
+
 func TestRegionMakeSlice(t *testing.T) {
 	a, _ := newAllocator(t, blocksrc.Limit(new(blocksrc.GoHeap), 1<<20))
 	r := newRegion(t, a)
