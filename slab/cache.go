@@ -247,20 +247,22 @@ func (c *cache) next(n int) (slots uint32, size int, ok bool) {
 }
 
 // grow adds a slab, a smaller one if there is no room for one of full size, for a caller
-// that needs n slots and will ask again for the rest.
+// that needs n slots and will ask again for the rest. Once the source has refused as little as
+// the least slab, sizes in between are tried only where there is a hole for them.
 func (c *cache) grow(n int) (uint32, error) {
 	c.a.begin()
-	slots, size, _ := c.next(n)
+	slots, size, hole := c.next(n)
+	least := c.bytesFor(1)
 	for {
-		id, err := c.newSlab(slots, size)
-		if err == nil {
-			return id, nil
+		if hole || size == least || !c.a.user.hasRefused(least) {
+			id, err := c.newSlab(slots, size)
+			if err == nil || size == least {
+				return id, err
+			}
 		}
-		smaller := c.bytesFor(max(slots/2, 1))
-		if smaller == size {
-			return 0, err
-		}
-		slots, size = uint32(uintptr(smaller)/c.stride), smaller
+		size = c.bytesFor(max(slots/2, 1))
+		slots = uint32(uintptr(size) / c.stride)
+		hole = c.a.user.findHole(uint32(size>>granuleShift), c.align) != 0
 	}
 }
 

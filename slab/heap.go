@@ -166,8 +166,7 @@ func (h *heap) free(i uint32) {
 // minSize and maxSize, so that unused memory stays in proportion. If the source refuses, it
 // halves that, down to the need, and last asks for the need at that alignment, which the source
 // may know how to have without padding. Until a block is had or goes back, askMost keeps half of
-// what was refused last: a program that lives on a budget is refused all the time, and each such
-// request may come here for a slab of every size.
+// what was refused last, because a program that lives on a budget is refused all the time.
 func (h *heap) grow(size uint32, align uintptr) (uint32, error) {
 	need := h.blockFor(size, align)
 	if need > maxBlockBytes {
@@ -209,6 +208,10 @@ func (h *heap) grow(size uint32, align uintptr) (uint32, error) {
 		}
 	}
 }
+
+// hasRefused tells whether the source has refused n bytes, or less, since it last gave grow a
+// block or took one back.
+func (h *heap) hasRefused(n int) bool { return h.askMost > 0 && h.askMost <= n/2 }
 
 // open makes all of block i, which is new, a hole and returns the hole.
 func (h *heap) open(i uint32) uint32 {

@@ -3,6 +3,7 @@ package slab_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -59,9 +60,9 @@ func TestRefusedRequestsAskLittle(t *testing.T) {
 		{"chunk", func(a *slab.Allocator, _ *slab.Pool) error { _, err := a.Alloc(3000, 8); return err }},
 		{"large", func(a *slab.Allocator, _ *slab.Pool) error { _, err := a.Alloc(1<<20, 8); return err }},
 	}
-	// A slab of 256 KiB may be halved eight times, and for each size the source is asked for
-	// a block with room for alignment, for an aligned one, and for the slab's record.
-	const most = 9 * 3
+	// The source is asked for the least slab only: for its record, for a block with room for
+	// alignment, and for an aligned one; and for the bytes without a slab.
+	const most = 4
 	for _, budget := range []int{1 << 20, 4 << 20, 64 << 20} {
 		if testing.Short() && budget > 4<<20 {
 			continue
@@ -92,6 +93,72 @@ func TestRefusedRequestsAskLittle(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestRefusedRequestsUseHoles: for a hole that is there the source need not be asked, and it
+// becomes a slab as large as it can. When the source has room again, slabs are as large as ever.
+func TestRefusedRequestsUseHoles(t *testing.T) {
+	refuse := false
+	a := onGoHeap(t, slab.Config{Source: refusing(new(blocksrc.GoHeap), &refuse), MetaSource: new(blocksrc.GoHeap)})
+	p, err := slab.NewPool(a, 64, 8)
+	require.NoError(t, err)
+	held := func() int { return p.Stats().Bytes }
+	fill := func(n int) {
+		for range n {
+			_, err := p.AllocUninitialized()
+			require.NoError(t, err)
+		}
+	}
+	fill(100_000)
+	hole := granted(t, a, 30<<10, 1024)
+	granted(t, a, 100, 1)
+	refuse = true
+	for fillUp(t, a, 100, 1); err == nil; {
+		_, err = p.AllocUninitialized()
+	}
+	require.ErrorIs(t, err, slab.ErrExhausted)
+	before := held()
+	a.Free(hole)
+	fill(1)
+	require.Greater(t, held()-before, 14<<10)
+	for err = nil; err == nil; {
+		_, err = p.AllocUninitialized()
+	}
+	require.Equal(t, 30<<10, held()-before)
+
+	refuse = false
+	before = held()
+	fill(1)
+	require.Equal(t, 1<<10, held()-before, "the least: it is not known that there is room again")
+	before = held()
+	fill(1 << 10 / 64)
+	require.Equal(t, 256<<10, held()-before)
+}
+
+// TestSlabsAreHalved: a source that has no room for a slab of full size may have some for half
+// of one, or a quarter.
+func TestSlabsAreHalved(t *testing.T) {
+	most := math.MaxInt
+	src := &wrapped{Source: new(blocksrc.GoHeap), acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
+		if size > most {
+			return nil, slab.ErrExhausted
+		}
+		return src.Acquire(size, align)
+	}}
+	a := onGoHeap(t, slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap)})
+	p, err := slab.NewPool(a, 64, 8)
+	require.NoError(t, err)
+	fill := func(n int) {
+		for range n {
+			_, err := p.AllocUninitialized()
+			require.NoError(t, err)
+		}
+	}
+	fill(100_000)
+	most = 40 << 10
+	before := p.Stats().Slabs
+	fill(20_000)
+	require.Less(t, p.Stats().Slabs-before, 2*20_000*64/(32<<10))
 }
 
 // TestMaxBlockSizeIsOne: no block is larger than MaxBlockSize or what a request needs, not even
