@@ -358,3 +358,22 @@ func TestAllocUpToInvalid(t *testing.T) {
 	require.ErrorIs(t, err, slab.ErrClosed)
 	require.Zero(t, a.Stats().Failures)
 }
+
+// TestNeedTakesEmptyBlocksOfRecords: they go back as the user's do.
+func TestNeedTakesEmptyBlocksOfRecords(t *testing.T) {
+	refuse := false
+	a := onGoHeap(t, slab.Config{Source: refusing(new(blocksrc.GoHeap), &refuse)})
+	a.PauseChecks()
+	var live [][]byte
+	for range 300_000 {
+		live = append(live, one(t, a, 16))
+	}
+	one(t, a, 5000)
+	freeAll(a, live)
+	refuse = true
+	_, err := a.Alloc(1<<20, 1)
+	require.ErrorIs(t, err, slab.ErrExhausted)
+	n := a.Stats().MetaBlocks
+	a.Trim()
+	require.Equal(t, n, a.Stats().MetaBlocks, "nothing was left that could go")
+}

@@ -317,3 +317,16 @@ func TestReservedSpareStays(t *testing.T) {
 		require.NoError(t, err, "%d of %d", i, n)
 	}
 }
+
+// TestReserveOfLessKeepsMore: a smaller reservation does not undo a larger one.
+func TestReserveOfLessKeepsMore(t *testing.T) {
+	refuse := false
+	p, _ := newPool(t, 100, 4, slab.Config{Source: refusing(new(blocksrc.GoHeap), &refuse)})
+	require.NoError(t, p.Reserve(5000))
+	require.NoError(t, p.Reserve(1))
+	refuse = true
+	_, err := p.Allocator().Alloc(1<<30, 1)
+	require.ErrorIs(t, err, slab.ErrExhausted)
+	require.GreaterOrEqual(t, p.Stats().Free, 5000)
+	insertAll(t, p, 5000)
+}

@@ -90,3 +90,45 @@ func TestCheckAfterResetAndTrim(t *testing.T) {
 	require.Zero(t, a.Kept())
 	require.NoError(t, a.Check())
 }
+
+// lasting returns an allocator for blocks of learnedBlock bytes, on a source that takes none back
+// while *refuse is set.
+func lasting(t *testing.T, refuse *bool) *slab.Allocator {
+	return onGoHeap(t, slab.Config{
+		Source: stubborn(refuse), MetaSource: new(blocksrc.GoHeap), BlockSize: learnedBlock, MaxBlockSize: learnedBlock, LargeSize: learnedBlock,
+	})
+}
+
+// TestTrimEndsWhatResetKept: even if the source takes nothing back, so that all of it stays.
+func TestTrimEndsWhatResetKept(t *testing.T) {
+	refuse := false
+	a := lasting(t, &refuse)
+	for range 30 {
+		one(t, a, learnedBlock*9/10)
+	}
+	a.Reset()
+	require.Equal(t, 30*learnedBlock, a.Stats().EmptyBytes)
+	one(t, a, learnedBlock*9/10)
+	refuse = true
+	a.Trim()
+	require.Equal(t, 29, slab.Stuck(a))
+	refuse = false
+	require.Equal(t, 1, peaks(t, a)(1), "all but the spare go")
+	require.Zero(t, slab.Stuck(a))
+}
+
+// TestWhatResetKeptIsOfNoUse: it goes by halves, like what was missed.
+func TestWhatResetKeptIsOfNoUse(t *testing.T) {
+	a := learning(t, 0)
+	peak := peaks(t, a)
+	peak(3)
+	require.Equal(t, 3, peak(3))
+	for range 100 {
+		one(t, a, learnedBlock*9/10)
+	}
+	a.Reset()
+	for range 300 {
+		peak(1) // which checks
+	}
+	require.Equal(t, 1, peak(1))
+}

@@ -204,3 +204,54 @@ func TestRoundedUpBlocksAreMissedToo(t *testing.T) {
 	require.Equal(t, 2<<20, a.Stats().EmptyBytes)
 	require.Equal(t, 1<<20, cap(one(t, a, 1<<20)), "one that is twice as long is too long")
 }
+
+// TestLongBlocksOfNoUseGoFirst: wherever they lie.
+func TestLongBlocksOfNoUseGoFirst(t *testing.T) {
+	var gone []int
+	src := &wrapped{Source: blocksrc.NewBuffer(make([]byte, 40*learnedBlock)), release: func(src blocksrc.Source, mem []byte) error {
+		gone = append(gone, len(mem))
+		return src.Release(mem)
+	}}
+	a := onGoHeap(t, slab.Config{
+		Source: src, MetaSource: new(blocksrc.GoHeap), BlockSize: learnedBlock, MaxBlockSize: learnedBlock, LargeSize: learnedBlock,
+	})
+	for range 2 { // the long block has the lowest address
+		live := [][]byte{one(t, a, 3*learnedBlock)}
+		for range 8 {
+			live = append(live, one(t, a, learnedBlock*9/10))
+		}
+		freeAll(a, live)
+	}
+	require.Equal(t, 11*learnedBlock, a.Stats().EmptyBytes)
+	gone = nil
+	for range 64 {
+		a.Free(one(t, a, learnedBlock*9/10))
+		require.NoError(t, a.Check())
+	}
+	require.NotEmpty(t, gone)
+	require.Equal(t, 3*learnedBlock, gone[0])
+}
+
+// TestFewGoAtOnce: a Free gives back eight blocks at most, and eight here, where the first ones,
+// which are shorter, go first.
+func TestFewGoAtOnce(t *testing.T) {
+	a, src := onCounting(t, slab.Config{
+		MetaSource: new(blocksrc.GoHeap), BlockSize: 4 << 10, MaxBlockSize: learnedBlock, LargeSize: learnedBlock,
+	})
+	for range 2 {
+		var live [][]byte
+		for range 40 {
+			live = append(live, one(t, a, 60<<10))
+		}
+		freeAll(a, live)
+	}
+	most := 0
+	for range 200 {
+		b := one(t, a, 60<<10)
+		before := src.Counts().Releases
+		a.Free(b)
+		most = max(most, src.Counts().Releases-before)
+		require.NoError(t, a.Check())
+	}
+	require.Equal(t, 8, most)
+}

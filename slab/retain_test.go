@@ -197,3 +197,20 @@ func TestLearningAndRefusals(t *testing.T) {
 	}
 	refuse = false
 }
+
+// TestGoneIsMissedThoughOneWasStuck: what had gone before the source refused to take a block is
+// missed when it is needed again.
+func TestGoneIsMissedThoughOneWasStuck(t *testing.T) {
+	refuse := false
+	a := lasting(t, &refuse)
+	large := one(t, a, 3*learnedBlock)
+	peak := peaks(t, a)
+	require.Equal(t, 1, peak(20))
+	refuse = true
+	a.Free(large)
+	require.Equal(t, 1, slab.Stuck(a))
+	refuse = false
+	require.Equal(t, 1, peak(1))
+	require.Zero(t, slab.Stuck(a))
+	require.Equal(t, 20, peak(20))
+}

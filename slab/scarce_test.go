@@ -100,6 +100,7 @@ func TestRefusedRequestsAskLittle(t *testing.T) {
 func TestRefusedRequestsUseHoles(t *testing.T) {
 	refuse := false
 	a := onGoHeap(t, slab.Config{Source: refusing(new(blocksrc.GoHeap), &refuse), MetaSource: new(blocksrc.GoHeap)})
+	a.PauseChecks()
 	p, err := slab.NewPool(a, 64, 8)
 	require.NoError(t, err)
 	held := func() int { return p.Stats().Bytes }
@@ -146,6 +147,7 @@ func TestSlabsAreHalved(t *testing.T) {
 		return src.Acquire(size, align)
 	}}
 	a := onGoHeap(t, slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap)})
+	a.PauseChecks()
 	p, err := slab.NewPool(a, 64, 8)
 	require.NoError(t, err)
 	fill := func(n int) {

@@ -59,13 +59,17 @@ func TestShrinkToASlotOfWhatThereIs(t *testing.T) {
 	}
 }
 
-// TestShrinkALittle: what shrinks by an eighth stays where it is. Once the source has no more,
-// it moves to a hole that it fits better.
+// TestShrinkALittle: what shrinks by an eighth stays where it is. Once the source of memory or
+// that of records has no more, it moves to a hole that it fits better.
 func TestShrinkALittle(t *testing.T) {
 	refuse := false
-	a := onGoHeap(t, slab.Config{
-		Source: refusing(new(blocksrc.GoHeap), &refuse), MetaSource: new(blocksrc.GoHeap), BlockSize: 256 << 10, MaxBlockSize: 256 << 10,
-	})
+	mem, records := refusing(new(blocksrc.GoHeap), &refuse), blocksrc.Source(new(blocksrc.GoHeap))
+	shrinkALittle(t, &refuse, mem, records)
+	shrinkALittle(t, &refuse, records, mem)
+}
+
+func shrinkALittle(t *testing.T, refuse *bool, mem, records blocksrc.Source) {
+	a := onGoHeap(t, slab.Config{Source: mem, MetaSource: records, BlockSize: 256 << 10, MaxBlockSize: 256 << 10})
 	shrink := func() (moved bool) {
 		b := granted(t, a, 8000, 1)
 		copy(b, "stays")
@@ -85,8 +89,9 @@ func TestShrinkALittle(t *testing.T) {
 		}
 		return address(b) != address(c)
 	}
+	*refuse = false
 	require.False(t, shrink())
-	refuse = true
+	*refuse = true
 	freeAll(a, fillUp(t, a, 20_000, 1))
 	require.True(t, shrink())
 }

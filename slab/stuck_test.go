@@ -329,3 +329,17 @@ func TestKeptIsNotStuckAnyMore(t *testing.T) {
 	require.Zero(t, slab.Stuck(a))
 	require.NoError(t, a.Close())
 }
+
+// TestEmptyBadBlockIsNone: a source that gives no bytes, and does not take them back, has given
+// nothing.
+func TestEmptyBadBlockIsNone(t *testing.T) {
+	src := onlyGives(new(blocksrc.GoHeap))
+	src.acquire = func(blocksrc.Source, int, int) ([]byte, error) { return make([]byte, 0, 8), nil }
+	a := onGoHeap(t, slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap)})
+	for range 5 {
+		_, err := a.Alloc(5000, 1)
+		require.ErrorIs(t, err, slab.ErrBadSource)
+		require.NoError(t, a.Check())
+		require.Zero(t, a.Stats().Blocks)
+	}
+}
