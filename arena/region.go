@@ -91,9 +91,8 @@ func NewRegion(a *slab.Allocator) (*Region, error) {
 func Make[T typed.PointerFree](r *Region) (*T, error) {
 	if size := unsafe.Sizeof(*new(T)); size < bigT && atHome[T](r) {
 		if q := bump(r, int(size), alignOf[T]()); q != nil {
-			p := (*T)(q)
-			zero(p)
-			return p, nil
+			clear((*[1]T)(q)[:]) // the padding too
+			return (*T)(q), nil
 		}
 	}
 	return makeCold[T](r)
