@@ -325,3 +325,15 @@ func TestMisuseNamesTheType(t *testing.T) {
 	}()
 	a.Free(p)
 }
+
+// An arena's own allocator is named after the type, though the type may have no name.
+func TestOwnAllocatorIsNamed(t *testing.T) {
+	var cells arena.Arena[cell]
+	arena.Must(cells.Alloc())
+	assert.Equal(t, "arena_test.cell", cells.Allocator().Stats().Name)
+	require.NoError(t, cells.Close())
+	var quads arena.Arena[[4]int32]
+	arena.Must(quads.Alloc())
+	assert.Equal(t, "[4]int32", quads.Allocator().Stats().Name)
+	require.NoError(t, quads.Close())
+}

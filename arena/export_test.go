@@ -30,3 +30,6 @@ func (r *Region) Chunks() [][]byte { return r.chunks }
 
 // Lows returns the number of places that r remembers it was rewound to.
 func (r *Region) Lows() int { return len(r.lows) }
+
+// LowsCap returns the number of places that r has room to remember.
+func (r *Region) LowsCap() int { return cap(r.lows) }

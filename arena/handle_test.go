@@ -349,3 +349,26 @@ func TestHandlesOfPointers(t *testing.T) {
 		require.Same(t, p, q)
 	})
 }
+
+// The first handle of an arena may be one of AllocHandle, whatever slots are at hand.
+func TestAllocHandleIsTheFirstHandle(t *testing.T) {
+	on, _ := newAllocator(t, nil)
+	for n := range 130 {
+		a := newArena[uint64](t, on)
+		var ps []*uint64
+		for range n {
+			ps = append(ps, arena.Must(a.Alloc()))
+		}
+		if n > 0 {
+			a.Free(ps[n/2])
+		}
+		p, h, err := a.AllocHandle()
+		require.NoError(t, err)
+		q, ok := a.Get(h)
+		require.True(t, ok && p == q, "%d", n)
+		a.Free(p)
+		_, ok = a.Get(h)
+		require.False(t, ok, "%d", n)
+		require.NoError(t, a.Close())
+	}
+}

@@ -318,3 +318,69 @@ func TestRegionGivesBackALastChunk(t *testing.T) {
 		assert.Zero(t, a.Stats().Live)
 	}
 }
+
+// Each chunk is as large as all before it, up to 1 MiB.
+func TestRegionChunkSizes(t *testing.T) {
+	r := newRegion(t, nil)
+	for range 3 << 20 / 64 {
+		arena.Must(arena.Make[[64]byte](r))
+	}
+	want, sum := 4<<10, 0
+	for i, c := range r.Chunks() {
+		assert.GreaterOrEqual(t, cap(c), want, "chunk %d", i)
+		assert.Less(t, cap(c), want+want/2, "chunk %d", i)
+		sum += cap(c)
+		want = min(sum, 1<<20)
+	}
+	require.NoError(t, r.Close())
+}
+
+// A chunk that has exactly the room is found behind one that has less, and used again.
+func TestRegionFindsAChunkThatJustFits(t *testing.T) {
+	r := newRegion(t, nil)
+	arena.Must(arena.Make[byte](r))
+	arena.Must(arena.MakeSlice[byte](r, 10_000))
+	require.Equal(t, 2, len(r.Chunks()))
+	held, fits := r.Held(), cap(r.Chunks()[1])-1
+	r.Reset()
+	arena.Must(arena.Make[byte](r))
+	arena.Must(arena.MakeSlice[byte](r, fits))
+	assert.Equal(t, held, r.Held())
+	require.NoError(t, r.Close())
+}
+
+// Of the chunks that a Reset has left, and that are all too small for a value, one goes for it.
+func TestRegionReplacesOneChunk(t *testing.T) {
+	r := newRegion(t, nil)
+	for _, n := range []int{1000, 5000, 10_000, 20_000} {
+		arena.Must(arena.MakeSlice[byte](r, n))
+	}
+	n := len(r.Chunks())
+	require.Greater(t, n, 2)
+	r.Reset()
+	arena.Must(arena.MakeSlice[byte](r, 200_000))
+	assert.Equal(t, n, len(r.Chunks()))
+	require.NoError(t, r.Close())
+}
+
+// A source's fault is no want of room: the region asks once, and only the chunk that was to be
+// replaced is gone.
+func TestRegionDoesNotGiveWayToAFault(t *testing.T) {
+	denied := errors.New("permission denied")
+	failing := &blocksrctest.Failing{Source: plain(), On: blocksrctest.Acquires, Persist: true, Err: denied}
+	a, _ := newAllocator(t, failing)
+	r := newRegion(t, a)
+	for _, n := range []int{1000, 5000, 10_000, 20_000} {
+		arena.Must(arena.MakeSlice[byte](r, n))
+	}
+	n := len(r.Chunks())
+	require.Greater(t, n, 2)
+	r.Reset()
+	failing.Arm(1)
+	_, err := arena.MakeSlice[byte](r, 8<<20)
+	require.ErrorIs(t, err, denied)
+	assert.GreaterOrEqual(t, len(r.Chunks()), n-1)
+	assert.Equal(t, uint64(1), a.Stats().Failures)
+	failing.Arm(0)
+	require.NoError(t, r.Close())
+}

@@ -146,9 +146,28 @@ func TestRegionOfItsOwn(t *testing.T) {
 	require.NoError(t, err)
 	*p = 1
 	assert.NotZero(t, r.Held())
+	a := r.Allocator()
+	assert.NotZero(t, a.Stats().Held)
 	assert.NoError(t, r.Close())
 	assert.NoError(t, r.Close())
 	assert.Zero(t, r.Held())
+	assert.Zero(t, a.Stats().Held)
+	_, err = a.Alloc(1, 1)
+	assert.ErrorIs(t, err, slab.ErrClosed)
 	_, err = arena.Make[uint64](r)
 	assert.ErrorIs(t, err, slab.ErrClosed)
+}
+
+// What a region remembers of its rewinds goes with a Reset of its allocator.
+func TestRegionForgetsWhereItWas(t *testing.T) {
+	a, _ := newAllocator(t, nil)
+	r := newRegion(t, a)
+	for range 100 {
+		arena.Must(arena.Make[uint64](r))
+		r.Rewind(r.Mark())
+	}
+	require.Equal(t, 100, r.Lows())
+	a.Reset()
+	assert.Zero(t, r.Lows())
+	require.NoError(t, r.Close())
 }

@@ -158,3 +158,19 @@ func TestZeroRegionMark(t *testing.T) {
 	m := r.Mark()
 	require.Panics(t, func() { r.Rewind(m) })
 }
+
+// A Reset keeps no large record of rewinds, and otherwise makes no garbage.
+func TestRegionResetKeepsASmallRecord(t *testing.T) {
+	r := newRegion(t, nil)
+	for range 2000 {
+		arena.Must(arena.Make[byte](r))
+		r.Rewind(r.Mark())
+	}
+	r.Reset()
+	assert.Less(t, r.LowsCap(), 1000)
+	assert.Zero(t, testing.AllocsPerRun(100, func() {
+		arena.Must(arena.Make[byte](r))
+		r.Reset()
+	}))
+	require.NoError(t, r.Close())
+}

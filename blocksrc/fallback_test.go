@@ -227,3 +227,14 @@ func TestFallbackRemembersTheOwnerOfWhatIsStuck(t *testing.T) {
 	assert.NoError(t, first.Misuse())
 	assert.NoError(t, second.Leaks())
 }
+
+// TestFallbackBeyondTheLast: the first source may have room later, though the last never will.
+func TestFallbackBeyondTheLast(t *testing.T) {
+	src := blocksrc.Fallback(blocksrc.Limit(heap(), 2048), buffer(1024))
+	block, err := src.Acquire(1536, 0)
+	require.NoError(t, err)
+	_, err = src.Acquire(1536, 0)
+	require.ErrorIs(t, err, blocksrc.ErrExhausted)
+	assert.NotErrorIs(t, err, blocksrc.ErrInvalid)
+	require.NoError(t, src.Release(block))
+}

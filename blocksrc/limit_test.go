@@ -402,3 +402,16 @@ func TestLimitDiscardsItsOwn(t *testing.T) {
 	require.NoError(t, blocksrc.Discard(src, mine[64:128]))
 	require.Len(t, inner.parts, 1)
 }
+
+// TestLimitIsNeverEnoughForWhatIsRounded: what fits only until it is rounded up never will.
+func TestLimitIsNeverEnoughForWhatIsRounded(t *testing.T) {
+	src := blocksrc.Limit(heap(), 100) // one granule of 64 and some
+	_, err := src.Acquire(65, 0)
+	assert.True(t, blocksrc.Never(err), "%v", err)
+	block, err := src.Acquire(64, 0)
+	require.NoError(t, err)
+	_, err = src.Acquire(64, 0)
+	assert.ErrorIs(t, err, blocksrc.ErrExhausted)
+	assert.False(t, blocksrc.Never(err), "%v", err)
+	require.NoError(t, src.Release(block))
+}

@@ -287,3 +287,12 @@ func TestIdleRegions(t *testing.T) {
 		}
 	}
 }
+
+// TestMapIsAtMostAQuarterFull, whatever regions it has.
+func TestMapIsAtMostAQuarterFull(t *testing.T) {
+	var addrs []uintptr
+	for n := range uintptr(100) {
+		addrs = append(addrs, n<<20)
+		require.GreaterOrEqual(t, slab.NewMap(addrs...).Places(), 4*len(addrs))
+	}
+}

@@ -330,3 +330,17 @@ func TestSharedSource(t *testing.T) {
 	require.NoError(t, counting.Leaks())
 	require.NoError(t, counting.Misuse())
 }
+
+// TestAlignmentBeyondAnyBlock: it is too large, whatever the source has, which is not asked. (With
+// 32 bits there is none.)
+func TestAlignmentBeyondAnyBlock(t *testing.T) {
+	a, src := onCounting(t, slab.Config{Source: blocksrc.NewBuffer(make([]byte, 1<<20))})
+	for align := 1 << 20; align > 0; align <<= 1 {
+		if uint64(align) > slab.MaxBlockBytes() {
+			before := src.Counts()
+			_, err := a.Alloc(1, align)
+			assert.ErrorIs(t, err, slab.ErrTooLarge, "%d", align)
+			assert.Equal(t, before, src.Counts())
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"unsafe"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/vita-go/deblockator/blocksrc"
@@ -123,4 +124,44 @@ func TestLookasideIsMadeAnew(t *testing.T) {
 	entries, _ := p.Lookasides()
 	require.Equal(t, 512, entries)
 	require.NoError(t, a.Close())
+}
+
+// TestNoSlotBehindTheLast: behind the last slot of a slab there may be room for less than a
+// slot, and no slot begins there. (Strides of more than 8 KiB are divided by.)
+func TestNoSlotBehindTheLast(t *testing.T) {
+	for _, size := range []int{1000, 8200, 9000} {
+		p, _ := newPool(t, size, 8, slab.Config{})
+		seen := make(map[unsafe.Pointer]bool)
+		for range 2 {
+			q, err := p.Alloc()
+			require.NoError(t, err)
+			seen[q] = true
+		}
+		for p.AtHand() > 0 {
+			q, err := p.Alloc()
+			require.NoError(t, err)
+			seen[q] = true
+		}
+		for q := range seen {
+			if next := unsafe.Add(q, size); !seen[next] {
+				assert.False(t, p.Owns(next), "%d bytes", size)
+				poolMisuse(t, p, slab.Foreign, func() { p.Free(next) })
+			}
+		}
+		p.Reset()
+	}
+}
+
+// TestLookasideHasTwoEntriesForAPage of the pool's slabs, at least.
+func TestLookasideHasTwoEntriesForAPage(t *testing.T) {
+	p, _ := newPool(t, 4096, 8, slab.Config{})
+	for range 1500 {
+		_, err := p.AllocUninitialized()
+		require.NoError(t, err)
+	}
+	q, err := p.AllocUninitialized()
+	require.NoError(t, err)
+	require.True(t, p.Owns(q))
+	entries, _ := p.Lookasides()
+	require.GreaterOrEqual(t, entries, 2*p.Stats().Bytes>>slab.LookasideShift)
 }

@@ -205,3 +205,74 @@ func TestClassFieldsShareALine(t *testing.T) {
 		require.Equal(t, first, last)
 	}
 }
+
+// emptySlabs returns how many slabs have no live slot, and how many there are.
+func emptySlabs(a *slab.Allocator) (empty, all int) {
+	for b := range a.Blocks() {
+		for c := range b.Chunks() {
+			if c.Kind == slab.ChunkSlab {
+				all++
+				if c.Used == 0 {
+					empty++
+				}
+			}
+		}
+	}
+	return empty, all
+}
+
+// TestSlotsAtHandGoWithTheSpares: once most of the memory is empty, slots that a class has at
+// hand keep no slab any more, even in a class where others are live.
+func TestSlotsAtHandGoWithTheSpares(t *testing.T) {
+	a := onGoHeap(t, slab.Config{BlockSize: 4 << 10})
+	a.PauseChecks()
+	var some [][]byte
+	for range 48 {
+		some = append(some, granted(t, a, 1024, 1))
+	}
+	freeAll(a, some[17:]) // 31, fewer than a magazine holds
+	empty, _ := emptySlabs(a)
+	require.Greater(t, empty, 2)
+	var many [][]byte
+	for range 30_000 {
+		many = append(many, granted(t, a, 100, 1))
+	}
+	freeAll(a, many)
+	empty, _ = emptySlabs(a)
+	require.LessOrEqual(t, empty, 1)
+	freeAll(a, some[:17])
+}
+
+// TestFewSparesGoAtOnce: a Free by which little is live any more gives back some of the empty
+// slabs that classes keep, but not all of them.
+func TestFewSparesGoAtOnce(t *testing.T) {
+	a := onGoHeap(t, slab.Config{BlockSize: 4 << 10})
+	var big [][]byte
+	for range 40 {
+		big = append(big, granted(t, a, 100_000, 1))
+	}
+	for c := range slab.NumClasses {
+		size := slab.ClassSize(c)
+		if size < 100 || size > 900 {
+			continue
+		}
+		var some [][]byte
+		for range 40 {
+			some = append(some, granted(t, a, size, 1))
+		}
+		freeAll(a, some)
+	}
+	_, before := emptySlabs(a)
+	require.Greater(t, before, 20)
+	freeAll(a, big[1:])
+	one, other := granted(t, a, 1024, 1), granted(t, a, 1024, 1)
+	third := granted(t, a, 1024, 1)
+	a.Free(one)
+	a.Free(other)
+	_, before = emptySlabs(a)
+	a.Free(third)
+	_, after := emptySlabs(a)
+	require.Less(t, after, before)
+	require.GreaterOrEqual(t, after, before-18)
+	a.Free(big[0])
+}

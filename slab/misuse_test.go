@@ -365,3 +365,19 @@ func TestFreeOfNothing(t *testing.T) {
 	wrong(t, a, slab.WrongSize, "Allocator.Free", func() { a.Free(b[:0:0]) })
 	a.Free(b)
 }
+
+// TestFreeOfAnEmptyForeignSlice: a slice of length 0 that has room is not nothing.
+func TestFreeOfAnEmptyForeignSlice(t *testing.T) {
+	a, _ := onCounting(t, slab.Config{})
+	b := granted(t, a, 100, 8)
+	for _, n := range []int{1, 16, 100_000} {
+		e := caught(t, func() { a.Free(make([]byte, 0, n)) })
+		require.NotNil(t, e, "%d", n)
+		assert.Equal(t, slab.Foreign, e.Misuse)
+		assert.Equal(t, n, e.Size)
+	}
+	a.Free(nil)
+	a.Free([]byte{})
+	a.Free(b[:0])
+	assert.Zero(t, a.Stats().Live)
+}

@@ -330,3 +330,23 @@ func TestReserveOfLessKeepsMore(t *testing.T) {
 	require.GreaterOrEqual(t, p.Stats().Free, 5000)
 	insertAll(t, p, 5000)
 }
+
+// TestReserveOfLargeSlots: more room than the address space has for slots of that size is refused
+// before the source is asked.
+func TestReserveOfLargeSlots(t *testing.T) {
+	p, src := newPool(t, 256<<20, 8, slab.Config{Source: blocksrc.Limit(new(blocksrc.GoHeap), 1<<20)})
+	err := p.Reserve(1<<31 - 1)
+	assert.ErrorIs(t, err, slab.ErrTooLarge)
+	assert.Zero(t, src.Counts().Acquires+src.Counts().Refused)
+}
+
+// TestTakeGroupOfNone: a group of no slots takes nothing from the source.
+func TestTakeGroupOfNone(t *testing.T) {
+	p, src := newPool(t, 24, 8, slab.Config{})
+	for _, n := range []int{0, -1} {
+		g, err := slab.ShellOf(p).TakeGroup(n)
+		require.NoError(t, err)
+		assert.Zero(t, g)
+	}
+	assert.Zero(t, src.Counts().Acquires)
+}

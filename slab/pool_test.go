@@ -341,3 +341,15 @@ func TestPoolAfterClose(t *testing.T) {
 		})
 	}
 }
+
+// TestPoolIsMadeOnce: a pool that is in use cannot be made again, not even on its own allocator,
+// and goes on.
+func TestPoolIsMadeOnce(t *testing.T) {
+	p, _ := newPool(t, 24, 8, slab.Config{})
+	q, err := p.Alloc()
+	require.NoError(t, err)
+	assert.ErrorIs(t, p.Init(p.Allocator(), 8, 8), slab.ErrInvalid)
+	assert.Equal(t, 24, p.Stats().Stride)
+	assert.True(t, p.Owns(q))
+	p.Free(q)
+}

@@ -296,3 +296,13 @@ func TestShrinkGoesToAHole(t *testing.T) {
 	require.Equal(t, startOf(hole), startOf(b))
 	require.NoError(t, a.Check())
 }
+
+// TestReallocOfNothingAfterClose is a misuse even with an invalid size.
+func TestReallocOfNothingAfterClose(t *testing.T) {
+	a := onGoHeap(t, slab.Config{})
+	b := granted(t, a, 100, 1)
+	require.NoError(t, a.Close())
+	e := caught(t, func() { _, _ = a.Realloc(b, -1) })
+	require.NotNil(t, e)
+	require.Equal(t, slab.UseAfterClose, e.Misuse)
+}

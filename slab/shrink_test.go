@@ -164,3 +164,112 @@ func TestShrinkWithFewRecords(t *testing.T) {
 	src.disarm()
 	m.finish()
 }
+
+// TestShrinkInPlaceIsNoFailure: a Realloc to less that finds no better place is not refused, and
+// does not count as such; nor does it move for a slot of the size that it has.
+func TestShrinkInPlaceIsNoFailure(t *testing.T) {
+	a := room(t, 64<<10, slab.Config{BlockSize: 64 << 10, MaxBlockSize: 64 << 10, LargeSize: 64 << 10})
+	all := fillUp(t, a, 960, 1)
+	before := a.Stats().Failures
+	for range 2 {
+		c, err := a.Realloc(all[0], 16)
+		require.NoError(t, err)
+		require.Equal(t, startOf(all[0]), startOf(c))
+		require.Equal(t, 960, cap(c))
+		require.Equal(t, before, a.Stats().Failures)
+		all[0] = c
+		a.Free(all[len(all)-1]) // for the second time: one slot is free
+		all = all[:len(all)-1]
+	}
+	freeAll(a, all)
+}
+
+// TestLargeBlockShrinksToHalf: one that would be half wasted is given up for a shorter one.
+func TestLargeBlockShrinksToHalf(t *testing.T) {
+	a := onGoHeap(t, slab.Config{})
+	b := granted(t, a, 2<<20, 1)
+	require.Equal(t, 2<<20, cap(b))
+	b, err := a.Realloc(b, 1<<20)
+	require.NoError(t, err)
+	require.Equal(t, 1<<20, cap(b))
+	a.Free(b)
+}
+
+// TestShrinkByAQuarterGoesToAHole: a quarter is enough.
+func TestShrinkByAQuarterGoesToAHole(t *testing.T) {
+	a := onGoHeap(t, slab.Config{})
+	hole, wall := granted(t, a, 3072, 1), granted(t, a, 2000, 1)
+	b := granted(t, a, 4096, 1)
+	other := granted(t, a, 2000, 1)
+	at := startOf(hole)
+	a.Free(hole)
+	b, err := a.Realloc(b, 3072)
+	require.NoError(t, err)
+	require.Equal(t, at, startOf(b))
+	freeAll(a, [][]byte{b, wall, other})
+}
+
+// TestShrinkToASlotAsksForNoBlock: a chunk that shrinks to the size of a slot, where there is
+// none and no hole for a slab, stays, though there is a hole that fits it better.
+func TestShrinkToASlotAsksForNoBlock(t *testing.T) {
+	a := onGoHeap(t, slab.Config{BlockAlign: 4 << 10, MetaSource: new(blocksrc.GoHeap)})
+	first := granted(t, a, 2000, 1)
+	hole := granted(t, a, 1040, 1) // has no whole window
+	all := [][]byte{first, granted(t, a, 2000, 1)}
+	b := granted(t, a, 4096, 1)
+	all = append(all, granted(t, a, 2000, 1))
+	all = append(all, granted(t, a, a.Stats().LargestHole, 1))
+	require.Zero(t, a.Stats().Holes)
+	a.Free(hole)
+	held := a.Stats().Held
+	c, err := a.Realloc(b, 1000)
+	require.NoError(t, err)
+	assert.Equal(t, held, a.Stats().Held)
+	assert.Equal(t, startOf(b), startOf(c))
+	freeAll(a, append(all, c))
+}
+
+// TestAlignedChunkShrinksInPlace: where no slot is aligned enough, none is a better place.
+func TestAlignedChunkShrinksInPlace(t *testing.T) {
+	a := onGoHeap(t, slab.Config{})
+	b := granted(t, a, 4096, 2048)
+	c, err := a.Realloc(b, 100)
+	require.NoError(t, err)
+	require.Equal(t, startOf(b), startOf(c))
+	require.Equal(t, 1024, cap(c))
+	a.Free(c)
+}
+
+// TestShrinkComparesWithTheWholeRoom: a chunk that shrinks moves to a hole if that is shorter than
+// the chunk and the holes beside it together, and not if it is as long.
+func TestShrinkComparesWithTheWholeRoom(t *testing.T) {
+	for _, c := range []struct {
+		hole, before, behind int
+		moves                bool
+	}{
+		{4096, 0, 0, false},
+		{5008, 2000, 0, true},
+		{5008, 0, 2000, true},
+		{6096, 2000, 0, false},
+		{6096, 0, 2000, false},
+	} {
+		a := onGoHeap(t, slab.Config{})
+		chunk := func(size int) []byte { return granted(t, a, max(size, 1100), 1) }
+		hole, w1, before := chunk(c.hole), chunk(0), chunk(c.before)
+		b, behind, w2 := chunk(4096), chunk(c.behind), chunk(0)
+		at := startOf(hole)
+		a.Free(hole)
+		keep := [][]byte{w1, w2}
+		for n, side := range map[*int][]byte{&c.before: before, &c.behind: behind} {
+			if *n > 0 {
+				a.Free(side)
+			} else {
+				keep = append(keep, side)
+			}
+		}
+		b, err := a.Realloc(b, 3072)
+		require.NoError(t, err)
+		require.Equal(t, c.moves, startOf(b) == at, "%+v", c)
+		freeAll(a, append(keep, b))
+	}
+}

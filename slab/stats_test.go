@@ -179,3 +179,35 @@ func TestStatsOfRefusedBlocks(t *testing.T) {
 	require.NoError(t, a.Close())
 	assert.Zero(t, a.Stats().Blocks)
 }
+
+// TestStatsCountRefusedRecords: a refusal by the source of the records counts like one by the
+// user's.
+func TestStatsCountRefusedRecords(t *testing.T) {
+	refuse := true
+	a := onGoHeap(t, slab.Config{MetaSource: refusing(new(blocksrc.GoHeap), &refuse)})
+	_, err := a.Alloc(100, 1)
+	require.ErrorIs(t, err, slab.ErrExhausted)
+	require.Positive(t, a.Stats().Refused)
+	refuse = false
+	granted(t, a, 100, 1)
+}
+
+// TestStatsStringBounds: one pool is enough to be mentioned, and a unit begins where it is 1.
+func TestStatsStringBounds(t *testing.T) {
+	assert.Contains(t, slab.Stats{Pools: 1, Retired: 3}.String(), "1 pools, 3 slots retired")
+	assert.NotContains(t, slab.Stats{}.String(), "pools")
+	for n, want := range map[int]string{1<<10 - 1: "1023 B", 1 << 10: "1.0 KiB", 1 << 20: "1.0 MiB", 1 << 30: "1.0 GiB"} {
+		assert.Contains(t, slab.Stats{Live: n}.String(), "live "+want+" ")
+	}
+}
+
+// TestStatsOfPoolsAndDifferences: pools are counted while they are open, and Sub subtracts each
+// of the four counts of events.
+func TestStatsOfPoolsAndDifferences(t *testing.T) {
+	p, _ := newPool(t, 8, 8, slab.Config{})
+	require.Equal(t, 1, p.Allocator().Stats().Pools)
+	require.NoError(t, p.Close())
+	require.Zero(t, p.Allocator().Stats().Pools)
+	after := slab.Stats{Allocs: 10, Frees: 9, Failures: 8, Refused: 7, Live: 6}
+	require.Equal(t, slab.Stats{Allocs: 9, Frees: 7, Failures: 5, Refused: 3, Live: 6}, after.Sub(slab.Stats{Allocs: 1, Frees: 2, Failures: 3, Refused: 4, Live: 5}))
+}

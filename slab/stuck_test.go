@@ -343,3 +343,20 @@ func TestEmptyBadBlockIsNone(t *testing.T) {
 		require.Zero(t, a.Stats().Blocks)
 	}
 }
+
+// TestLargeRequestTakesAHoleWhileABlockIsStuck: while the source has refused to take a block back,
+// a large request that this block has no room for is served from a hole, not from one more block.
+func TestLargeRequestTakesAHoleWhileABlockIsStuck(t *testing.T) {
+	refuse := true
+	a, src := onCounting(t, slab.Config{Source: stubborn(&refuse), MetaSource: new(blocksrc.GoHeap), Retain: -1})
+	roomy, tight := granted(t, a, 4<<20, 8), granted(t, a, 1<<20, 8)
+	a.Free(roomy)
+	small := granted(t, a, 64<<10, 8) // in the place of roomy
+	a.Free(tight)
+	acquires := src.Counts().Acquires
+	large := granted(t, a, 2<<20, 8)
+	require.Equal(t, acquires, src.Counts().Acquires)
+	a.Free(small)
+	a.Free(large)
+	refuse = false
+}

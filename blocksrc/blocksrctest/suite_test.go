@@ -330,3 +330,18 @@ func TestTestFindsSourcesThatFailToDiscardNothing(t *testing.T) {
 		assert.ErrorContains(t, err, "Discard of 0 bytes of a block: no", name)
 	}
 }
+
+// TestFindsBlocksOffTheGranularity: a source that promises a granularity has it for addresses
+// too, where nobody asks for an alignment. (The lengths are right.)
+func TestFindsBlocksOffTheGranularity(t *testing.T) {
+	mem, err := new(blocksrc.GoHeap).Acquire(200_000, 4096)
+	assert.NoError(t, err)
+	src := &broken{src: blocksrc.NewBuffer(mem[16:200_000:200_000]), granularity: func() int { return 64 }}
+	src.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) {
+		if size > 0 && size <= 1<<30 {
+			size = (size + 63) &^ 63
+		}
+		return src.Acquire(size, align)
+	}
+	assert.ErrorContains(t, blocksrctest.Test(src), "is no multiple of 64")
+}
