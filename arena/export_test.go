@@ -33,3 +33,13 @@ func (r *Region) Lows() int { return len(r.lows) }
 
 // LowsCap returns the number of places that r has room to remember.
 func (r *Region) LowsCap() int { return cap(r.lows) }
+
+// TypesAtHand returns how many types r knows at once to hold no pointers.
+func (r *Region) TypesAtHand() (n int) {
+	for _, t := range r.recent {
+		if t != nil {
+			n++
+		}
+	}
+	return n
+}

@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestHotPathsAreInline asserts that the functions of inline.go, and Get and Insert in a program,
-// are small enough for the compiler to inline, on 64 bits and on 32. One step more would be a
+// TestHotPathsAreInline asserts that the functions of inline.go, a region's bump, and Get and Insert
+// in a program, are small enough for the compiler to inline, on 64 bits and on 32. One step more would be a
 // call for each object.
 func TestHotPathsAreInline(t *testing.T) {
 	if testing.Short() {
@@ -37,6 +37,7 @@ func TestHotPathsAreInline(t *testing.T) {
 		for _, name := range []string{"take", "names", "takeNamed", "get", "handleAt", "word", "fromBits"} {
 			assert.Regexp(t, `(?m)inline\.go:\d+:\d+: can inline `+name+`$`, own, arch)
 		}
+		assert.Regexp(t, `(?m)region\.go:\d+:\d+: can inline bump$`, own, arch)
 		program := remarks("../examples/vita")
 		for _, name := range []string{"Get", "Insert"} {
 			assert.Regexp(t, `(?m)arena\.go:\d+:\d+: can inline arena\.\(\*Arena\[go\.shape.*\]\)\.`+name+`$`, program, arch)

@@ -30,7 +30,7 @@ type Region struct {
 	base  unsafe.Pointer // of the chunk in use
 	room  int            // bytes of it, 0 if there is none
 	used  int            // how many of them are in use
-	clean int            // the chunk is zero from here on, where it is not in use
+	clean int            // the chunk is zero from here on, where it is not in use; see down
 
 	at     int      // which chunk is in use
 	chunks [][]byte // from the allocator, in the order of their use; see usable
@@ -44,7 +44,7 @@ type Region struct {
 	lows    []low  // where they went down to, see Rewind
 
 	recent [8]any        // nil pointers to types that were found to hold no pointers
-	found  uint          // how often one was
+	losses uint          // how often a type took the place of another
 	known  map[any]error // what was found about each type, by a nil pointer to it
 }
 
@@ -89,7 +89,7 @@ func NewRegion(a *slab.Allocator) (*Region, error) {
 // Go pointer, or that of slab.Allocator.Alloc. An error changes nothing that can be seen, but
 // chunks that a Rewind left unused may have gone back.
 func Make[T typed.PointerFree](r *Region) (*T, error) {
-	if size := unsafe.Sizeof(*new(T)); size < bigT && atHome[T](r) {
+	if size := unsafe.Sizeof(*new(T)); 0 < size && size < bigT && atHome[T](r) {
 		if q := bump(r, int(size), alignOf[T]()); q != nil {
 			clear((*[1]T)(q)[:]) // the padding too
 			return (*T)(q), nil
@@ -98,7 +98,8 @@ func Make[T typed.PointerFree](r *Region) (*T, error) {
 	return makeCold[T](r)
 }
 
-// makeCold is Make where T is large or not in its home, or the chunk in use has no room.
+// makeCold is Make where T has no size, is large, or is not in its home, or the chunk in use has no
+// room.
 func makeCold[T typed.PointerFree](r *Region) (*T, error) {
 	if err := check[T](r); err != nil {
 		return nil, err
@@ -131,8 +132,8 @@ func MakeSlice[T typed.PointerFree](r *Region, n int) ([]T, error) {
 }
 
 // regionAlign is the alignment of chunks, and so the most that a value in them can have. No type
-// of Go needs more than 8.
-const regionAlign = 16
+// of Go needs more.
+const regionAlign = 8
 
 // alignOf returns the alignment of a T in a region, which is that of Go's allocations: 64
 // bits that are accessed atomically must be aligned to 8 on 32-bit systems as well.
@@ -182,14 +183,19 @@ func (r *Region) checkCold(t any, home uintptr, examine func() error) error {
 		err = examine()
 		r.known[t] = err
 	}
-	if err == nil {
-		if r.recent[home] != nil {
-			home = uintptr(r.found) % uintptr(len(r.recent))
-		}
-		r.recent[home] = t
-		r.found++
+	if err != nil {
+		return err
 	}
-	return err
+	at := home
+	for r.recent[at] != nil {
+		if at = (at + 1) % uintptr(len(r.recent)); at == home { // all are taken
+			at = uintptr(r.losses) % uintptr(len(r.recent))
+			r.losses++
+			break
+		}
+	}
+	r.recent[at] = t
+	return nil
 }
 
 // nowhere is where values of no size are, aligned for all of them.
@@ -221,7 +227,7 @@ func (r *Region) alloc(size uintptr, align int) (unsafe.Pointer, error) {
 	return p, nil
 }
 
-// bump takes size bytes of the chunk in use, which may not be zero, and returns nil if it has no
+// bump takes size bytes of the chunk in use, whatever is in them, and returns nil if it has no
 // room for them. It is a few instructions, so that it can be inlined.
 func bump(r *Region, size, align int) unsafe.Pointer {
 	from := (r.used + align - 1) &^ (align - 1)

@@ -280,6 +280,11 @@ func TestRegionOfNothing(t *testing.T) {
 	}
 	assert.Equal(t, held, r.Held())
 	r.Rewind(m)
+	r.Reset()
+	nothing := arena.Must(arena.Make[empty](r)) // the chunk is unused, and may go
+	for _, c := range r.Chunks() {
+		assert.GreaterOrEqual(t, addressOf(nothing)-addressOf(&c[0]), uintptr(cap(c)))
+	}
 	require.NoError(t, r.Close())
 }
 

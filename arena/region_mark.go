@@ -85,7 +85,7 @@ func (r *Region) down(to place) {
 	if to.chunk < r.at {
 		r.enter(to.chunk, dirty)
 	}
-	r.clean = max(r.clean, r.used)
+	r.clean = max(r.clean, r.used) // only now: going up is done more often
 	r.used = to.used
 }
 

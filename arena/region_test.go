@@ -154,9 +154,10 @@ func TestRegionAligns64Bits(t *testing.T) {
 	}
 }
 
-// So they may where all that is left is one slot of nine bytes or of ten.
+// Even where all that is left is one slot, 64 bits in a region are aligned, or refused. (A chunk has
+// a byte more than that.)
 func TestRegionAlignsWhereLittleIsLeft(t *testing.T) {
-	for _, size := range []int{9, 10} {
+	for size, serves := range map[int]bool{9: false, 10: false, 16: true, 24: true} {
 		a, _ := newAllocator(t, blocksrc.Limit(plain(), 64<<10))
 		var slots [][]byte
 		for range 100 {
@@ -172,13 +173,17 @@ func TestRegionAlignsWhereLittleIsLeft(t *testing.T) {
 		for _, b := range slots {
 			a.Free(b)
 			r := newRegion(t, a)
-			if p, err := arena.Make[uint64](r); err == nil {
+			p, err := arena.Make[uint64](r)
+			if serves {
+				require.NoError(t, err, "%d", size)
+			}
+			if err == nil {
 				assert.Zero(t, addressOf(p)%8)
 			} else {
 				assert.ErrorIs(t, err, slab.ErrExhausted)
 			}
 			require.NoError(t, r.Close())
-			_, err := a.AllocUninitialized(size, 1) // takes it again
+			_, err = a.AllocUninitialized(size, 1) // takes it again
 			require.NoError(t, err)
 		}
 	}
@@ -295,4 +300,17 @@ func aValue[T comparable](r *arena.Region) func() error {
 		}
 		return err
 	}
+}
+
+// Eight types are at hand together, though most are of one size.
+func TestRegionHasEightTypesAtHand(t *testing.T) {
+	r := newRegion(t, nil)
+	for i, make := range []func() error{
+		aValue[[16]byte](r), aValue[[16]int8](r), aValue[[8]int16](r), aValue[[8]uint16](r), aValue[[4]int32](r),
+		aValue[[2]uint64](r), aValue[byte](r), aValue[[4]uint32](r),
+	} {
+		require.NoError(t, make())
+		assert.Equal(t, i+1, r.TypesAtHand())
+	}
+	require.NoError(t, r.Close())
 }
