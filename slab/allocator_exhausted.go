@@ -15,7 +15,8 @@ import (
 //   - for a record, a hole in the user's memory (allocator_lodger.go)
 //   - half a block, if there is no leaf of the address map for a whole one (allocMapped)
 //   - half a slab, and so on, or if it is known that the source has not even room for the least,
-//     the largest that there is a hole for (cache.grow), and for a class a hole without a slab
+//     the largest of these that there is a hole for (cache.grow), and for a class a hole without
+//     a slab
 //   - a hole that needs no new record and no new leaf (atOnce)
 //   - leaves of the address map without an entry or, if nothing is live, everything:
 //     they go back likewise (startAnew)

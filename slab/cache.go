@@ -248,7 +248,8 @@ func (c *cache) next(n int) (slots uint32, size int, ok bool) {
 
 // grow adds a slab, a smaller one if there is no room for one of full size, for a caller
 // that needs n slots and will ask again for the rest. Once the source has refused as little as
-// the least slab, sizes in between are tried only where there is a hole for them.
+// the least slab, larger ones are tried only where there is a hole for them: if there is room again
+// after all, because somebody else gave it back, the least one finds out.
 func (c *cache) grow(n int) (uint32, error) {
 	c.a.begin()
 	slots, size, hole := c.next(n)

@@ -1,7 +1,6 @@
 package slab
 
 import (
-	"maps"
 	"math/bits"
 	"slices"
 	"unsafe"
@@ -299,5 +298,3 @@ func rebin(a *Allocator, levels, steps uint32) (undo func()) {
 		h.holeSize = holeSize
 	}
 }
-
-func init() { maps.Copy(Corruptions, aloneCorruptions) }

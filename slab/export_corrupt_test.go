@@ -142,7 +142,7 @@ func livePlace(p *Pool) (*place, uint32) {
 // Corruptions is what Check must find, by broken invariant.
 var Corruptions = func() map[string][]Corruption {
 	all := make(map[string][]Corruption)
-	for _, some := range []map[string][]Corruption{chunkCorruptions, recordCorruptions, slabCorruptions} {
+	for _, some := range []map[string][]Corruption{chunkCorruptions, recordCorruptions, slabCorruptions, aloneCorruptions} {
 		maps.Copy(all, some)
 	}
 	return all

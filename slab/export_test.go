@@ -92,7 +92,7 @@ func Fingerprint(a *Allocator) uint64 {
 		for n, bi := range h.order {
 			rank[bi+1] = uint64(n + 1)
 		}
-		put(uint64(len(h.order)), uint64(h.held), uint64(h.empty), rank[h.spare], uint64(h.stuck), uint64(h.askMost),
+		put(uint64(len(h.order)), uint64(h.held), uint64(h.empty), rank[h.spare], uint64(h.stuck), uint64(h.askMost), uint64(h.denied),
 			uint64(h.learned.gone), uint64(h.learned.missed), uint64(h.learned.low), uint64(h.learned.turn))
 		for _, bi := range h.order {
 			b := &h.blocks[bi]

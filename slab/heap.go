@@ -37,6 +37,7 @@ type heap struct {
 	retain  int  // see Config.Retain
 	learns  bool // how much to retain, see heap_retain.go
 	askMost int  // bytes to ask for, unless a request needs more; 0 = no bound, see grow
+	denied  int  // the least that the source has refused lately, 0 if it has not; see hasRefused
 
 	blocks []block
 	vacant []uint32 // unused numbers of blocks
@@ -184,7 +185,7 @@ func (h *heap) grow(size uint32, align uintptr) (uint32, error) {
 	for at := h.align; ; {
 		i, err := h.acquire(want, at)
 		if err == nil {
-			h.askMost = 0
+			h.askMost, h.denied = 0, 0
 			b := &h.blocks[i]
 			if h.empty == 0 { // else more empty blocks would not have helped either
 				h.learn(len(b.mem))
@@ -192,6 +193,9 @@ func (h *heap) grow(size uint32, align uintptr) (uint32, error) {
 			return h.open(i), nil
 		}
 		h.askMost = max(want/2&^(granule-1), 1)
+		if !h.hasRefused(want) {
+			h.denied = want
+		}
 		switch {
 		case h.fault != nil:
 			return 0, err
@@ -211,7 +215,7 @@ func (h *heap) grow(size uint32, align uintptr) (uint32, error) {
 
 // hasRefused tells whether the source has refused n bytes, or less, since it last gave grow a
 // block or took one back.
-func (h *heap) hasRefused(n int) bool { return h.askMost > 0 && h.askMost <= n/2 }
+func (h *heap) hasRefused(n int) bool { return h.denied > 0 && h.denied <= n }
 
 // open makes all of block i, which is new, a hole and returns the hole.
 func (h *heap) open(i uint32) uint32 {

@@ -61,7 +61,7 @@ func (h *heap) giveBack(mem []byte) (gone bool, err error) {
 	err = h.src.Release(mem)
 	h.asking = false
 	if err == nil {
-		h.askMost = 0 // there is room again
+		h.askMost, h.denied = 0, 0 // there is room again
 		return true, nil
 	}
 	h.refusals++

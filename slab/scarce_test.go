@@ -76,12 +76,15 @@ func TestRefusedRequestsAskLittle(t *testing.T) {
 				a.PauseChecks()
 				p, err := slab.NewPool(a, 128, 8)
 				require.NoError(t, err)
+				var done []request
 				for n := range requests {
 					r := requests[(first+n)%len(requests)]
 					for r.alloc(a, p) == nil {
 					}
 					_ = r.alloc(a, p) // the first gives back all that can go
-					for range 3 {
+					done = append(done, r)
+					for n := range 3 * len(done) {
+						r := done[n%len(done)]
 						before := a.Stats()
 						require.ErrorIs(t, r.alloc(a, p), slab.ErrExhausted)
 						after := a.Stats()
@@ -99,11 +102,11 @@ func TestRefusedRequestsAskLittle(t *testing.T) {
 // becomes a slab as large as it can. When the source has room again, slabs are as large as ever.
 func TestRefusedRequestsUseHoles(t *testing.T) {
 	refuse := false
-	a := onGoHeap(t, slab.Config{Source: refusing(new(blocksrc.GoHeap), &refuse), MetaSource: new(blocksrc.GoHeap)})
+	a := onGoHeap(t, slab.Config{Source: refusing(new(blocksrc.GoHeap), &refuse), MetaSource: new(blocksrc.GoHeap), Retain: -1})
 	a.PauseChecks()
 	p, err := slab.NewPool(a, 64, 8)
 	require.NoError(t, err)
-	held := func() int { return p.Stats().Bytes }
+	bytes := func() int { return p.Stats().Bytes }
 	fill := func(n int) {
 		for range n {
 			_, err := p.AllocUninitialized()
@@ -114,26 +117,38 @@ func TestRefusedRequestsUseHoles(t *testing.T) {
 	hole := granted(t, a, 30<<10, 1024)
 	granted(t, a, 100, 1)
 	refuse = true
-	for fillUp(t, a, 100, 1); err == nil; {
+	fillUp(t, a, 100, 1)
+	for err == nil {
 		_, err = p.AllocUninitialized()
 	}
 	require.ErrorIs(t, err, slab.ErrExhausted)
-	before := held()
+	before := bytes()
 	a.Free(hole)
 	fill(1)
-	require.Greater(t, held()-before, 14<<10)
+	require.Greater(t, bytes()-before, 14<<10)
 	for err = nil; err == nil; {
 		_, err = p.AllocUninitialized()
 	}
-	require.Equal(t, 30<<10, held()-before)
+	require.Equal(t, 30<<10, bytes()-before)
 
 	refuse = false
-	before = held()
+	before = bytes()
 	fill(1)
-	require.Equal(t, 1<<10, held()-before, "the least: it is not known that there is room again")
-	before = held()
+	require.Equal(t, 1<<10, bytes()-before, "the least: it is not known that there is room again")
+	before = bytes()
 	fill(1 << 10 / 64)
-	require.Equal(t, 256<<10, held()-before)
+	require.Equal(t, 256<<10, bytes()-before)
+
+	block := granted(t, a, 1<<20, 1)
+	refuse = true
+	for err = nil; err == nil; {
+		_, err = p.AllocUninitialized()
+	}
+	a.Free(block)
+	refuse = false
+	before = bytes()
+	fill(1)
+	require.Equal(t, 256<<10, bytes()-before, "a block went back")
 }
 
 // TestSlabsAreHalved: a source that has no room for a slab of full size may have some for half

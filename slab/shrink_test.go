@@ -65,7 +65,7 @@ func TestShrinkALittle(t *testing.T) {
 	refuse := false
 	mem, records := refusing(new(blocksrc.GoHeap), &refuse), blocksrc.Source(new(blocksrc.GoHeap))
 	shrinkALittle(t, &refuse, mem, records)
-	shrinkALittle(t, &refuse, records, mem)
+	shrinkALittle(t, &refuse, blocksrc.Limit(records, 32<<20), mem) // until there are no records
 }
 
 func shrinkALittle(t *testing.T, refuse *bool, mem, records blocksrc.Source) {
@@ -257,14 +257,19 @@ func TestShrinkComparesWithTheWholeRoom(t *testing.T) {
 		chunk := func(size int) []byte { return granted(t, a, max(size, 1100), 1) }
 		hole, w1, before := chunk(c.hole), chunk(0), chunk(c.before)
 		b, behind, w2 := chunk(4096), chunk(c.behind), chunk(0)
+		require.Equal(t, endOf(before), startOf(b))
+		require.Equal(t, endOf(b), startOf(behind))
 		at := startOf(hole)
 		a.Free(hole)
 		keep := [][]byte{w1, w2}
-		for n, side := range map[*int][]byte{&c.before: before, &c.behind: behind} {
-			if *n > 0 {
-				a.Free(side)
+		for _, side := range []struct {
+			free int
+			b    []byte
+		}{{c.before, before}, {c.behind, behind}} {
+			if side.free > 0 {
+				a.Free(side.b)
 			} else {
-				keep = append(keep, side)
+				keep = append(keep, side.b)
 			}
 		}
 		b, err := a.Realloc(b, 3072)

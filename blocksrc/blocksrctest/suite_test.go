@@ -331,9 +331,9 @@ func TestTestFindsSourcesThatFailToDiscardNothing(t *testing.T) {
 	}
 }
 
-// TestFindsBlocksOffTheGranularity: a source that promises a granularity has it for addresses
+// TestTestFindsBlocksOffTheGranularity: a source that promises a granularity has it for addresses
 // too, where nobody asks for an alignment. (The lengths are right.)
-func TestFindsBlocksOffTheGranularity(t *testing.T) {
+func TestTestFindsBlocksOffTheGranularity(t *testing.T) {
 	mem, err := new(blocksrc.GoHeap).Acquire(200_000, 4096)
 	assert.NoError(t, err)
 	src := &broken{src: blocksrc.NewBuffer(mem[16:200_000:200_000]), granularity: func() int { return 64 }}
