@@ -15,9 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestHotPathsAreInline asserts that the functions of inline.go, a region's bump, and Get and Insert
-// in a program, are small enough for the compiler to inline, on 64 bits and on 32. One step more would be a
-// call for each object.
+// TestHotPathsAreInline asserts that the functions of inline.go, a region's bump, and Get and
+// Insert in a program, are small enough for the compiler to inline, on 64 bits and on 32. One step
+// more would be a call for each object.
 func TestHotPathsAreInline(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles")

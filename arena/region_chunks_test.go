@@ -354,15 +354,21 @@ func TestRegionFindsAChunkThatJustFits(t *testing.T) {
 	require.NoError(t, r.Close())
 }
 
-// Of the chunks that a Reset has left, and that are all too small for a value, one goes for it.
-func TestRegionReplacesOneChunk(t *testing.T) {
-	r := newRegion(t, nil)
+// leaveChunks has r make some chunks of up to 20 KB and reset, and returns how many there are.
+func leaveChunks(t *testing.T, r *arena.Region) int {
 	for _, n := range []int{1000, 5000, 10_000, 20_000} {
 		arena.Must(arena.MakeSlice[byte](r, n))
 	}
 	n := len(r.Chunks())
 	require.Greater(t, n, 2)
 	r.Reset()
+	return n
+}
+
+// Of the chunks that a Reset has left, and that are all too small for a value, one goes for it.
+func TestRegionReplacesOneChunk(t *testing.T) {
+	r := newRegion(t, nil)
+	n := leaveChunks(t, r)
 	arena.Must(arena.MakeSlice[byte](r, 200_000))
 	assert.Equal(t, n, len(r.Chunks()))
 	require.NoError(t, r.Close())
@@ -375,12 +381,7 @@ func TestRegionDoesNotGiveWayToAFault(t *testing.T) {
 	failing := &blocksrctest.Failing{Source: plain(), On: blocksrctest.Acquires, Persist: true, Err: denied}
 	a, _ := newAllocator(t, failing)
 	r := newRegion(t, a)
-	for _, n := range []int{1000, 5000, 10_000, 20_000} {
-		arena.Must(arena.MakeSlice[byte](r, n))
-	}
-	n := len(r.Chunks())
-	require.Greater(t, n, 2)
-	r.Reset()
+	n := leaveChunks(t, r)
 	failing.Arm(1)
 	_, err := arena.MakeSlice[byte](r, 8<<20)
 	require.ErrorIs(t, err, denied)

@@ -155,10 +155,7 @@ func TestNoSlotBehindTheLast(t *testing.T) {
 // TestLookasideHasTwoEntriesForAPage of the pool's slabs, at least.
 func TestLookasideHasTwoEntriesForAPage(t *testing.T) {
 	p, _ := newPool(t, 4096, 8, slab.Config{})
-	for range 1500 {
-		_, err := p.AllocUninitialized()
-		require.NoError(t, err)
-	}
+	takeSlots(t, p, 1500)
 	q, err := p.AllocUninitialized()
 	require.NoError(t, err)
 	require.True(t, p.Owns(q))

@@ -91,18 +91,10 @@ func TestCheckAfterResetAndTrim(t *testing.T) {
 	require.NoError(t, a.Check())
 }
 
-// lasting returns an allocator for blocks of learnedBlock bytes, on a source that takes none back
-// while *refuse is set.
-func lasting(t *testing.T, refuse *bool) *slab.Allocator {
-	return onGoHeap(t, slab.Config{
-		Source: stubborn(refuse), MetaSource: new(blocksrc.GoHeap), BlockSize: learnedBlock, MaxBlockSize: learnedBlock, LargeSize: learnedBlock,
-	})
-}
-
 // TestTrimEndsWhatResetKept: even if the source takes nothing back, so that all of it stays.
 func TestTrimEndsWhatResetKept(t *testing.T) {
 	refuse := false
-	a := lasting(t, &refuse)
+	a := learningOn(t, stubborn(&refuse))
 	for range 30 {
 		one(t, a, learnedBlock*9/10)
 	}

@@ -212,9 +212,7 @@ func TestLongBlocksOfNoUseGoFirst(t *testing.T) {
 		gone = append(gone, len(mem))
 		return src.Release(mem)
 	}}
-	a := onGoHeap(t, slab.Config{
-		Source: src, MetaSource: new(blocksrc.GoHeap), BlockSize: learnedBlock, MaxBlockSize: learnedBlock, LargeSize: learnedBlock,
-	})
+	a := learningOn(t, src)
 	for range 2 { // the long block has the lowest address
 		live := [][]byte{one(t, a, 3*learnedBlock)}
 		for range 8 {

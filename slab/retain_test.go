@@ -30,6 +30,13 @@ func peaks(t *testing.T, a *slab.Allocator) func(blocks int) (empty int) {
 	}
 }
 
+// learningOn returns an allocator for blocks of learnedBlock bytes, with its records elsewhere.
+func learningOn(t *testing.T, src blocksrc.Source) *slab.Allocator {
+	return onGoHeap(t, slab.Config{
+		Source: src, MetaSource: new(blocksrc.GoHeap), BlockSize: learnedBlock, MaxBlockSize: learnedBlock, LargeSize: learnedBlock,
+	})
+}
+
 func learning(t *testing.T, retain int) *slab.Allocator {
 	return onGoHeap(t, slab.Config{BlockSize: learnedBlock, MaxBlockSize: learnedBlock, LargeSize: learnedBlock, Retain: retain})
 }
@@ -202,7 +209,7 @@ func TestLearningAndRefusals(t *testing.T) {
 // missed when it is needed again.
 func TestGoneIsMissedThoughOneWasStuck(t *testing.T) {
 	refuse := false
-	a := lasting(t, &refuse)
+	a := learningOn(t, stubborn(&refuse))
 	large := one(t, a, 3*learnedBlock)
 	peak := peaks(t, a)
 	require.Equal(t, 1, peak(20))

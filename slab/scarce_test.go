@@ -98,6 +98,14 @@ func TestRefusedRequestsAskLittle(t *testing.T) {
 	}
 }
 
+// takeSlots takes n slots of p.
+func takeSlots(t *testing.T, p *slab.Pool, n int) {
+	for range n {
+		_, err := p.AllocUninitialized()
+		require.NoError(t, err)
+	}
+}
+
 // TestRefusedRequestsUseHoles: for a hole that is there the source need not be asked, and it
 // becomes a slab as large as it can. When the source has room again, slabs are as large as ever.
 func TestRefusedRequestsUseHoles(t *testing.T) {
@@ -107,12 +115,7 @@ func TestRefusedRequestsUseHoles(t *testing.T) {
 	p, err := slab.NewPool(a, 64, 8)
 	require.NoError(t, err)
 	bytes := func() int { return p.Stats().Bytes }
-	fill := func(n int) {
-		for range n {
-			_, err := p.AllocUninitialized()
-			require.NoError(t, err)
-		}
-	}
+	fill := func(n int) { takeSlots(t, p, n) }
 	fill(100_000)
 	hole := granted(t, a, 30<<10, 1024)
 	granted(t, a, 100, 1)
@@ -165,12 +168,7 @@ func TestSlabsAreHalved(t *testing.T) {
 	a.PauseChecks()
 	p, err := slab.NewPool(a, 64, 8)
 	require.NoError(t, err)
-	fill := func(n int) {
-		for range n {
-			_, err := p.AllocUninitialized()
-			require.NoError(t, err)
-		}
-	}
+	fill := func(n int) { takeSlots(t, p, n) }
 	fill(100_000)
 	most = 40 << 10
 	before := p.Stats().Slabs
