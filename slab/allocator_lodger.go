@@ -16,13 +16,19 @@ import "unsafe"
 // beyond the end of an allocation may hit a lodger. Where that is worse than a refusal,
 // Config.MetaSource keeps records out of the user's blocks.
 
-// lodge takes n granules for records from a hole of the user's and returns the chunk, if err
-// says that the source has no more and lodging is allowed; else, or if no hole will do, 0.
+// lodge takes n granules for records from a hole of the user's, or from a block that the source
+// did not take back, and returns the chunk, if err says that the source has no more and lodging
+// is allowed; else, or if there is no room, 0.
 func (a *Allocator) lodge(n uint32, err error) uint32 {
 	if !a.lodging || !canHelp(err) {
 		return 0
 	}
 	i := a.user.anyHole(n, granule)
+	if i == 0 {
+		if b := a.user.idleRefused(n, granule); b >= 0 {
+			i = a.user.reuse(b)
+		}
+	}
 	if i != 0 {
 		a.user.take(i, 0, n, chunkLodger)
 		a.lodged += int(n) << granuleShift

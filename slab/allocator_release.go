@@ -15,6 +15,17 @@ func (a *Allocator) Reset() {
 	if a.closed {
 		return
 	}
+	a.freeAll(func(b uint32) { _ = a.user.releaseBlock(b) }) // Stats counts what was refused
+	a.user.kept = a.user.empty
+	if a.lodged > 0 {
+		_ = a.trim() // a block in which a record lodges cannot be used as a whole
+	}
+	a.after()
+}
+
+// freeAll frees everything and keeps all blocks, but calls large with those that a large
+// request had for itself.
+func (a *Allocator) freeAll(large func(b uint32)) {
 	a.tellDependents()
 	a.user.keepAll = true
 	for _, p := range a.pools {
@@ -47,6 +58,7 @@ func (a *Allocator) Reset() {
 			a.frees++
 			if c.kind == chunkLarge {
 				a.user.freeBlock(i, c)
+				large(b)
 				break
 			}
 			before := c.prev // a hole that i is now part of, or a lodger
@@ -56,12 +68,8 @@ func (a *Allocator) Reset() {
 			i = before
 		}
 	}
-	a.user.keepAll, a.user.kept = false, a.user.empty
-	if a.lodged > 0 {
-		_ = a.trim() // a block in which a record lodges cannot be used as a whole
-	}
+	a.user.keepAll = false
 	a.epoch++
-	a.after()
 }
 
 // Trim gives back to the source what a holds and does not need: empty slabs, empty blocks
@@ -135,10 +143,11 @@ func (a *Allocator) trim() error {
 // be used any more. The error is that of a source that refused to take a block back. A
 // further call offers such blocks again, and otherwise does nothing.
 func (a *Allocator) Close() error {
-	if a.closed && a.user.held+a.meta.held == 0 {
+	if !a.closed {
+		a.freeAll(func(uint32) {})
+	} else if a.user.held+a.meta.held == 0 {
 		return nil
 	}
-	a.Reset()
 	err := a.trim()
 	a.closed = true
 	return err

@@ -44,7 +44,7 @@
 // in blocks as well. Ten million objects leave some hundred kilobytes on the Go heap: the list
 // of blocks and slabs, which holds the pointers that all others are derived from; pointers in
 // magazines to the slots used next; the bins of holes and the first page of the chunk table,
-// 11 KiB; and 128 to 512 bytes for each MiB that the address map knows, or 8 KiB. A pool whose
+// 11 KiB; and 128 bytes to 1 KiB for each MiB that the address map knows, or 8 KiB. A pool whose
 // slots are freed by pointer has a table of four megabytes more for them (pool_lookaside.go).
 //
 // # How a request travels

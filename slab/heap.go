@@ -276,9 +276,7 @@ func (h *heap) allocBlock(size, align int) (uint32, error) {
 func (h *heap) freeBlock(i uint32, c *chunk) {
 	h.insertHole(i, c)
 	h.empty += len(h.blocks[c.block].mem)
-	if h.keepAll {
-		_ = h.releaseBlock(c.block) // see Reset
-	} else {
+	if !h.keepAll {
 		h.settleLarge(c.block)
 	}
 }

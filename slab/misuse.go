@@ -89,7 +89,8 @@ func (a *Allocator) misuse(op string, addr uintptr, size int, owner uint32) {
 		panic(e)
 	}
 	if v := a.addrs.lookup(addr); v.isSlab() {
-		s := a.slabs[v.number()].rec
+		ref := &a.slabs[v.number()]
+		s := ref.rec
 		if s.owner != owner && (owner != anyClass || s.owner >= numClasses) {
 			panic(e)
 		}
@@ -99,7 +100,7 @@ func (a *Allocator) misuse(op string, addr uintptr, size int, owner uint32) {
 		case off/c.stride >= uintptr(s.slots):
 		case off%c.stride != 0:
 			e.Misuse = Interior
-		case uintptr(size) != c.stride:
+		case uintptr(size) != c.stride && ref.isLive(uint32(off/c.stride)): // only of a class
 			e.Misuse, e.Want = WrongSize, int(c.stride)
 		default:
 			e.Misuse = DoubleFree

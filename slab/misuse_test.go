@@ -86,6 +86,7 @@ func misuse(t *testing.T, size int, gone slab.Misuse) {
 		a.Free(b)
 		e := wrongFree(t, a, gone, b)
 		assert.Contains(t, e.Error(), "hero")
+		wrongFree(t, a, gone, b[:1:1]) // nothing is there, so it has no size to be wrong
 	})
 
 	t.Run("double free, with others live", func(t *testing.T) {

@@ -61,10 +61,10 @@ func (m *model) judge(addr uintptr, n int) slab.Misuse {
 				return slab.Foreign
 			case int(off)%c.Stride != 0:
 				return slab.Interior
-			case n != c.Stride:
-				return slab.WrongSize
 			case c.Bitmap[slot/8]>>(slot%8)&1 == 0:
 				return slab.DoubleFree
+			case n != c.Stride:
+				return slab.WrongSize
 			}
 			return 0
 		}

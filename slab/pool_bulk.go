@@ -136,8 +136,8 @@ func (p *Pool) resetSlab(e *place, s *slab) {
 // to their number and size. Handles name nothing from then on. The error is always nil, and a
 // second call does nothing.
 func (p *Pool) Close() error {
-	if p.state() == nil {
-		p.evict()
+	if p.a != nil && !p.closed {
+		p.evict() // nothing, if the allocator was closed before
 		p.a.allocs += p.frees - p.extra
 		p.a.frees += p.frees - p.extra
 		p.a.retired += p.retired

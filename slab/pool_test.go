@@ -337,6 +337,9 @@ func TestPoolAfterClose(t *testing.T) {
 				assert.Zero(t, n)
 				assert.Zero(t, p.Stats().Slabs)
 				assert.NoError(t, p.Close())
+				stats := p.Allocator().Stats()
+				assert.Zero(t, stats.Pools)
+				assert.Equal(t, [...]uint64{2, 2}, [...]uint64{stats.Allocs, stats.Frees})
 			}
 		})
 	}
@@ -348,8 +351,9 @@ func TestPoolIsMadeOnce(t *testing.T) {
 	p, _ := newPool(t, 24, 8, slab.Config{})
 	q, err := p.Alloc()
 	require.NoError(t, err)
-	assert.ErrorIs(t, p.Init(p.Allocator(), 8, 8), slab.ErrInvalid)
+	assert.ErrorIs(t, slab.ShellOf(p).Init(p.Allocator(), "main.Other", 8, 8), slab.ErrInvalid)
 	assert.Equal(t, 24, p.Stats().Stride)
 	assert.True(t, p.Owns(q))
 	p.Free(q)
+	wrong(t, p.Allocator(), slab.DoubleFree, "Pool.Free", func() { p.Free(q) }) // and has no other name
 }

@@ -16,8 +16,11 @@ type Shell struct{ Pool }
 // Init makes a zero Shell ready, as Pool.Init does. Elem names the type of the objects: if it
 // is main.Ship, a MisuseError tells of a wrong "Arena[main.Ship].Free".
 func (p *Shell) Init(a *Allocator, elem string, size, align int) error {
-	p.elem = elem
-	return p.Pool.Init(a, size, align)
+	err := p.Pool.Init(a, size, align)
+	if err == nil {
+		p.elem = elem
+	}
+	return err
 }
 
 // Names must be called before TakeNamed, and before a Scan begins if HandleAt is to make handles
