@@ -105,6 +105,7 @@ func TestRegionAfterClose(t *testing.T) {
 				_, err = arena.MakeSlice[int](r, 0)
 				assert.ErrorIs(t, err, slab.ErrClosed)
 				misused(t, a, slab.UseAfterClose, func() { r.Rewind(m) })
+				misused(t, a, slab.UseAfterClose, func() { r.Rewind(r.Mark()) })
 				assert.Zero(t, r.Held())
 				r.Reset()
 				assert.Zero(t, a.Stats().Live)

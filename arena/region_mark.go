@@ -46,12 +46,13 @@ func (r *Region) Mark() Mark {
 // keeps 24 bytes on Go's heap for each point that it was rewound to and that has values
 // behind it, until it is rewound to that point or an earlier one, or Reset.
 func (r *Region) Rewind(m Mark) {
-	if r.closed || m.r != r || m.epoch != r.a.Epoch() || !r.past(m) {
+	closed := r.closed || r.a != nil && errors.Is(state(r.a), slab.ErrClosed)
+	if closed || m.r != r || m.epoch != r.a.Epoch() || !r.past(m) {
 		e := &slab.MisuseError{Misuse: slab.BadMark, Op: "Region.Rewind"}
 		if r.a != nil {
 			e.Name = r.a.Stats().Name
 		}
-		if r.closed || r.a != nil && errors.Is(state(r.a), slab.ErrClosed) {
+		if closed {
 			e.Misuse = slab.UseAfterClose
 		}
 		panic(e)
