@@ -17,8 +17,8 @@ import (
 // source. Any other, such as a permission denied, is returned as it is: it is a fault
 // that somebody must see, not a reason to fill the second-best memory. If no source has
 // room, the error wraps those of all sources. It leaves out a source's [ErrInvalid], that it
-// will never have room, if another source may have room later. Without any source the
-// error is always ErrExhausted.
+// will never have room, if another source may have room later. Without any source there
+// never will be room.
 //
 // The granularity is the smallest of the sources', the only one that is true of every
 // block. The largest would make a buffer pay for the pages of the source behind it, and a
@@ -41,7 +41,7 @@ func (f *fallback) Acquire(size, align int) ([]byte, error) {
 		return nil, err
 	}
 	if len(f.srcs) == 0 {
-		return nil, fmt.Errorf("blocksrc: no sources to fall back on: %w", ErrExhausted)
+		return nil, fmt.Errorf("blocksrc: no sources to fall back on: %w", errNever)
 	}
 	var all []error
 	for _, src := range f.srcs {

@@ -10,7 +10,9 @@ import (
 // Limit returns a source that draws on src and never has more than max bytes out. It
 // counts len(block), not what src may need beside a block, as vita.Source may for an
 // alignment. An Acquire beyond max is an error wrapping [ErrExhausted] that says how much
-// is held; with a max of 0 or less every Acquire is. Limit panics if src is nil.
+// is held; with a max of 0 or less every Acquire is. Only for more than max does it say itself
+// that there never will be room, see [Never]: while the budget is short, it does not ask src, and
+// so refuses for now what src may never have room for. Limit panics if src is nil.
 //
 // The source is goroutine-safe, and the budget holds against concurrent calls: each
 // Acquire reserves size, rounded up to the granularity of src, before it asks src. If src

@@ -52,11 +52,16 @@ func kernelName(name string) string {
 	}, name)
 }
 
-func sysDiscard(pages []byte) error { return unix.Madvise(pages, unix.MADV_DONTNEED) }
+// sysDiscard fails with EINVAL if the pages are locked (mlockall).
+func sysDiscard(pages []byte) error { return advised(unix.Madvise(pages, unix.MADV_DONTNEED)) }
 
 // sysPopulate fails with EINVAL before Linux 5.14.
 func sysPopulate(pages []byte) error {
-	err := unix.Madvise(pages, unix.MADV_POPULATE_WRITE)
+	return advised(unix.Madvise(pages, unix.MADV_POPULATE_WRITE))
+}
+
+// advised returns errors.ErrUnsupported for EINVAL: the range is always valid.
+func advised(err error) error {
 	if err == unix.EINVAL {
 		return errors.ErrUnsupported
 	}

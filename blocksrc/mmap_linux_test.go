@@ -123,6 +123,22 @@ func TestMmapDiscardsToZero(t *testing.T) {
 	assert.Equal(t, -1, bytes.IndexFunc(block, func(r rune) bool { return r != 0 }))
 }
 
+// TestMmapDiscardOfLockedPages: pages that a program has locked cannot be given back piecemeal.
+func TestMmapDiscardOfLockedPages(t *testing.T) {
+	src := blocksrc.Mmap{}
+	block, err := src.Acquire(16*os.Getpagesize(), 0)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, src.Release(block)) }()
+	if err := unix.Mlock(block); err != nil {
+		t.Skip("may not lock memory here:", err)
+	}
+	block[0] = 1
+	require.ErrorIs(t, src.Discard(block), errors.ErrUnsupported)
+	require.Equal(t, byte(1), block[0])
+	require.NoError(t, unix.Munlock(block))
+	require.NoError(t, src.Discard(block))
+}
+
 // TestMmapPopulates: the pages that a part lies on become resident, those beside it do not,
 // and what was written stays.
 func TestMmapPopulates(t *testing.T) {

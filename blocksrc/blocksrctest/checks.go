@@ -72,12 +72,18 @@ func (s *suite) sizes() {
 	s.verifyAll()
 }
 
-// alignments: every power of two that there is room for.
+// alignments: every power of two that there is room for, and those up to 1 MiB also of a block
+// that many sources take from elsewhere.
 func (s *suite) alignments() {
 	for align := 1; align <= 4<<20; align <<= 1 {
 		for _, size := range []int{1, s.unit + 1} {
 			if s.fits(align + size) {
 				s.acquire(size, align)
+			}
+		}
+		if align <= 1<<20 {
+			if b := s.acquire(100_003, align); b != nil {
+				s.release(b)
 			}
 		}
 	}
@@ -91,6 +97,9 @@ func (s *suite) optional() {
 		n := g.Granularity()
 		if n < 1 || bits.OnesCount(uint(n)) != 1 {
 			s.errorf("a granularity of %d, which is no power of two", n)
+		}
+		if n != s.unit && n > 0 {
+			s.errorf("a granularity of %d, then of %d", s.unit, n)
 		}
 		if again := g.Granularity(); again != n {
 			s.errorf("a granularity of %d, then of %d", n, again)
@@ -137,8 +146,11 @@ func (s *suite) enormousRequests() {
 	for range 4 {
 		for _, size := range []int{math.MaxInt, math.MaxInt - 1, math.MaxInt - 15, math.MaxInt - 4095, math.MaxInt - s.unit + 1, math.MaxInt - s.unit} {
 			for _, align := range []int{0, 1, 16, 1 << 16, top} {
-				if b := s.acquire(size, align); b != nil {
+				b, err := s.acquireOr(size, align)
+				if b != nil {
 					s.errorf("Acquire(%d, %d) returned a block", size, align)
+				} else if errors.Is(err, blocksrc.ErrExhausted) && !blocksrc.Never(err) {
+					s.errorf("Acquire(%d, %d): the error does not say that there never will be room: %w", size, align, err)
 				}
 			}
 		}
@@ -223,7 +235,8 @@ func (s *suite) reuse() {
 
 var dirt = bytes.Repeat([]byte{0xA5}, 1024)
 
-// discarding: Discard touches nothing outside part, and part stays usable.
+// discarding: Discard touches nothing outside part, leaves of part what was there or zeros, and
+// part stays usable.
 func (s *suite) discarding() {
 	d, ok := s.src.(blocksrc.Discarder)
 	if !ok {
@@ -259,10 +272,14 @@ func (s *suite) discarding() {
 		s.verify(b)
 	} else if a, z := b.spoilt(0, from), b.spoilt(to, n); a >= 0 || z >= 0 {
 		s.errorf("Discard of bytes %d to %d of a block changed byte %d", from, to, max(a, z))
+	} else {
+		s.verifyDiscarded(b, from, to)
 	}
 	b.fill()
 	s.verify(b)
-	discard(b.mem)
+	if discard(b.mem) {
+		s.verifyDiscarded(b, 0, n)
+	}
 	b.fill()
 	discard(b.mem[5:5])
 	discard(b.mem[:1])
@@ -273,6 +290,16 @@ func (s *suite) discarding() {
 	b.fill()
 	discard(nil)
 	s.ownOnly("Discard", d.Discard, b)
+}
+
+func (s *suite) verifyDiscarded(b *block, from, to int) {
+	b.each(from, to, func(i int) bool {
+		ok := b.mem[i] == 0 || b.mem[i] == b.want(i)
+		if !ok {
+			s.errorf("Discard of bytes %d to %d of a block: byte %d is neither what it was nor zero", from, to, i)
+		}
+		return ok
+	})
 }
 
 // ownOnly releases b, and checks the errors of a call for memory that is not held.

@@ -141,6 +141,55 @@ var brokeOtherwise = []struct {
 			return nil
 		}}
 	}, "discarding: Discard of bytes"},
+	{"poisons what it discards", func() blocksrc.Source {
+		return &broken{src: heap(), discard: scribble(func([]byte) bool { return true })}
+	}, "neither what it was nor zero"},
+	{"poisons whole blocks that it discards", func() blocksrc.Source {
+		return &broken{src: heap(), discard: scribble(func(part []byte) bool { return len(part) == cap(part) })}
+	}, "neither what it was nor zero"},
+	{"ignores the alignment of large blocks", func() blocksrc.Source {
+		moved := new(ledger)
+		return &broken{src: heap(), acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
+			if size < 64<<10 || size > 1<<30 || align <= 64 || align > 4<<20 {
+				return src.Acquire(size, align)
+			}
+			block, err := src.Acquire(size+64, align)
+			if err != nil {
+				return nil, err
+			}
+			return moved.swap(block, block[64:len(block):len(block)]), nil
+		}, release: func(src blocksrc.Source, block []byte) error { return src.Release(moved.back(block)) }}
+	}, "alignments: Acquire(100003, 128): address"},
+	{"has room for anything some day", func() blocksrc.Source {
+		return &broken{src: heap(), acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
+			block, err := src.Acquire(size, align)
+			if blocksrc.Never(err) {
+				err = blocksrc.ErrExhausted
+			}
+			return block, err
+		}}
+	}, "0): the error does not say that there never will be room"},
+	{"gives up when it is full", func() blocksrc.Source {
+		return &broken{src: buffer(), acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
+			block, err := src.Acquire(size, align)
+			if errors.Is(err, blocksrc.ErrExhausted) {
+				err = errors.Join(blocksrc.ErrExhausted, blocksrc.ErrInvalid)
+			}
+			return block, err
+		}}
+	}, "room: Acquire(4096, 0): the error says that there never will be room, as there was before"},
+	{"a granularity that grows", func() blocksrc.Source {
+		var used atomic.Bool
+		return &broken{src: heap(), acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
+			used.Store(true)
+			return src.Acquire(size, align)
+		}, granularity: func() int {
+			if used.Load() {
+				return 64
+			}
+			return 16
+		}}
+	}, "optional interfaces: a granularity of 16, then of 64"},
 	{"keeps a link in its blocks", func() blocksrc.Source {
 		return &broken{src: heap(), acquire: linking()}
 	}, "has changed by itself"},
@@ -152,6 +201,18 @@ var brokeOtherwise = []struct {
 			return src.Release(block)
 		}}
 	}, "Release of a block's first granule returned no error"},
+}
+
+// scribble returns a Discard that fills the parts of which is tells.
+func scribble(is func(part []byte) bool) func(blocksrc.Source, []byte) error {
+	return func(_ blocksrc.Source, part []byte) error {
+		for i := range part {
+			if is(part) {
+				part[i] = 0xEE
+			}
+		}
+		return nil
+	}
 }
 
 // linking returns an Acquire that, when it returns a large block, writes into the last

@@ -108,6 +108,12 @@ type block struct {
 // acquire acquires a block, checks what has to be true of every block, and fills it. It
 // returns nil if there was no room or nothing usable.
 func (s *suite) acquire(size, align int) *block {
+	b, _ := s.acquireOr(size, align)
+	return b
+}
+
+// acquireOr is acquire that also returns the error of the source.
+func (s *suite) acquireOr(size, align int) (*block, error) {
 	mem, err := s.src.Acquire(size, align)
 	if err != nil {
 		if !errors.Is(err, blocksrc.ErrExhausted) {
@@ -115,17 +121,17 @@ func (s *suite) acquire(size, align int) *block {
 		} else if mem != nil {
 			s.errorf("Acquire(%d, %d) returned both a block and an error", size, align)
 		}
-		return nil
+		return nil, err
 	}
 	b := s.enter(mem, size, align)
 	if b.bad {
-		return nil
+		return nil, nil
 	}
 	if at := firstNonZero(mem); s.zeroed && at >= 0 {
 		s.errorf("Acquire(%d, %d): byte %d is %#x in a block that should be zeroed", size, align, at, mem[at])
 	}
 	b.fill()
-	return b
+	return b, nil
 }
 
 // enter checks a new block's shape against the request, and its place against all others.
@@ -204,6 +210,9 @@ func (s *suite) room() (sum int) {
 			}
 			mem, err := s.src.Acquire(size, 0)
 			if err != nil {
+				if n > 0 && blocksrc.Never(err) {
+					s.errorf("Acquire(%d, 0): the error says that there never will be room, as there was before: %w", size, err)
+				}
 				break
 			}
 			s.enter(mem, size, 0).bad = true // not filled, so not to be verified
