@@ -35,16 +35,13 @@ func (s *Sim) Budgets() []Budget {
 		unit := int64(s.unit(pool))
 		most := int64(s.space.largest(s.window(t, pool), uint64(unit)))
 		if s.con.Profile == Hardware {
-			most = min(most, s.limit[p]-c.held)
+			most = min(most, s.limit[p]-c.held, maxSimBytes-s.bytes-2*unit)
 			if len(s.blocks) >= s.con.MaxBlocks {
 				most = 0
 			}
 		} else {
-			// A block takes its size and the lowest bit of that: an odd size is best.
-			n := most/unit - 1
-			most = (n - 1 + n&1) * unit
+			most = mostVita3K(most/unit, (maxSimBytes-s.bytes)/unit, int64(t.Granule())/unit) * unit
 		}
-		most = min(most, maxSimBytes-s.bytes-2*unit)
 		all = append(all, Budget{
 			Pool: p, Limit: s.limit[p], Held: c.held, Peak: c.peak,
 			Largest: max(0, most) &^ (unit - 1),
@@ -52,6 +49,17 @@ func (s *Sim) Budgets() []Budget {
 		})
 	}
 	return all
+}
+
+// mostVita3K returns the largest size for which there are addresses and Go's memory, all in
+// units. A block takes the lowest bit of its size once more of the addresses and, up to the
+// type's granule, twice of the memory. So no odd size is worse than the even one above it.
+func mostVita3K(addresses, memory, granule int64) int64 {
+	n := min(addresses-1, memory-2)
+	if low := n & -n; n+low > addresses || n+2*min(low, granule) > memory {
+		n--
+	}
+	return n
 }
 
 // Block is a live block.
