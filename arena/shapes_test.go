@@ -19,7 +19,7 @@ type (
 	padded  struct{ A, B, C uint32 }
 	wide    struct{ A, B uint64 }
 	uneven  [257]byte
-	page    [4096]byte
+	page    [512]uint64 // and not of bytes: TinyGo compiles a copy element by element, which takes it minutes
 	mixture struct {
 		A uint8
 		B uint64
