@@ -20,10 +20,12 @@ import (
 
 func address(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))) }
 
+// onePerPool has a type of each pool, and one that cannot be written.
+var onePerPool = []vita.MemType{vita.UserRW, vita.UserR, vita.PhycontRW, vita.CDRAMRW, vita.ToolRW}
+
 // A Source of any type over any kernel keeps the contract, if the type is writable and the
 // console has its pool.
 func TestSourceKeepsTheContract(t *testing.T) {
-	onePerPool := []vita.MemType{vita.UserRW, vita.UserR, vita.PhycontRW, vita.CDRAMRW, vita.ToolRW}
 	some, variants := types, onePerPool
 	if testing.Short() {
 		some, variants = onePerPool, onePerPool[:1]
@@ -56,7 +58,11 @@ func TestSourceKeepsTheContract(t *testing.T) {
 
 // Vita3K takes main memory for the types that it does not know, but aligns it by its size.
 func TestSourceInVita3K(t *testing.T) {
-	for _, mt := range types {
+	some := types
+	if testing.Short() { // TinyGo takes minutes for the memory of all
+		some = onePerPool
+	}
+	for _, mt := range some {
 		if mt.Writable() {
 			s := vita.NewSim(vita.Console{Profile: vita.Vita3K})
 			require.NoError(t, blocksrctest.Test(&vita.Source{Kernel: s, Type: mt}), mt)
@@ -67,7 +73,11 @@ func TestSourceInVita3K(t *testing.T) {
 
 // A Source keeps the contract with as much memory as a console has.
 func TestSourceOfAWholeConsole(t *testing.T) {
-	for _, mt := range []vita.MemType{vita.UserRW, vita.CDRAMRW, vita.PhycontRW} {
+	some := []vita.MemType{vita.PhycontRW, vita.UserRW, vita.CDRAMRW}
+	if testing.Short() { // likewise
+		some = some[:1]
+	}
+	for _, mt := range some {
 		s := vita.NewSim(vita.Console{})
 		require.NoError(t, blocksrctest.Test(&vita.Source{Kernel: s, Type: mt}), mt)
 		require.NoError(t, s.Leaks())
