@@ -40,7 +40,7 @@ func (s *Sim) Budgets() []Budget {
 				most = 0
 			}
 		} else {
-			most = mostVita3K(most/unit, (maxSimBytes-s.bytes)/unit, int64(t.Granule())/unit) * unit
+			most = int64(mostVita3K(int(most/unit), int((maxSimBytes-s.bytes)/unit), t.Granule()/int(unit))) * unit
 		}
 		all = append(all, Budget{
 			Pool: p, Limit: s.limit[p], Held: c.held, Peak: c.peak,
@@ -54,7 +54,7 @@ func (s *Sim) Budgets() []Budget {
 // mostVita3K returns the largest size for which there are addresses and Go's memory, all in
 // units. A block takes the lowest bit of its size once more of the addresses and, up to the
 // type's granule, twice of the memory. So no odd size is worse than the even one above it.
-func mostVita3K(addresses, memory, granule int64) int64 {
+func mostVita3K(addresses, memory, granule int) int {
 	n := min(addresses-1, memory-2)
 	if low := n & -n; n+low > addresses || n+2*min(low, granule) > memory {
 		n--
