@@ -20,8 +20,9 @@ type Handle[T any] struct {
 func (h Handle[T]) Bits() uint64 { return h.h.Bits() }
 
 // HandleFromBits returns the handle with these bits, or the zero Handle if the generation in
-// them is even, which is no live object's. Bits that are not from a handle of the arena give a handle that names nothing
-// or, by chance, a live object: like any handle, it never names memory that is not a live T.
+// them is even, which is no live object's. Bits that are not from a handle of the arena give a
+// handle that names nothing or, by chance, a live object: like any handle, it never names memory
+// that is not a live T.
 func HandleFromBits[T any](bits uint64) Handle[T] {
 	return Handle[T]{h: fromBits(bits)}
 }
