@@ -29,4 +29,6 @@ func handleAt(index uint32, gen unsafe.Pointer) slab.Handle { return slab.Handle
 
 func word(s *slab.Scan, w int) uint64 { return s.Word(w) }
 
+func touch(s *slab.Scan, object unsafe.Pointer) { s.Touch(object) }
+
 func fromBits(bits uint64) slab.Handle { return slab.HandleFromBits(bits) }
