@@ -87,7 +87,7 @@ func TestSimLargestIsTrueInVita3K(t *testing.T) {
 		t.Skip("fills more than half a GiB")
 	}
 	for _, mt := range []vita.MemType{vita.UserRW, vita.CDRAMRW} {
-		for _, first := range []uint32{128*mib - 16*kib, 128*mib - 12*kib, 200 * mib} {
+		for _, first := range []uint32{128*mib - 16*kib, 128*mib - 12*kib} {
 			s := vita.NewSim(vita.Console{Profile: vita.Vita3K, User: 2<<30 - 1, CDRAM: 1 << 30, Heap: 1 << 30, Addresses: 1 << 30})
 			mustAlloc(t, s, vita.UserRW, first)
 			most := uint32(budget(s, mt.Pool()).Largest)
