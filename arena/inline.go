@@ -29,6 +29,12 @@ func handleAt(index uint32, gen unsafe.Pointer) slab.Handle { return slab.Handle
 
 func word(s *slab.Scan, w int) uint64 { return s.Word(w) }
 
-func touch(s *slab.Scan, object unsafe.Pointer) { s.Touch(object) }
+// lookAhead is called before a loop begins with word w at base, of whose slots these are live. If
+// the first eight are, the next word is worth it; see iterate.go.
+func lookAhead(s *slab.Scan, w int, live uint64, base unsafe.Pointer, bytes uintptr) {
+	if looksAhead && uint8(live) == 0xFF && w+1 < s.Words && s.Word(w+1)&1 != 0 {
+		s.Touch(unsafe.Add(base, bytes))
+	}
+}
 
 func fromBits(bits uint64) slab.Handle { return slab.HandleFromBits(bits) }

@@ -12,13 +12,10 @@ import (
 
 // A processor does not foresee the end of the 64 slots of a word, and only once it has taken the
 // wrong turn there does it ask for what comes next. With objects of 64 bytes that is just where a
-// page ends, behind which nothing is fetched in advance. So where many slots are live, the loops
-// read a byte of the first object of the next word before they begin with a word. Over a million
-// objects that halves the time where memory is slow. (Where one slot in ten is live, most objects
-// are a cache miss anyway, and it gains nothing.)
-
-// dense is the slots of a word that must be live for a loop to look ahead.
-const dense = 0xFF
+// page ends, behind which nothing is fetched in advance. So where many slots are live, All and
+// Values read a byte of the first object of the next word before they begin with a word. Over a
+// million objects that saves up to two fifths of the time where memory is slow. (Where one slot in
+// ten is live, most objects are a cache miss anyway, and it gains nothing.)
 
 // All visits the live objects in slot order, which within a slab is the order in memory. Like
 // any call that makes a handle, it makes an arena that has made none name its objects from
@@ -36,9 +33,7 @@ func (a *Arena[T]) All() iter.Seq2[Handle[T], *T] {
 		for s.Next() {
 			base, gens, index, seen := s.Base, s.Gens, s.Index, s.Seen
 			for w, m := 0, s.Live; ; m = word(&s, w) {
-				if looksAhead && m&dense == dense && w+1 < s.Words && word(&s, w+1)&1 != 0 {
-					touch(&s, unsafe.Add(base, 64*size))
-				}
+				lookAhead(&s, w, m, base, 64*size)
 				for m != 0 {
 					i := bits.TrailingZeros64(m)
 					m &= m - 1
@@ -71,9 +66,7 @@ func (a *Arena[T]) Values() iter.Seq[*T] {
 		for s.Next() {
 			base, seen := s.Base, s.Seen
 			for w, m := 0, s.Live; ; m = word(&s, w) {
-				if looksAhead && m&dense == dense && w+1 < s.Words && word(&s, w+1)&1 != 0 {
-					touch(&s, unsafe.Add(base, 64*size))
-				}
+				lookAhead(&s, w, m, base, 64*size)
 				for m != 0 {
 					i := bits.TrailingZeros64(m)
 					m &= m - 1
