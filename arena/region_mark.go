@@ -46,7 +46,8 @@ func (r *Region) Mark() Mark {
 // keeps 24 bytes on Go's heap for each point that it was rewound to and that has values
 // behind it, until it is rewound to that point or an earlier one, or Reset.
 func (r *Region) Rewind(m Mark) {
-	closed := r.closed || r.a != nil && errors.Is(state(r.a), slab.ErrClosed)
+	// A region that has a chunk is on an open allocator: Close would have taken it.
+	closed := r.closed || len(r.chunks) == 0 && r.a != nil && errors.Is(state(r.a), slab.ErrClosed)
 	if closed || m.r != r || m.epoch != r.a.Epoch() || !r.past(m) {
 		e := &slab.MisuseError{Misuse: slab.BadMark, Op: "Region.Rewind"}
 		if r.a != nil {
