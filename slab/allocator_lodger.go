@@ -25,9 +25,7 @@ func (a *Allocator) lodge(n uint32, err error) uint32 {
 	}
 	i := a.user.anyHole(n, granule)
 	if i == 0 {
-		if b := a.user.idleRefused(n, granule); b >= 0 {
-			i = a.user.reuse(b)
-		}
+		i = a.user.reuse(n, granule)
 	}
 	if i != 0 {
 		a.user.take(i, 0, n, chunkLodger)

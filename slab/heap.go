@@ -173,8 +173,8 @@ func (h *heap) grow(size uint32, align uintptr) (uint32, error) {
 	if need > maxBlockBytes {
 		return 0, fmt.Errorf("%w: %d bytes aligned to %d", ErrTooLarge, uint64(size)<<granuleShift, align)
 	}
-	if n := h.idleRefused(size, align); n >= 0 {
-		return h.reuse(n), nil
+	if i := h.reuse(size, align); i != 0 {
+		return i, nil
 	}
 	want := max(h.minSize, min(1<<bits.Len(uint(h.held/10))>>1, h.maxSize))
 	if h.askMost > 0 {

@@ -163,8 +163,12 @@ func (h *heap) idleRefused(size uint32, align uintptr) int {
 	return at
 }
 
-// reuse takes refused block n into use and returns it as a hole.
-func (h *heap) reuse(n int) uint32 {
+// reuse takes such a block into use and returns it as a hole, or 0 if there is none.
+func (h *heap) reuse(size uint32, align uintptr) uint32 {
+	n := h.idleRefused(size, align)
+	if n < 0 {
+		return 0
+	}
 	b, last := h.refused[n], len(h.refused)-1
 	h.refused[n], h.refused[last], h.refused = h.refused[last], block{}, h.refused[:last]
 	b.stuck = false // it is about to be used
