@@ -53,7 +53,7 @@ func (l *limit) Acquire(size, align int) ([]byte, error) {
 	if !ok {
 		return nil, errBeyond(size, align)
 	}
-	if err := l.reserve(need, size, need > l.max); err != nil {
+	if err := l.reserve(need, size, need, need > l.max); err != nil {
 		return nil, err
 	}
 	block, err := l.src.Acquire(size, align)
@@ -61,7 +61,7 @@ func (l *limit) Acquire(size, align int) ([]byte, error) {
 		l.count(-need)
 		return nil, err
 	}
-	if err := l.reserve(len(block)-need, len(block), false); err != nil { // the next may be shorter
+	if err := l.reserve(len(block)-need, size, len(block), false); err != nil { // the next may be shorter
 		l.count(len(block) - need) // it is held until src has it back
 		if e := l.giveBack(block); e != nil {
 			err = fmt.Errorf("%w; and its source did not take it back: %w", err, e)
@@ -105,16 +105,20 @@ func (l *limit) Granularity() int { return Granularity(l.src) }
 
 func (l *limit) Zeroed() bool { return Zeroed(l.src) }
 
-// reserve takes n bytes of the budget, or gives some back if n is negative. If it cannot,
-// never tells whether it never will.
-func (l *limit) reserve(n, asked int, never bool) error {
+// reserve takes n bytes of the budget, or gives some back if n is negative, for a request of asked
+// bytes that takes so many in all. If it cannot, never tells whether it never will.
+func (l *limit) reserve(n, asked, takes int, never bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if n > 0 && n > l.max-l.held {
-		return &refusal{
+		r := &refusal{
 			format: "blocksrc: limit of %[1]d bytes, %[2]d held, asked for %[3]d: %[6]v",
-			n:      [5]int{l.max, l.held, asked}, err: exhausted(never),
+			n:      [5]int{l.max, l.held, asked, takes}, err: exhausted(never),
 		}
+		if takes != asked {
+			r.format = "blocksrc: limit of %[1]d bytes, %[2]d held, asked for %[3]d, which take %[4]d: %[6]v"
+		}
+		return r
 	}
 	l.held += n
 	return nil
