@@ -62,8 +62,11 @@ type MisuseError struct {
 // Error describes the misuse in one line.
 func (e *MisuseError) Error() string {
 	s := "slab: " + e.Op
-	if e.Addr != 0 || e.Size != 0 { // a region's has neither
+	switch {
+	case e.Addr != 0:
 		s += fmt.Sprintf(" of %d bytes at %#x", e.Size, e.Addr)
+	case e.Size != 0: // a region's has neither
+		s += " of nil"
 	}
 	if e.Name != "" {
 		s += " (allocator " + e.Name + ")"
