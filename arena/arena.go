@@ -95,8 +95,9 @@ const bigT = 256
 // Alloc returns a pointer to a new T, which is zero. The error wraps that of the source, such
 // as blocksrc.ErrExhausted, or is slab.ErrClosed, or is a *typed.PointerError if T holds a Go
 // pointer. Without a blocksrc.Limit do not wait for ErrExhausted: most systems promise more
-// memory than they have. Once the arena was asked for a handle, of whatever object and even in
-// vain, Alloc names the object as well; with Free it then takes half as long again.
+// memory than they have. From the first call on that makes a handle (Insert, InsertN,
+// AllocHandle, Handle, All), even of one that fails, the arena keeps a generation for every
+// object: Alloc and Free of one then take one and a half times as long.
 func (a *Arena[T]) Alloc() (*T, error) {
 	if unsafe.Sizeof(*new(T)) < bigT {
 		q := take(&a.pool, stride[T]())

@@ -54,6 +54,12 @@
 //	Handle of an object that was freed       panic: free already, or not allocated here
 //	                                         once the slab has gone back
 //	Free or Handle after Close               panic; Remove, Get: false
+//	Alloc, Insert, Reserve after Close       slab.ErrClosed: a closed arena stays closed
+//	                                         (Reset empties one that is to be used again)
+//	an arena, region or allocator that is    its memory stays until the program ends; in a
+//	  dropped without Close                  test, Leaks of a blocksrctest.Counting tells
+//	use of a copy of an arena                two arenas that give out the same slots; only
+//	                                         go vet reports the copy
 //	Get, Remove with a stale handle          false, for certain
 //	… with a handle from a reused slot       false, for certain: a slot whose generation
 //	                                         would wrap is retired (and counted in Stats)
@@ -122,4 +128,8 @@
 // lacks memory takes it from the others. So use one sync.RWMutex for each allocator, not for
 // each arena. All other operations need its write lock, even those that look like reading:
 // All, Values, Chunks, Handle, Owns and Stats.
+//
+// A pointer from Get is good for as long as nobody can free the object: use it, or copy what you
+// need, before you give up the read lock. What is in an object is yours to guard: to write a
+// field that others read at the same time takes the write lock too, or atomics.
 package arena

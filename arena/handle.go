@@ -27,7 +27,7 @@ func HandleFromBits[T any](bits uint64) Handle[T] {
 	return Handle[T]{h: fromBits(bits)}
 }
 
-// String returns the bits of h in hexadecimal.
+// String returns the bits of h in hexadecimal. (So print h with %v: %x is that of the text.)
 func (h Handle[T]) String() string { return "0x" + strconv.FormatUint(h.Bits(), 16) }
 
 // MarshalText returns the text of String, so that the program that made a handle can read it

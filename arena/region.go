@@ -19,7 +19,9 @@ import (
 // stand out. Values in a region have no handles: one refers to another by its index in a slice.
 //
 // Memory that a region holds but has nothing in is live to the allocator: neither others on
-// it nor its Trim can have that memory, until the region's Trim.
+// it nor its Trim can have that memory, until the region's Trim. It keeps its chunks and adds
+// larger ones, so where each frame needs a slice longer than those before, it comes to hold three
+// times the most that was in it at once. A MakeSlice of the longest in the first frame avoids that.
 //
 // A Region is made by NewRegion, must not be copied, and is not goroutine-safe. A Region
 // dropped without Close keeps its memory, for the collector does not see it.

@@ -78,8 +78,8 @@ func (a *Allocator) gain(n uintptr) {
 // Alloc returns size bytes, all zero, at a multiple of align, a power of two. An align of 0
 // means 1, not the source's granularity as in a Config. Bytes that will hold a struct need
 // its alignment; 8 is enough for every Go type. The capacity of the slice is the room that
-// the allocation really has, and all of it is the caller's. Size 0 gives an empty slice that
-// is not nil and needs no Free.
+// the allocation really has: all of it is zero, and the caller's. Size 0 gives an empty slice
+// that is not nil and needs no Free.
 //
 // Apart from the clearing, Alloc takes constant time unless the source must be asked.
 // The error wraps ErrInvalid, ErrTooLarge, ErrClosed, or what the source said,
@@ -128,8 +128,9 @@ func (a *Allocator) AllocUninitialized(size, align int) ([]byte, error) {
 }
 
 // AllocUpTo is Alloc of most bytes or, where there is no room for that many, of half as
-// many, and so on down to least, but never of less (not even if most is). The capacity says
-// how many there are. It counts as one request, refused for want of memory only if least is.
+// many, and so on down to least. If most is below least, it is Alloc of least. The length says
+// how many there are, and the capacity may be more, as with Alloc. It counts as one request,
+// refused for want of memory only if least is.
 func (a *Allocator) AllocUpTo(most, least, align int) ([]byte, error) {
 	for n := max(most, least); ; n = max(n/2, least) {
 		b, err := a.Alloc(n, align)

@@ -20,8 +20,9 @@ import "unsafe"
 //
 // Realloc keeps the alignment that b was allocated with. For a b of up to 1 KiB that is no
 // longer known, so Realloc keeps the largest that it may have been, the largest power of two
-// in its capacity: a b of capacity 72 stays at multiples of 8, but one of 1024 stays at
-// multiples of 1024, and so never takes less. Where that is a waste, Alloc, copy and Free.
+// in its capacity. A b of capacity 72 stays at multiples of 8. One of 64, 256 or 1024 stays at
+// multiples of that: it never takes less, and one of 512 that grows to 700 takes 1024. So a
+// buffer that has grown by doubling is not made to fit its contents: Alloc, copy and Free do that.
 //
 // Realloc takes the time of an Alloc and a Free, and of the copy if b moves. Errors are those
 // of Alloc. Like Free, it panics with a *MisuseError if b is not an allocation of a.

@@ -7,8 +7,8 @@ import "unsafe"
 
 // Reset frees everything that was allocated from a, also in pools, arenas and regions on
 // it. It keeps the blocks for what comes next, except those that a large request had for
-// itself; if records lie in any of them (allocator_lodger.go), it keeps none. It ends what pools
-// and arenas have reserved. Handles from before name nothing any more; pointers and slices from
+// itself. If the source had run out, and records of the allocator's own have come to lie among what
+// was allocated, it keeps none. It ends what pools and arenas have reserved. Handles from before name nothing any more; pointers and slices from
 // before must not be used. Reset takes time in proportion to the number of blocks, slabs and
 // chunks, and to the slots of those pools in which any slot had a handle.
 func (a *Allocator) Reset() {

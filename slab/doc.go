@@ -45,7 +45,8 @@
 // of blocks and slabs, which holds the pointers that all others are derived from; pointers in
 // magazines to the slots used next; the bins of holes and the first page of the chunk table,
 // 11 KiB; and 128 bytes to 1 KiB for each MiB that the address map knows, or 8 KiB. A pool whose
-// slots are freed by pointer has a table of four megabytes more for them (pool_lookaside.go).
+// slots are looked up by pointer, as Free does, has a table besides (pool_lookaside.go): up to 0.8 %
+// of the slots' bytes, four megabytes for these ten million, or 4 to 64 KiB if that is more.
 //
 // # How a request travels
 //

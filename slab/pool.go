@@ -157,7 +157,7 @@ func (p *Pool) AllocUninitialized() (unsafe.Pointer, error) {
 }
 
 // Insert is AllocUninitialized that also returns the slot's handle. From the first one on, all
-// slots get names, and taking one and freeing it takes half as long again.
+// slots get names, and taking one and freeing it takes one and a half times as long.
 func (p *Pool) Insert() (unsafe.Pointer, Handle, error) {
 	return p.insert(false)
 }
@@ -195,9 +195,10 @@ func (p *Pool) bad(method string, q unsafe.Pointer) {
 }
 
 // Get returns the slot that h names, or nil and false if h names none any more. It takes constant
-// time. (An arena's Get is inlined, and takes 79 steps of the 80 that the compiler allows for that:
-// there is no room for a condition more, and with results that have no names it takes 92.)
+// time.
 func (p *Pool) Get(h Handle) (q unsafe.Pointer, ok bool) {
+	// An arena's Get is inlined, and takes 79 steps of the 80 that the compiler allows for that:
+	// there is no room for a condition more, and with results that have no names it takes 92.
 	if i := h.index >> slotShift; int(i) < len(p.dir) {
 		e, slot := &p.dir[i], int(h.index%maxSlots)
 		if slot < len(e.gens) && h.gen == e.gens[slot] {
@@ -251,8 +252,9 @@ func (p *Pool) isLive(e *place, slot uint32) bool {
 // Allocator returns the allocator that p is on.
 func (p *Pool) Allocator() *Allocator { return p.a }
 
-// Len returns the number of live slots. (On a processor without an instruction for it,
-// counting bits is too much code to be inlined everywhere.)
+// Len returns the number of live slots.
+//
+// (Not inlined: without an instruction for it, counting bits is much code.)
 //
 //go:noinline
 func (p *Pool) Len() int { return p.used - bits.OnesCount64(p.group.Slots) }

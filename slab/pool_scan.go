@@ -13,7 +13,8 @@ import (
 // million slots of which one in ten is live, each instruction more for a slot takes 0.3 ns. So
 // the loop goes from word to word of the bitmap by itself, for as long as the bitmap alone says
 // what is live, and keeps what it needs in registers: nothing of it has to outlive a call of
-// Refresh, which returns all of it anew. (Prefetching the slots of later words does not pay.)
+// Refresh, which returns all of it anew. (To read slots of later words ahead pays only where
+// most slots are live, see Touch; to prefetch them does not.)
 //
 // The pool may be used during a scan, even to free one of the current slots or any other. Slots
 // freed before the scan gets to them are not visited; slots taken meanwhile may be.

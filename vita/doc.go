@@ -29,8 +29,8 @@
 // returned. Its initial contents are unspecified. Each block costs a kernel object, so a
 // program should take few large ones and divide them, which is what package slab is for.
 //
-// A program has 256 MiB of main memory by default, and up to 109 more if its package
-// asks for them. Before main, newlib takes its heap from it: 128 MiB, unless the program
+// A program has 256 MiB of main memory, and up to 109 more if its package asks for them, as
+// vitasdk's packager does. Before main, newlib takes its heap from it: 128 MiB, unless the program
 // defines _newlib_heap_size_user. Blocks cannot use the memory of that heap.
 //
 // Uncached memory is slow for the CPU, and it is not known whether atomics work there.

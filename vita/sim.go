@@ -98,7 +98,8 @@ const (
 // are Go byte slices, so the race detector watches them, and are never better aligned than
 // was asked for. A Sim is goroutine-safe; NewSim makes one.
 //
-// A block's place in the console's address space is simulated too: see space.go.
+// A block's place in the console's address space is simulated too, so a Sim can refuse a block
+// for want of addresses in a row while there is memory (see Console.Addresses).
 type Sim struct {
 	con   Console
 	limit [numPools]int64
