@@ -290,12 +290,14 @@ func zero[T any](p *T) {
 
 // stride is the distance between neighbours: the size of T, or its alignment if it has no
 // size, since such objects have addresses of their own too.
+//
+// (Here and elsewhere a size is that of *new(T), which is not evaluated. A variable of type T, even
+// one that is only measured, would be allocated on Go's heap if T has more than 128 KiB.)
 func stride[T any]() uintptr {
-	var t T
-	if unsafe.Sizeof(t) == 0 {
-		return unsafe.Alignof(t)
+	if size := unsafe.Sizeof(*new(T)); size > 0 {
+		return size
 	}
-	return unsafe.Sizeof(t)
+	return unsafe.Alignof(*new(T))
 }
 
 // Reset frees all objects and keeps their slots for new ones. It takes time proportional to

@@ -6,6 +6,7 @@
 package arena_test
 
 import (
+	"runtime"
 	"testing"
 	"unsafe"
 
@@ -240,6 +241,84 @@ func TestSlabsRetire(t *testing.T) {
 	}
 	a.Allocator().Trim()
 	assert.Zero(t, a.Allocator().Stats().Held)
+}
+
+// A T of more than 128 KiB is not put on Go's heap either, as the compiler does with every variable
+// of that size. Only Insert is handed a T.
+func TestHugeValuesAreNotOnGoHeap(t *testing.T) {
+	t.Run("128 KiB", offHeap[[128 << 10]byte])
+	t.Run("one byte more", offHeap[[128<<10 + 1]byte])
+	t.Run("3 MiB", offHeap[[3 << 20]byte])
+	t.Run("impossible", func(t *testing.T) {
+		al, _ := newAllocator(t, blocksrc.Limit(new(blocksrc.GoHeap), 1<<20))
+		r := arena.Must(arena.NewRegion(al))
+		a := arena.Must(arena.New[[256 << 20]byte](al))
+		for name, request := range map[string]func() error{
+			"Make":               func() error { _, err := arena.Make[[256 << 20]byte](r); return err },
+			"MakeSlice":          func() error { _, err := arena.MakeSlice[[256 << 20]byte](r, 1); return err },
+			"MakeSlice of many":  func() error { _, err := arena.MakeSlice[[256 << 20]byte](r, 1000); return err },
+			"Alloc":              func() error { _, err := a.Alloc(); return err },
+			"AllocUninitialized": func() error { _, err := a.AllocUninitialized(); return err },
+			"AllocHandle":        func() error { _, _, err := a.AllocHandle(); return err },
+			"Reserve":            func() error { return a.Reserve(1) },
+		} {
+			before := onGoHeap()
+			require.Error(t, request(), name)
+			require.Less(t, onGoHeap()-before, uint64(1<<20), name)
+		}
+		require.NoError(t, a.Close())
+		require.NoError(t, r.Close())
+	})
+}
+
+// onGoHeap returns the bytes that have ever been allocated on Go's heap.
+func onGoHeap() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.TotalAlloc
+}
+
+func offHeap[T any](t *testing.T) {
+	al, err := slab.New(slab.Config{Source: blocksrc.NewBuffer(make([]byte, 32<<20))})
+	require.NoError(t, err)
+	a, r := newArena[T](t, al), arena.Must(arena.NewRegion(al))
+	vs, hs := make([]T, 1), make([]arena.Handle[T], 0, 1)
+	for name, use := range map[string]func(){
+		"Alloc":              func() { a.Free(arena.Must(a.Alloc())) },
+		"AllocUninitialized": func() { a.Free(arena.Must(a.AllocUninitialized())) },
+		"AllocHandle": func() {
+			p, h, _ := a.AllocHandle()
+			q, _ := a.Get(h)
+			require.True(t, p == q && a.Owns(p) && a.Handle(p) == h && a.Remove(h))
+		},
+		"InsertN": func() { hs = arena.Must(a.InsertN(vs, hs[:0])); a.Remove(hs[0]) },
+		"loops": func() {
+			a.Free(arena.Must(a.Alloc()))
+			for range a.All() { // nothing is live
+			}
+			for range a.Values() {
+			}
+			for range a.Chunks() {
+			}
+		},
+		"Reserve": func() { require.NoError(t, a.Reserve(1)) },
+		"Make":    func() { arena.Must(arena.Make[T](r)); r.Reset() },
+		"MakeSlice": func() {
+			arena.Must(arena.MakeSlice[T](r, 0))
+			arena.Must(arena.MakeSlice[T](r, 2))
+			r.Reset()
+		},
+	} {
+		use() // which makes tables
+		before := onGoHeap()
+		for range 10 {
+			use()
+		}
+		require.Less(t, onGoHeap()-before, uint64(unsafe.Sizeof(*new(T))), name)
+	}
+	require.NoError(t, r.Close())
+	require.NoError(t, a.Close())
+	require.NoError(t, al.Close())
 }
 
 func TestHugeShape(t *testing.T) { shape[[100_000]byte](t, "100000") }

@@ -115,11 +115,10 @@ func makeCold[T typed.PointerFree](r *Region) (*T, error) {
 // n makes another slice, on Go's heap, and leaves this one: make a slice of as many values as
 // there may be, and append to its [:0].
 func MakeSlice[T typed.PointerFree](r *Region, n int) ([]T, error) {
-	var t T
 	if err := check[T](r); err != nil {
 		return nil, err
 	}
-	size := unsafe.Sizeof(t)
+	size := unsafe.Sizeof(*new(T))
 	switch {
 	case n < 0:
 		return nil, fmt.Errorf("%w: slice of %d", slab.ErrInvalid, n)
@@ -140,11 +139,11 @@ const regionAlign = 8
 // alignOf returns the alignment of a T in a region, which is that of Go's allocations: 64
 // bits that are accessed atomically must be aligned to 8 on 32-bit systems as well.
 func alignOf[T any]() int {
-	var t T
-	if unsafe.Sizeof(t) >= 8 {
-		return int(max(unsafe.Alignof(t), 8))
+	align := int(unsafe.Alignof(*new(T)))
+	if unsafe.Sizeof(*new(T)) >= 8 {
+		align = max(align, 8)
 	}
-	return int(unsafe.Alignof(t))
+	return align
 }
 
 var errRegion = fmt.Errorf("%w: region that NewRegion has not made", slab.ErrInvalid)
