@@ -132,6 +132,9 @@ func (a *Allocator) AllocUninitialized(size, align int) ([]byte, error) {
 // how many there are, and the capacity may be more, as with Alloc. It counts as one request,
 // refused for want of memory only if least is.
 func (a *Allocator) AllocUpTo(most, least, align int) ([]byte, error) {
+	if n := min(most, least); n < 0 {
+		most, least = n, n // and so invalid
+	}
 	for n := max(most, least); ; n = max(n/2, least) {
 		b, err := a.Alloc(n, align)
 		if err == nil || n == least || !errors.Is(err, ErrExhausted) && !errors.Is(err, ErrTooLarge) {

@@ -12,7 +12,12 @@ type BlockInfo struct {
 
 // Chunks visits the block's chunks in address order. It is valid until the
 // allocator changes. For each slab it looks at all slots and makes a Bitmap.
-func (b BlockInfo) Chunks() iter.Seq[ChunkInfo] { return b.chunks }
+func (b BlockInfo) Chunks() iter.Seq[ChunkInfo] {
+	if b.chunks == nil {
+		return func(func(ChunkInfo) bool) {}
+	}
+	return b.chunks
+}
 
 // ChunkKind says what a chunk is used for.
 type ChunkKind string

@@ -92,6 +92,9 @@ type Config struct {
 	//
 	// All others go back to the source at once; those that stay go with Trim. Where several
 	// allocators share a budget, none can have what another keeps.
+	//
+	// A block that an empty slab lies in counts as live, and stays: each size class and each pool
+	// keeps one such slab for its next need, unless most of what is held is empty.
 	Retain int
 
 	// Name appears in Stats and in a MisuseError.

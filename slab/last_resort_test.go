@@ -3,6 +3,7 @@ package slab_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -350,8 +351,10 @@ func TestOtherErrorsReclaimNothing(t *testing.T) {
 func TestAllocUpToInvalid(t *testing.T) {
 	a, err := slab.New(slab.Config{Source: new(blocksrc.GoHeap)})
 	require.NoError(t, err)
-	_, err = a.AllocUpTo(10, 5, 3)
-	require.ErrorIs(t, err, slab.ErrInvalid)
+	for _, c := range [][3]int{{10, 5, 3}, {10, -1, 1}, {-1, 10, 1}, {-1, -1, 1}, {0, math.MinInt, 1}, {math.MinInt, math.MaxInt, 1}} {
+		_, err = a.AllocUpTo(c[0], c[1], c[2])
+		require.ErrorIs(t, err, slab.ErrInvalid, "%v", c)
+	}
 	require.Zero(t, a.Stats().Failures)
 	require.NoError(t, a.Close())
 	_, err = a.AllocUpTo(10, 5, 1)

@@ -23,7 +23,7 @@ type Stats struct {
 	Lost      int // of Held: ends of blocks, less than 16 bytes each; and blocks that a source did not take back: bad ones, and those from when nothing was live
 
 	Blocks      int // of the user's memory, with those in Lost
-	EmptyBytes  int // of those in which nothing is live, but which are kept
+	EmptyBytes  int // of those that are one hole, but are kept; see Config.Retain
 	MetaBlocks  int
 	Slabs       int
 	Holes       int

@@ -94,6 +94,9 @@ func TestStatsOutliveAPool(t *testing.T) {
 
 // TestBlocks: the picture of the blocks leaves nothing out and says what is where.
 func TestBlocks(t *testing.T) {
+	for range (slab.BlockInfo{}).Chunks() {
+		t.Fatal("no block has a chunk")
+	}
 	m, _ := furnished(t)
 	live, slots, free, holes, large := 0, 0, 0, 0, 0
 	for b := range m.a.Blocks() {
