@@ -45,8 +45,8 @@ func compare(ctx context.Context, o options, stderr io.Writer) error {
 	}
 	defer func() { _ = os.RemoveAll(programs) }()
 
-	plan := newPlan(o, res, programs, stderr)
-	if len(plan.cells) == 0 {
+	plan := newPlan(ctx, o, res, programs, stderr)
+	if len(plan.cells) == 0 && ctx.Err() == nil {
 		return fmt.Errorf("%w:%s", errNothing, reasons(res.Cells))
 	}
 	res.Partial = true
@@ -151,7 +151,7 @@ type planned struct {
 // newPlan adds a cell for each workload and candidate to res, and returns those that
 // can be tried. Cells of the same workload are adjacent, so that the candidates of a
 // table meet the machine in a similar state.
-func newPlan(o options, res *report.Results, programs string, stderr io.Writer) *plan {
+func newPlan(ctx context.Context, o options, res *report.Results, programs string, stderr io.Writer) *plan {
 	p := &plan{o: o}
 	missing := map[string]string{}
 	program := map[string]string{}
@@ -163,7 +163,7 @@ func newPlan(o options, res *report.Results, programs string, stderr io.Writer) 
 			continue
 		}
 		fmt.Fprintf(stderr, "building the program for %s\n", c.Name)
-		path, err := c.Program(programs)
+		path, err := c.Program(ctx, programs)
 		if err != nil {
 			missing[c.Name] = firstLine(err.Error())
 		}

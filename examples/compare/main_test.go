@@ -57,6 +57,7 @@ func registerBad() {
 		},
 		"bad-missing":  func() bench.Kernel { return &bad{} },
 		"bad-building": func() bench.Kernel { return &bad{} },
+		"bad-slowly":   func() bench.Kernel { return &bad{} },
 		"bad-cannot":   func() bench.Kernel { return &bad{open: bench.Cannot("not this size")} },
 	} {
 		c := &bench.Candidate{
@@ -69,7 +70,9 @@ func registerBad() {
 		case "bad-missing":
 			c.Missing = func() string { return "it is not installed" }
 		case "bad-building":
-			c.Program = func(string) (string, error) { return "", errors.New("no compiler") }
+			c.Program = func(context.Context, string) (string, error) { return "", errors.New("no compiler") }
+		case "bad-slowly":
+			c.Program = func(ctx context.Context, _ string) (string, error) { <-ctx.Done(); return "", ctx.Err() }
 		}
 		bench.Register(c)
 	}

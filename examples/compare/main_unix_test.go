@@ -30,10 +30,23 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-func interrupt(t *testing.T, sig syscall.Signal, group bool) {
-	dir := t.TempDir()
+// So it does while a candidate's program is built. There is nothing to keep then.
+func TestInterruptOfABuild(t *testing.T) {
+	cmd, lines := begin(t, "-short -workload churn-16-1k -candidate bad-slowly,free-list -out "+t.TempDir(), "building the program for bad-slowly")
+	start := time.Now()
+	require.NoError(t, syscall.Kill(cmd.Process.Pid, syscall.SIGINT))
+	rest, _ := io.ReadAll(lines)
+	var exit *exec.ExitError
+	require.ErrorAs(t, cmd.Wait(), &exit)
+	assert.Equal(t, statusInterrupted, exit.ExitCode())
+	assert.Less(t, time.Since(start), 10*time.Second)
+	assert.Contains(t, string(rest), "interrupted before a cell was finished")
+}
+
+// begin starts the program, in a process group of its own, and waits for a line with until.
+func begin(t *testing.T, args, until string) (*exec.Cmd, *bufio.Reader) {
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), argsEnv+"=-short -timeout 1m -workload churn-16-1k -candidate free-list,bad-hang -out "+dir)
+	cmd.Env = append(os.Environ(), argsEnv+"="+args)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stderr, err := cmd.StderrPipe()
 	require.NoError(t, err)
@@ -42,10 +55,15 @@ func interrupt(t *testing.T, sig syscall.Signal, group bool) {
 	for {
 		line, err := lines.ReadString('\n')
 		require.NoError(t, err)
-		if strings.Contains(line, "free list, run 1") {
-			break
+		if strings.Contains(line, until) {
+			return cmd, lines
 		}
 	}
+}
+
+func interrupt(t *testing.T, sig syscall.Signal, group bool) {
+	dir := t.TempDir()
+	cmd, lines := begin(t, "-short -timeout 1m -workload churn-16-1k -candidate free-list,bad-hang -out "+dir, "free list, run 1")
 	time.Sleep(200 * time.Millisecond) // into the cell that hangs
 	start := time.Now()
 	to := cmd.Process.Pid

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,8 +44,9 @@ type Candidate struct {
 	// library that is not installed; "" or nil if it can.
 	Missing func() string
 	// Program, if not nil, builds in dir the program that runs the candidate, and
-	// returns its path. If it is nil, this program runs it.
-	Program func(dir string) (path string, err error)
+	// returns its path. It gives up when ctx ends. If it is nil, this program runs the
+	// candidate.
+	Program func(ctx context.Context, dir string) (path string, err error)
 }
 
 // Kernels are constructors: the one for KindFixed returns a Fixed, and so on.

@@ -14,13 +14,14 @@ import (
 func init() {
 	bench.Register(&bench.Candidate{
 		Name:   "region",
-		About:  "arena.Region: Make of 1 024 nodes at a time, linked by index; Reset",
+		About:  "arena.Region: Make of 1 024 objects at a time, linked by index; Reset",
 		Family: bench.Ours, Rank: 6, Colour: "#17becf",
 		Kernels: bench.Kernels{
 			bench.KindTreesBulk: func() bench.Kernel { return &regionTrees{} },
+			bench.KindHold:      func() bench.Kernel { return &regionHold{} },
 		},
 		Lacks: bench.LacksAll("no free of single objects", bench.KindFixed, bench.KindMixed, bench.KindFit,
-			bench.KindTreesFree, bench.KindFrame, bench.KindHold, bench.KindECS),
+			bench.KindTreesFree, bench.KindFrame, bench.KindECS),
 	})
 }
 
@@ -122,3 +123,53 @@ func (t *regionTrees) Open() (err error) {
 }
 
 func (t *regionTrees) Close() error { return errors.Join(t.short.Close(), t.long.Close()) }
+
+type heldPage = [pageNodes]listHeld
+
+// pagedHold has its objects in pages; one refers to another by its number.
+type pagedHold struct {
+	more  func() (*heldPage, error)
+	pages []*heldPage
+}
+
+func (d *pagedHold) at(i uint64) *listHeld { return &d.pages[i/pageNodes][i%pageNodes] }
+
+func (d *pagedHold) make(n int) error {
+	for i := range uint64(n) {
+		if i%pageNodes == 0 {
+			page, err := d.more()
+			if err != nil {
+				return err
+			}
+			d.pages = append(d.pages, page)
+		}
+		*d.at(i) = listHeld{id: i, value: i * bench.Mix, link: i / 2}
+	}
+	return nil
+}
+
+func (d *pagedHold) Look(order []uint32) (sum uint64) {
+	for _, i := range order {
+		p := d.at(uint64(i))
+		sum = 3*sum + (p.id ^ d.at(p.link).value)
+	}
+	return sum
+}
+
+type regionHold struct {
+	pagedHold
+	r *arena.Region
+}
+
+func (d *regionHold) Open(n int) (err error) {
+	if d.r, err = arena.NewRegion(nil); err != nil {
+		return err
+	}
+	d.more = func() (*heldPage, error) { return arena.Make[heldPage](d.r) }
+	if err := d.make(n); err != nil {
+		return errors.Join(err, d.r.Close())
+	}
+	return nil
+}
+
+func (d *regionHold) Close() error { d.pages = nil; return d.r.Close() }

@@ -1,10 +1,12 @@
 package candidate
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
 
 	"github.com/vita-go/deblockator/examples/compare/bench"
 )
@@ -31,9 +33,12 @@ func init() {
 }
 
 // buildWithArenas needs the go command, and must be run within this module.
-func buildWithArenas(dir string) (path string, err error) {
+func buildWithArenas(ctx context.Context, dir string) (path string, err error) {
 	path = filepath.Join(dir, "compare-arenas")
-	build := exec.Command("go", "build", "-o", path, "github.com/vita-go/deblockator/examples/compare")
+	build := exec.CommandContext(ctx, "go", "build", "-o", path, "github.com/vita-go/deblockator/examples/compare")
+	// An interrupt, which has go stop its compilers too; where there is none, Wait kills it.
+	build.Cancel = func() error { return build.Process.Signal(os.Interrupt) }
+	build.WaitDelay = 2 * time.Second
 	build.Env = append(os.Environ(), "GOEXPERIMENT=arenas")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build with GOEXPERIMENT=arenas (from within this module only): %w: %s", err, out)

@@ -43,6 +43,7 @@ func churn(k bench.Fixed, s bench.Size, size, live int) (out bench.Outcome, err 
 	r := rand.New(rand.NewPCG(1, uint64(size)))
 	order := make([]uint32, batch)
 	model := newFixedModel(live)
+	kept := newHoard()
 	for t.next() {
 		for j := range order {
 			order[j] = r.Uint32N(uint32(live))
@@ -58,6 +59,10 @@ func churn(k bench.Fixed, s bench.Size, size, live int) (out bench.Outcome, err 
 		if err := t.add(took, sum, want); err != nil {
 			return out, err
 		}
+		kept.made += int64(size * batch)
+	}
+	if err := kept.check(int64(size * live)); err != nil {
+		return out, err
 	}
 	out.Sum = t.sum
 	out.Values = map[string]float64{"time": perOp(t.spent, t.timed*batch)}

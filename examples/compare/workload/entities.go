@@ -109,6 +109,14 @@ func checkSum(k bench.ECS, n, more int) error {
 	return nil
 }
 
+// checkGone returns an error if an entity is left after all were removed.
+func checkGone(k bench.ECS) error {
+	if left := k.Query(); left != 0 {
+		return fmt.Errorf("%d entities are there after all were removed", left)
+	}
+	return nil
+}
+
 func warmCreate(k bench.ECS, n, rounds int) (_ time.Duration, err error) {
 	if err := k.Open(n); err != nil {
 		return 0, err
@@ -130,7 +138,7 @@ func warmCreate(k bench.ECS, n, rounds int) (_ time.Duration, err error) {
 			return 0, err
 		}
 	}
-	return watch.time(), nil
+	return watch.time(), checkGone(k)
 }
 
 func freshCreate(k bench.ECS, n, rounds int) (_ time.Duration, err error) {
@@ -174,7 +182,7 @@ func deleteAll(k bench.ECS, n, rounds int) (_ time.Duration, err error) {
 			return 0, err
 		}
 	}
-	return watch.time(), nil
+	return watch.time(), checkGone(k)
 }
 
 func lookUp(k bench.ECS, n, rounds int) (_ time.Duration, err error) {

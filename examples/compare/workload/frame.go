@@ -17,7 +17,7 @@ func init() {
 		Name:  "frame",
 		Group: "frame",
 		Rank:  70,
-		About: "200 000 particles of 48 bytes, about 5 000 die and 5 000 are born a frame; 2 000 frames after 100",
+		About: "200 000 particles of 48 bytes, about 5 000 die and 5 000 are born a frame; 3 000 frames after 100",
 		Kind:  bench.KindFrame,
 		Metrics: []bench.Metric{
 			{Name: "p50", Unit: "ms", Format: "%.2f"},
@@ -31,7 +31,7 @@ func init() {
 			if s == bench.Short {
 				return frames(k.(bench.Frame), 100, 10, 100)
 			}
-			return frames(k.(bench.Frame), 5_000, 100, 2_000)
+			return frames(k.(bench.Frame), 5_000, 100, 3_000)
 		},
 	})
 }

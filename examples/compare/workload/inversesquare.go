@@ -11,12 +11,9 @@ import (
 // with the square of the size. Half of all bytes are in objects above 360.
 func init() {
 	for _, slots := range []int{1 << 10, 1 << 20} {
-		// A thousand slots hold less than any allocator begins with.
-		name, about, held := "w11", "1 024 slots", false
-		metrics := timeMetrics
+		name, about := "w11", "1 024 slots"
 		if slots > 1<<10 {
-			name, about, held = "w11-1M", "2^20 slots", true
-			metrics = append(metrics[:1:1], heldMetrics...)
+			name, about = "w11-1M", "2^20 slots"
 		}
 		bench.RegisterWorkload(&bench.Workload{
 			Name:    name,
@@ -24,7 +21,7 @@ func init() {
 			Rank:    31,
 			About:   fmt.Sprintf("glibc-thread: replace a random one of %s, sizes 4 to 32768 of inverse-square frequency; touch every line", about),
 			Kind:    bench.KindMixed,
-			Metrics: metrics,
+			Metrics: append(timeMetrics[:1:1], heldMetrics...),
 			Run: func(k bench.Kernel, s bench.Size) (bench.Outcome, error) {
 				m := mix{slots: slots, maxSize: 32768, touch: bench.Lines, batch: 1 << 16, perTime: 1}
 				m.batches = max(40, 8*m.slots/m.batch)
@@ -47,7 +44,7 @@ func init() {
 						}
 					}
 				}
-				return m.run(k.(bench.Mixed), s, held)
+				return m.run(k.(bench.Mixed), s, true)
 			},
 		})
 	}

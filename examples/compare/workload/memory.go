@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"fmt"
 	"os"
 	"runtime/debug"
 
@@ -74,6 +75,28 @@ func (g *gauge) report(out *bench.Outcome) {
 		out.Values["held"] = out.Values["resident"]
 		out.Notes = map[string]string{"held": "does not count what it holds: resident memory"}
 	}
+}
+
+// A hoard is what a candidate has that frees nothing: it grows by all that it was asked for, where
+// others reuse what was freed. Growth by less than hoardLeast and than eight times what is live
+// proves nothing, because the collector leaves that much room.
+type hoard struct {
+	base int64 // resident before, -1 if the system does not say
+	made int64 // bytes of the objects made since
+}
+
+const hoardLeast = 32 << 20
+
+func newHoard() *hoard { return &hoard{base: resident()} }
+
+// check returns an error if the candidate has not freed half of what was made. No more than live
+// bytes were live at any time.
+func (h *hoard) check(live int64) error {
+	grown := resident() - h.base
+	if h.base < 0 || grown <= h.made/2 || grown <= 8*live+hoardLeast {
+		return nil
+	}
+	return fmt.Errorf("of %d MiB that were made, with %d MiB live at a time, %d are resident: it does not free", h.made>>20, live>>20, grown>>20)
 }
 
 // resident returns the physical memory of this process, Go's and all other, or -1 where

@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"bytes"
 	"math"
 	"runtime/debug"
 	"testing"
@@ -37,13 +38,83 @@ func (m *modelMixed) Run(ops []bench.Op, stamp uint64) (uint64, error) { return 
 func TestNothingElseBecomesResident(t *testing.T) {
 	needsResident(t)
 	for _, w := range bench.Workloads() {
-		if w.Name != "w8" && w.Name != "w11-1M" {
+		if w.Name != "w8" && w.Name != "w11-1M" { // in w11 little is live, and a page of Go's counts
 			continue
 		}
 		out, err := w.Run(&modelMixed{}, bench.Full)
 		require.NoError(t, err)
 		assert.Less(t, out.Values["resident"], .2, w.Name)
 		assert.Less(t, out.Values["held"], .2, w.Name)
+	}
+}
+
+// keepsAll does what a kernel must, and frees nothing.
+type (
+	keepsAllMixed struct {
+		modelMixed
+		kept [][]byte
+	}
+	keepsAllFixed struct {
+		idleFixed
+		*fixedModel
+		kept [][]byte
+	}
+)
+
+func (k *keepsAllMixed) Run(ops []bench.Op, stamp uint64) (uint64, error) {
+	for _, op := range ops {
+		k.kept = append(k.kept, bytes.Repeat([]byte{1}, int(op.Size))) // touched, or it would not be resident
+	}
+	return k.run(ops, stamp), nil
+}
+
+func (k *keepsAllFixed) Open(_, live int) error {
+	k.fixedModel = newFixedModel(live)
+	return nil
+}
+
+func (k *keepsAllFixed) Replace(order []uint32, stamp uint64) (uint64, error) {
+	for range order {
+		k.kept = append(k.kept, bytes.Repeat([]byte{1}, 256))
+	}
+	return k.replace(order, stamp), nil
+}
+
+func TestWhoFreesNothing(t *testing.T) {
+	needsResident(t)
+	defer debug.FreeOSMemory()
+	for _, w := range bench.Workloads() {
+		var k bench.Kernel
+		size := bench.Full
+		switch w.Name {
+		case "larson-1k", "w8", "w11", "w19":
+			k = &keepsAllMixed{}
+		case "churn-256-10k":
+			k, size = &keepsAllFixed{}, bench.Short
+		default:
+			continue
+		}
+		debug.FreeOSMemory() // what the one before has kept
+		_, err := w.Run(k, size)
+		assert.ErrorContains(t, err, "does not free", w.Name)
+	}
+}
+
+// deathless says that it has removed all entities.
+type deathless struct {
+	idleECS
+	n int
+}
+
+func (d *deathless) Open(n int) error     { d.n = n; return nil }
+func (d *deathless) Random(n int) float64 { return float64(n) * float64(n-1) / 2 }
+func (d *deathless) Delete() (int, error) { return d.n, nil }
+func (d *deathless) Query() int           { return d.n }
+
+func TestWhoRemovesNothing(t *testing.T) {
+	for _, run := range []func(bench.ECS, int, int) (time.Duration, error){warmCreate, deleteAll} {
+		_, err := run(&deathless{}, 5, 2)
+		assert.ErrorContains(t, err, "5 entities are there after all were removed")
 	}
 }
 
@@ -119,7 +190,7 @@ func TestGivingUpAWorldIsTimed(t *testing.T) {
 
 // The cost of reading the clock is subtracted, and no more than that.
 func TestStopwatch(t *testing.T) {
-	best := math.Inf(1) // other load on the machine makes it more
+	best := math.Inf(1) // other load on the machine makes it more, and may have made clockCost more
 	for range 50 {
 		const rounds = 2_000
 		var watch stopwatch
@@ -129,7 +200,7 @@ func TestStopwatch(t *testing.T) {
 		require.Greater(t, watch.total/rounds, -clockCost/5, "more is taken off than looking takes")
 		best = min(best, watch.total/rounds)
 	}
-	assert.Less(t, best, clockCost/5)
+	assert.Less(t, best, clockCost/2)
 	assert.Zero(t, (&stopwatch{-5}).time())
 }
 

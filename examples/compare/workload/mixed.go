@@ -33,6 +33,7 @@ func (m *mix) run(k bench.Mixed, s bench.Size, held bool) (out bench.Outcome, er
 	if held {
 		g = newGauge(k)
 	}
+	kept := newHoard()
 	t := timing{warm: m.fill, batches: m.batches, enough: enough}
 	if s == bench.Short {
 		t.enough = 0
@@ -54,6 +55,10 @@ func (m *mix) run(k bench.Mixed, s bench.Size, held bool) (out bench.Outcome, er
 		if held && t.done <= m.fill+m.batches {
 			g.peak(model.live)
 		}
+	}
+	kept.made = model.made
+	if err := kept.check(model.peak); err != nil {
+		return out, err
 	}
 	// The objects that are still live are freed and checked as well.
 	for s := 0; s < m.slots; s += m.batch {
@@ -84,6 +89,8 @@ type mixedModel struct {
 	size    []uint32
 	content []byte
 	live    int64 // bytes
+	peak    int64 // the most that were live after an operation
+	made    int64 // bytes of all objects
 }
 
 func newMixedModel(slots int, touch bench.Touch) *mixedModel {
@@ -106,6 +113,8 @@ func (m *mixedModel) run(ops []bench.Op, stamp uint64) (sum uint64) {
 		}
 		m.size[op.Slot], m.content[op.Slot] = op.Size, byte(stamp+uint64(k))
 		m.live += int64(op.Size) - int64(old)
+		m.made += int64(op.Size)
+		m.peak = max(m.peak, m.live)
 	}
 	return sum
 }
