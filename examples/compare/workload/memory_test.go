@@ -87,7 +87,7 @@ func TestWhoFreesNothing(t *testing.T) {
 		var k bench.Kernel
 		size := bench.Full
 		switch w.Name {
-		case "larson-1k", "w8", "w11", "w19":
+		case "w11", "w19":
 			k = &keepsAllMixed{}
 		case "churn-256-10k":
 			k, size = &keepsAllFixed{}, bench.Short
@@ -197,7 +197,7 @@ func TestStopwatch(t *testing.T) {
 		for range rounds {
 			watch.add(time.Now())
 		}
-		require.Greater(t, watch.total/rounds, -clockCost/5, "more is taken off than looking takes")
+		require.Greater(t, watch.total/rounds, -clockCost/2, "more is taken off than looking takes")
 		best = min(best, watch.total/rounds)
 	}
 	assert.Less(t, best, clockCost/2)
