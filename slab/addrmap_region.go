@@ -11,6 +11,7 @@ import (
 
 // region is a place in the hash table.
 type region struct {
+	_    [0]func()                                          // no two can be compared, which spares the code for it
 	key  uintptr                                            // of the region, noRegion if this place is empty
 	leaf unsafe.Pointer                                     // the entries of its windows
 	at   uint32                                             // the chunk that the leaf lies in

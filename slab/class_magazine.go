@@ -23,8 +23,7 @@ const magazineSize = 32
 
 // class is the cache of a size class, with its magazine.
 type class struct {
-	_ [0]func() // no two can be compared, which spares the code for it
-	_ [24]byte  // see TestClassFieldsShareALine
+	_ [24]byte // see TestClassFieldsShareALine
 	cache
 	count    uint32 // slots in the magazine
 	limit    uint32 // while count is below it, a free only has to put the slot
@@ -53,8 +52,9 @@ func (id slotID) slot() uint32 { return uint32(id) &^ freshBit }
 func (id slotID) fresh() bool  { return id&freshBit != 0 }
 
 // noClass stands in where there is no class. Its magazine is empty, so no request finds a
-// slot in it, and its recip is 0, so no address is that of a slot.
-var noClass class
+// slot in it, and its recip is 0, so no address is that of a slot. All allocators share it, so
+// nothing may write to it: being settled, it has nothing to trim.
+var noClass = class{cache: cache{settled: true}}
 
 // classMask is for indexing classes.
 const classMask = 63

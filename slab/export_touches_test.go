@@ -4,7 +4,6 @@ package slab
 
 // Touches returns how many records were visited since its last call.
 func Touches() int {
-	n := touches
-	touches = 0
+	n := int(touches.Swap(0))
 	return n
 }

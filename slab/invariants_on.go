@@ -2,6 +2,8 @@
 
 package slab
 
+import "sync/atomic"
+
 // invariants says whether operations end with a full Check: all do while the allocator is
 // small, and fewer as it grows. A Check takes time proportional to what there is to check,
 // and a long test has to end.
@@ -9,11 +11,11 @@ const invariants = true
 
 const narrowBits = 6 // see narrowMost
 
-// touches counts visits to records. It measures an operation's worst case without the noise
-// of a clock.
-var touches int
+// touches counts visits to records, of all allocators. It measures an operation's worst case
+// without the noise of a clock.
+var touches atomic.Int64
 
-func touch() { touches++ }
+func touch() { touches.Add(1) }
 
 func (a *Allocator) after() {
 	if a.user.asking || a.meta.asking {
