@@ -216,8 +216,9 @@ func (k *checker) bins(name string, h *heap, holes map[uint32]uint32) {
 			for i, prev := head, uint32(0); i != 0; {
 				c := h.table.at(i)
 				l, s := binOf(c.size)
-				if _, ok := holes[i]; !ok || c.kind != chunkHole || int(l) != level || int(s) != step || c.binPrev != prev {
-					k.fail("%s: bin %d.%d holds chunk %d, %+v, after %d", name, level, step, i, c, prev)
+				lacked := h.lack.size != 0 && h.endsLack(c)
+				if _, ok := holes[i]; !ok || c.kind != chunkHole || int(l) != level || int(s) != step || c.binPrev != prev || lacked {
+					k.fail("%s: bin %d.%d holds chunk %d, %+v, after %d; it is what was lacking: %t", name, level, step, i, c, prev, lacked)
 					break
 				}
 				if found++; found > len(holes) {

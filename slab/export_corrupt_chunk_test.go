@@ -135,6 +135,7 @@ var chunkCorruptions = map[string][]Corruption{
 			return both(setTo(head, i), setTo(&a.user.bins.steps[level], a.user.bins.steps[level]|1<<step),
 				setTo(&a.user.bins.levels, a.user.bins.levels|1<<level))
 		}},
+		{"room for what is lacking", func(a *Allocator, _ *Pool) func() { return setTo(&a.user.lack, need{1, 1}) }},
 		{"link back to another", func(a *Allocator, _ *Pool) func() {
 			i, c := pick(a, innerHole)
 			return setTo(&c.binPrev, i)

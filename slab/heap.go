@@ -47,6 +47,7 @@ type heap struct {
 	held     int     // bytes of all blocks
 	holes    int     // number of holes
 	holeSize uint64  // their granules
+	lack     need    // what no hole has room for, see searchAll
 	empty    int     // bytes of blocks that are one hole
 	spare    uint32  // the empty block that is kept back, plus 1; 0 = none
 	stuck    int     // empty blocks that the source refused to take back

@@ -331,3 +331,25 @@ func TestTouchesOfHugeSlots(t *testing.T) {
 		require.NoError(t, a.Close())
 	}
 }
+
+// TestTouchesWithoutRoom: a request that no hole has room for does not look at each of them, unless a
+// hole has come that has.
+func TestTouchesWithoutRoom(t *testing.T) {
+	for _, n := range []int{1 << 20, 8 << 20} {
+		a, p, _ := fullOfHoles(t, n)
+		for what, request := range map[string]func() error{
+			"refused": func() error { _, err := p.Alloc(); assert.ErrorIs(t, err, slab.ErrExhausted); return nil },
+			"served": func() error {
+				b, err := a.Alloc(300, 8)
+				a.Free(b)
+				return err
+			},
+		} {
+			require.NoError(t, request())
+			slab.Touches()
+			require.NoError(t, request())
+			assert.LessOrEqual(t, slab.Touches(), 100, "%s, with %d holes", what, a.Stats().Holes)
+		}
+		require.NoError(t, a.Close())
+	}
+}
