@@ -278,10 +278,7 @@ func (r *Region) next(size int) error {
 		r.drop(at, len(r.chunks)) // all that is not in use
 		c, err = r.a.Alloc(need, regionAlign)
 	}
-	switch {
-	case errors.Is(err, slab.ErrTooLarge):
-		return tooLarge(uintptr(size))
-	case err != nil:
+	if err != nil {
 		return err
 	}
 	if r.cancel == nil {

@@ -84,8 +84,9 @@ func (a *Allocator) gain(n uintptr) {
 // Apart from the clearing, Alloc takes constant time unless the source must be asked.
 // The error wraps ErrInvalid, ErrTooLarge, ErrClosed, or what the source said,
 // such as blocksrc.ErrExhausted; nothing that is live has changed then. Refusing for want
-// of memory takes some microseconds, because every way out is tried first. If blocksrc.Never
-// says that the source can never serve the request, freeing something will not help.
+// of memory takes some microseconds, because every way out is tried first; see the package comment.
+// If blocksrc.Never says that the source can never serve the request, freeing something will not
+// help.
 //
 // Appending beyond the capacity makes a slice on Go's heap, which must not be passed to
 // Free, and leaves this one allocated. Use Realloc to make it longer.

@@ -24,7 +24,8 @@ var (
 	// serve is blocksrc.ErrInvalid instead.
 	ErrInvalid = errors.New("slab: invalid argument")
 	// ErrBadSource is returned when a source breaks its contract: a block too
-	// small, misaligned, or overlapping memory that the allocator still holds.
+	// small, misaligned, or overlapping memory that the allocator still holds. So is a block
+	// of more than 64 GiB, or one that ends where an int does.
 	ErrBadSource = errors.New("slab: source broke its contract")
 )
 

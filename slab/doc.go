@@ -87,6 +87,10 @@
 // region's leaf, which doubles once. Likewise amortised is a walk over all blocks that looks
 // for those of no use (heap_retain.go).
 //
+// Where the source has no more, each refusal asks all pools on the allocator what they can do
+// without, and the first one since there was room for it looks at all holes (searchAll). While the
+// source refuses to take a block back, a Free that gives back another looks at all blocks.
+//
 // Records take 64 bytes for each slab and two bits for each slot (in a pool, a bit and 4
 // bytes). A chunk takes 32 bytes. Finding things by address takes 2 bytes for each KiB, 4
 // in a MiB with numbers above 32 767. Rounding costs up to an eighth, 4 % on average,

@@ -366,6 +366,16 @@ func TestFreeOfNothing(t *testing.T) {
 	b := granted(t, a, 100, 0)
 	wrong(t, a, slab.WrongSize, "Allocator.Free", func() { a.Free(b[:0:0]) })
 	a.Free(b)
+
+	// It may even lie beside a block, where the address map has an entry for a chunk.
+	mem := make([]byte, 300_000)
+	a, err := slab.New(slab.Config{Source: blocksrc.NewBuffer(mem[16:]), MetaSource: new(blocksrc.GoHeap)})
+	require.NoError(t, err)
+	b = granted(t, a, 5000, 0)
+	assert.Nil(t, caught(t, func() { a.Free(mem[:0:0]) }))
+	wrong(t, a, slab.Foreign, "Allocator.Free", func() { a.Free(mem[:1:1]) })
+	a.Free(b)
+	require.NoError(t, a.Close())
 }
 
 // TestFreeOfAnEmptyForeignSlice: a slice of length 0 that has room is not nothing.
