@@ -46,7 +46,7 @@
 //
 //	vita: sceKernelAllocMemBlock: 2097152 bytes of USER_RW: 0x80024302 NO_FREE_PHYSICAL_PAGE: source exhausted
 //
-// If the kernel refuses a block with a code that means exhaustion, the error wraps
+// If the kernel answers either call with a code that means exhaustion, the error wraps
 // blocksrc.ErrExhausted, so blocksrc.Fallback over several Sources goes from one pool to
 // the next.
 //

@@ -78,6 +78,9 @@ var number atomic.Uint32
 func (s *Source) Acquire(size, align int) ([]byte, error) {
 	t := s.memType()
 	fail := func(call Call, code Code, err error) ([]byte, error) {
+		if err == nil && code.Exhausted() {
+			err = blocksrc.ErrExhausted
+		}
 		return nil, &Error{Call: call, Type: t, Size: size, Code: code, Err: err}
 	}
 	if err := blocksrc.CheckRequest(size, align); err != nil {
@@ -105,9 +108,6 @@ func (s *Source) Acquire(size, align int) ([]byte, error) {
 	uid, code := k.Alloc(name, t, uint32(sh.whole), uint32(sh.option))
 	if code < 0 {
 		s.refuse()
-		if code.Exhausted() {
-			return fail(CallAlloc, code, blocksrc.ErrExhausted)
-		}
 		return fail(CallAlloc, code, nil)
 	}
 	base, code := k.Base(uid)

@@ -36,7 +36,7 @@ func TestSourceEveryCallFails(t *testing.T) {
 				assert.Equal(t, code, failure.Code)
 				assert.Equal(t, vita.CDRAMRW, failure.Type)
 				assert.Positive(t, failure.Size)
-				assert.Equal(t, failure.Call == vita.CallAlloc && code.Exhausted(), errors.Is(err, blocksrc.ErrExhausted))
+				assert.Equal(t, failure.Call != vita.CallFree && code.Exhausted(), errors.Is(err, blocksrc.ErrExhausted))
 			}
 			var blocks [][]byte
 			for i := range 3 {
@@ -97,6 +97,24 @@ func TestSourceFreesAfterFailedBase(t *testing.T) {
 		require.NoError(t, s.Leaks(), name)
 		assert.Zero(t, src.Stats().Orphans, name)
 	}
+}
+
+// A kernel that has no room for what the call of the base needs is as exhausted as any: the next
+// source is asked.
+func TestSourceExhaustedByBase(t *testing.T) {
+	s := vita.NewSim(testConsole(vita.Hardware))
+	first, second := &vita.Source{Kernel: s}, &vita.Source{Kernel: s, Type: vita.PhycontRW}
+	s.Fail(vita.CallBase, 1, vita.NoMemory)
+	block, err := blocksrc.Fallback(first, second).Acquire(1, 0)
+	require.NoError(t, err)
+	assert.Len(t, block, mib)
+	assert.Equal(t, 1, first.Stats().Refused)
+	require.NoError(t, second.Release(block))
+	s.Fail(vita.CallBase, 1, vita.NoMemory)
+	_, err = first.Acquire(1, 0)
+	require.ErrorIs(t, err, blocksrc.ErrExhausted)
+	require.ErrorIs(t, err, vita.NoMemory)
+	require.NoError(t, s.Leaks())
 }
 
 // If Base fails, the error also has the status of the Free that follows, even if that says

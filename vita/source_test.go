@@ -171,6 +171,22 @@ func TestSourceNames(t *testing.T) {
 		seen[b.Name] = true
 	}
 	assert.Len(t, seen, 80)
+
+	// However many there were.
+	n := 70_000 // more than 16 bits count
+	if testing.Short() {
+		n = 300
+	}
+	k := &spy{Kernel: s, t: t}
+	src := &vita.Source{Kernel: k, Name: "one by one"}
+	for range n {
+		block, err := src.Acquire(1, 0)
+		if err != nil || src.Release(block) != nil {
+			t.Fatal(err)
+		}
+		seen[k.names[len(k.names)-1]] = true
+	}
+	assert.Len(t, seen, 80+n)
 }
 
 // Every request that makes no sense is refused with an *Error that says so, and does not go
