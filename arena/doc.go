@@ -102,8 +102,8 @@
 // Such a block stays if Reserve or slab.Config.Retain keeps it, or if blocks that went back before
 // turned out to be missed. A source that refuses is asked for smaller blocks, some twenty times at
 // most, and by the next request only for the smallest. Every other way out is tried too, which takes
-// microseconds, and a quarter of one more for ten arenas on the allocator. A cache that knows how many objects it may have does better to count them than to
-// wait for slab.ErrExhausted.
+// microseconds, and a quarter of one more for each ten arenas on the allocator. A cache that knows
+// how many objects it may have does better to count them than to wait for slab.ErrExhausted.
 //
 // The first object of an arena with an allocator of its own waits for two blocks from the
 // system, and Close gives them back. Where arenas of a few objects come and go, New with an

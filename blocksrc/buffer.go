@@ -34,11 +34,10 @@ const bufferGranularity = 16
 // costs at most 15 bytes at either end. With a nil or empty buf the source is always
 // exhausted.
 //
-// It is not inlined, so that buf escapes: a buffer on a goroutine's stack would move, and
-// its blocks would lose their alignment.
-//
 //go:noinline
 func NewBuffer(buf []byte) *Buffer {
+	// Inlined, buf need not escape: a buffer on a goroutine's stack would move, and its blocks
+	// would lose their alignment.
 	skip := min(padding(buf, bufferGranularity), len(buf))
 	n := (len(buf) - skip) &^ (bufferGranularity - 1)
 	b := &Buffer{mem: buf[skip : skip+n : skip+n]}

@@ -3,7 +3,4 @@
 package slab
 
 // Touches returns how many records were visited since its last call.
-func Touches() int {
-	n := int(touches.Swap(0))
-	return n
-}
+func Touches() int { return int(touches.Swap(0)) }

@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// A Scan visits the live slots of a pool in slot order. Its first point is memory order: once
+// A scan visits the live slots of a pool in slot order. Its first point is memory order: once
 // slots have been reused, a walk over handles in the order of their making misses the cache at
 // every step, and takes eight times as long over 200 000 particles. The second is few
 // instructions for each slot: the rest of the time is cache misses, and a processor overlaps
@@ -16,12 +16,15 @@ import (
 // Refresh, which returns all of it anew. (To read slots of later words ahead pays only where
 // most slots are live, see Touch; to prefetch them does not.)
 //
-// The pool may be used during a scan, even to free one of the current slots or any other. Slots
-// freed before the scan gets to them are not visited; slots taken meanwhile may be.
-//
 // What a loop needs for each slot is in fields and not behind methods: in the body of a
 // range-over-func loop the compiler does not inline method calls, and two calls for each slot
 // take twice as long as everything else.
+
+// Scan visits the live slots of a pool in slot order. It is for the loops of a typed shell and,
+// like Shell, checks nothing: a word that is not of the stretch is whatever lies there.
+//
+// The pool may be used during a scan, even to free one of the current slots or any other. Slots
+// freed before the scan gets to them are not visited; slots taken meanwhile may be.
 type Scan struct {
 	// Base is the first slot of the current stretch, whose slot i is i strides from it. The
 	// stretch is Words times 64 slots. Bit i of Live says whether slot i was live when Next,

@@ -10,7 +10,8 @@ import (
 // over live ones. None of this checks what it requires, and a wrong stride is a write into
 // somebody else's object. So it is a type of its own.
 
-// Shell is a Pool for a typed shell such as arena.Arena, which is made of one.
+// Shell is a Pool for a typed shell such as arena.Arena, which is made of one. What it adds
+// checks nothing: called out of order, or with a wrong stride, it corrupts memory.
 type Shell struct{ Pool }
 
 // Init makes a zero Shell ready, as Pool.Init does. Elem names the type of the objects: if it
@@ -24,9 +25,8 @@ func (p *Shell) Init(a *Allocator, elem string, size, align int) error {
 }
 
 // Names must be called before TakeNamed, and before a Scan begins if HandleAt is to make handles
-// of its slots. From then on all slots are handed out with names. (If TakeNamed set p.names
-// itself, it would be too large to be inlined.)
-func (p *Shell) Names() { p.ensureNames() }
+// of its slots. From then on all slots are handed out with names.
+func (p *Shell) Names() { p.ensureNames() } // in TakeNamed it would be too large to be inlined
 
 // Take takes a slot of the group and leaves in it what was there before. It is a few
 // instructions, so that it can be inlined. It returns nil if the group is used up, or if the
@@ -71,7 +71,7 @@ func (p *Shell) InsertZero() (unsafe.Pointer, Handle, error) { return p.insert(t
 // is as Reserve's; then it has made none.
 func (p *Shell) Room(n int) error { return p.room(n) }
 
-// Group is a set of slots among 64 neighbours of a slab. Bit i of Slots is for the slot
+// Group is a set of slots, taken by a Shell, among 64 neighbours of a slab. Bit i of Slots is for the slot
 // that is i strides from Base. Its generation, a uint32, is at Gens+4i, and its index in
 // handles is Index+i.
 type Group struct {
@@ -117,7 +117,7 @@ func (p *Shell) Scan() Scan {
 
 // HandleAt returns the handle of the live slot with this index, whose generation, a
 // uint32, is at gen, and which has a name. It is for a loop over a Group or, if Names was
-// called before it began, a Scan. It only reads: a loop that has no use for handles does not
+// called before it began, a Scan, and checks nothing. It only reads: a loop that has no use for handles does not
 // look at generations.
 func HandleAt(index uint32, gen unsafe.Pointer) Handle {
 	return Handle{index, *(*uint32)(gen)}
