@@ -34,9 +34,21 @@ func TestMain(m *testing.M) {
 		os.Exit(runCell(cell, os.Stdout, os.Stderr))
 	}
 	if args, ok := os.LookupEnv(argsEnv); ok {
+		registerEndless()
 		os.Exit(run(strings.Fields(args), os.Stdout, os.Stderr))
 	}
 	os.Exit(m.Run())
+}
+
+// registerEndless adds a candidate whose program is not built until there is an interrupt.
+func registerEndless() {
+	bench.Register(&bench.Candidate{
+		Name: "bad-endless", About: "for tests", Family: bench.Entity, Rank: 100, Colour: "#000000",
+		Kernels: bench.Kernels{bench.KindFixed: func() bench.Kernel { return &bad{} }},
+		Lacks: bench.LacksAll("for tests", bench.KindMixed, bench.KindFit, bench.KindTreesFree, bench.KindTreesBulk,
+			bench.KindFrame, bench.KindHold, bench.KindECS),
+		Program: func(ctx context.Context, _ string) (string, error) { <-ctx.Done(); return "", ctx.Err() },
+	})
 }
 
 // registerBad adds candidates that only tests have, each with one fault.
@@ -57,7 +69,6 @@ func registerBad() {
 		},
 		"bad-missing":  func() bench.Kernel { return &bad{} },
 		"bad-building": func() bench.Kernel { return &bad{} },
-		"bad-slowly":   func() bench.Kernel { return &bad{} },
 		"bad-cannot":   func() bench.Kernel { return &bad{open: bench.Cannot("not this size")} },
 	} {
 		c := &bench.Candidate{
@@ -71,8 +82,6 @@ func registerBad() {
 			c.Missing = func() string { return "it is not installed" }
 		case "bad-building":
 			c.Program = func(context.Context, string) (string, error) { return "", errors.New("no compiler") }
-		case "bad-slowly":
-			c.Program = func(ctx context.Context, _ string) (string, error) { <-ctx.Done(); return "", ctx.Err() }
 		}
 		bench.Register(c)
 	}

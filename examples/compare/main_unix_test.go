@@ -32,7 +32,7 @@ func TestInterrupt(t *testing.T) {
 
 // So it does while a candidate's program is built. There is nothing to keep then.
 func TestInterruptOfABuild(t *testing.T) {
-	cmd, lines := begin(t, "-short -workload churn-16-1k -candidate bad-slowly,free-list -out "+t.TempDir(), "building the program for bad-slowly")
+	cmd, lines := begin(t, "-short -workload churn-16-1k -candidate bad-endless,free-list -out "+t.TempDir(), "building the program for bad-endless")
 	start := time.Now()
 	require.NoError(t, syscall.Kill(cmd.Process.Pid, syscall.SIGINT))
 	rest, _ := io.ReadAll(lines)

@@ -89,7 +89,7 @@ func TestWhoFreesNothing(t *testing.T) {
 		switch w.Name {
 		case "w11", "w19":
 			k = &keepsAllMixed{}
-		case "churn-256-10k":
+		case "churn-256-1k":
 			k, size = &keepsAllFixed{}, bench.Short
 		default:
 			continue
