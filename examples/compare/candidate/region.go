@@ -134,7 +134,7 @@ type pagedHold struct {
 
 func (d *pagedHold) at(i uint64) *listHeld { return &d.pages[i/pageNodes][i%pageNodes] }
 
-func (d *pagedHold) make(n int) error {
+func (d *pagedHold) fill(n int) error {
 	for i := range uint64(n) {
 		if i%pageNodes == 0 {
 			page, err := d.more()
@@ -166,7 +166,7 @@ func (d *regionHold) Open(n int) (err error) {
 		return err
 	}
 	d.more = func() (*heldPage, error) { return arena.Make[heldPage](d.r) }
-	if err := d.make(n); err != nil {
+	if err := d.fill(n); err != nil {
 		return errors.Join(err, d.r.Close())
 	}
 	return nil

@@ -57,7 +57,7 @@ type zHold struct {
 func (d *zHold) Open(n int) error {
 	d.a = z.NewAllocator(1<<16, "compare")
 	d.more = func() (*heldPage, error) { return zPage[heldPage](d.a), nil }
-	return d.make(n)
+	return d.fill(n)
 }
 
 func (d *zHold) Close() error {
