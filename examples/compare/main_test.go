@@ -42,13 +42,19 @@ func TestMain(m *testing.M) {
 
 // registerEndless adds a candidate whose program is not built until there is an interrupt.
 func registerEndless() {
-	bench.Register(&bench.Candidate{
-		Name: "bad-endless", About: "for tests", Family: bench.Entity, Rank: 100, Colour: "#000000",
-		Kernels: bench.Kernels{bench.KindFixed: func() bench.Kernel { return &bad{} }},
+	c := badFixed("bad-endless", func() bench.Kernel { return &bad{} })
+	c.Program = func(ctx context.Context, _ string) (string, error) { <-ctx.Done(); return "", ctx.Err() }
+	bench.Register(c)
+}
+
+// badFixed returns a candidate that has a kernel for equal objects only.
+func badFixed(name string, fixed func() bench.Kernel) *bench.Candidate {
+	return &bench.Candidate{
+		Name: name, About: "for tests", Family: bench.Entity, Rank: 100, Colour: "#000000",
+		Kernels: bench.Kernels{bench.KindFixed: fixed},
 		Lacks: bench.LacksAll("for tests", bench.KindMixed, bench.KindFit, bench.KindTreesFree, bench.KindTreesBulk,
 			bench.KindFrame, bench.KindHold, bench.KindECS),
-		Program: func(ctx context.Context, _ string) (string, error) { <-ctx.Done(); return "", ctx.Err() },
-	})
+	}
 }
 
 // registerBad adds candidates that only tests have, each with one fault.
@@ -71,12 +77,7 @@ func registerBad() {
 		"bad-building": func() bench.Kernel { return &bad{} },
 		"bad-cannot":   func() bench.Kernel { return &bad{open: bench.Cannot("not this size")} },
 	} {
-		c := &bench.Candidate{
-			Name: name, About: "for tests", Family: bench.Entity, Rank: 100, Colour: "#000000",
-			Kernels: bench.Kernels{bench.KindFixed: fixed},
-			Lacks: bench.LacksAll("for tests", bench.KindMixed, bench.KindFit, bench.KindTreesFree, bench.KindTreesBulk,
-				bench.KindFrame, bench.KindHold, bench.KindECS),
-		}
+		c := badFixed(name, fixed)
 		switch name {
 		case "bad-missing":
 			c.Missing = func() string { return "it is not installed" }

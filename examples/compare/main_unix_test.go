@@ -33,14 +33,7 @@ func TestInterrupt(t *testing.T) {
 // So it does while a candidate's program is built. There is nothing to keep then.
 func TestInterruptOfABuild(t *testing.T) {
 	cmd, lines := begin(t, "-short -workload churn-16-1k -candidate bad-endless,free-list -out "+t.TempDir(), "building the program for bad-endless")
-	start := time.Now()
-	require.NoError(t, syscall.Kill(cmd.Process.Pid, syscall.SIGINT))
-	rest, _ := io.ReadAll(lines)
-	var exit *exec.ExitError
-	require.ErrorAs(t, cmd.Wait(), &exit)
-	assert.Equal(t, statusInterrupted, exit.ExitCode())
-	assert.Less(t, time.Since(start), 10*time.Second)
-	assert.Contains(t, string(rest), "interrupted before a cell was finished")
+	end(t, cmd, lines, cmd.Process.Pid, syscall.SIGINT, "interrupted before a cell was finished")
 }
 
 // begin starts the program, in a process group of its own, and waits for a line with until.
@@ -61,22 +54,28 @@ func begin(t *testing.T, args, until string) (*exec.Cmd, *bufio.Reader) {
 	}
 }
 
-func interrupt(t *testing.T, sig syscall.Signal, group bool) {
-	dir := t.TempDir()
-	cmd, lines := begin(t, "-short -timeout 1m -workload churn-16-1k -candidate free-list,bad-hang -out "+dir, "free list, run 1")
-	time.Sleep(200 * time.Millisecond) // into the cell that hangs
+// end sends the program, or its process group if to is negative, a signal. It must end at once, as
+// interrupted, and say so.
+func end(t *testing.T, cmd *exec.Cmd, lines *bufio.Reader, to int, sig syscall.Signal, says string) {
 	start := time.Now()
-	to := cmd.Process.Pid
-	if group {
-		to = -to
-	}
 	require.NoError(t, syscall.Kill(to, sig))
 	rest, _ := io.ReadAll(lines)
 	var exit *exec.ExitError
 	require.ErrorAs(t, cmd.Wait(), &exit)
 	assert.Equal(t, statusInterrupted, exit.ExitCode())
 	assert.Less(t, time.Since(start), 10*time.Second)
-	assert.Contains(t, string(rest), "interrupted")
+	assert.Contains(t, string(rest), says)
+}
+
+func interrupt(t *testing.T, sig syscall.Signal, group bool) {
+	dir := t.TempDir()
+	cmd, lines := begin(t, "-short -timeout 1m -workload churn-16-1k -candidate free-list,bad-hang -out "+dir, "free list, run 1")
+	time.Sleep(200 * time.Millisecond) // into the cell that hangs
+	to := cmd.Process.Pid
+	if group {
+		to = -to
+	}
+	end(t, cmd, lines, to, sig, "interrupted")
 
 	r := results(t, dir)
 	assert.True(t, r.Partial)
