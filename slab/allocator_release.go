@@ -7,10 +7,11 @@ import "unsafe"
 
 // Reset frees everything that was allocated from a, also in pools, arenas and regions on
 // it. It keeps the blocks for what comes next, except those that a large request had for
-// itself. If the source had run out, and records of the allocator's own have come to lie among what
-// was allocated, it keeps none. It ends what pools and arenas have reserved. Handles from before name nothing any more; pointers and slices from
-// before must not be used. Reset takes time in proportion to the number of blocks, slabs and
-// chunks, and to the slots of those pools in which any slot had a handle.
+// itself. If the source had run out, and records of the allocator's own have come to lie among
+// what was allocated, it keeps none. It ends what pools and arenas have reserved. Handles from
+// before name nothing any more; pointers and slices from before must not be used. Reset takes
+// time in proportion to the number of blocks, slabs and chunks, and to the slots of those pools
+// in which any slot had a handle.
 func (a *Allocator) Reset() {
 	if a.closed {
 		return

@@ -53,10 +53,10 @@ type Config struct {
 	// when it calls the source.
 	Source blocksrc.Source
 	// MetaSource is where the allocator's own records live; nil means Source and, when that
-	// has no more, holes in the memory that came from it. Set it when
-	// Source is memory that a CPU should not work in, such as uncached or device memory.
-	// Records take half a percent of the memory that they describe where chunks are large,
-	// and 4 bytes and a bit for each slot of a pool: 7 % of 64 bytes.
+	// has no more, holes in the memory that came from it. Set it when Source is memory that a
+	// CPU should not work in, such as uncached or device memory. Records take half a percent of
+	// the memory that they describe where chunks are large, and 4 bytes and a bit for each slot
+	// of a pool: 7 % of 64 bytes.
 	MetaSource blocksrc.Source
 
 	// BlockSize is the size of the first blocks, 4 KiB or more, rounded down to a multiple
