@@ -1,6 +1,7 @@
 package arena
 
 import (
+	"math/bits"
 	"unsafe"
 
 	"github.com/vita-go/deblockator/slab"
@@ -36,5 +37,15 @@ func lookAhead(s *slab.Scan, w int, live uint64, base unsafe.Pointer, bytes uint
 		s.Touch(unsafe.Add(base, bytes))
 	}
 }
+
+// lowest returns the position of the lowest bit of m, which must have one.
+//
+// It sets the highest too, which changes no result but the choice of registers. On amd64 the
+// instruction for this waits for what was in the register that it writes, because it leaves it alone if
+// m is 0. If that is where the body of a loop has just read an object to, the next object is not
+// asked for before this one has come: with one slot in ten live, loops compiled by go1.27 took
+// 150 ns for an object instead of 7. With a bit to set, the compiler makes a copy of m, in a
+// register that a loop's body has no claim to, and leaves the result there.
+func lowest(m uint64) int { return bits.TrailingZeros64(m | 1<<63) }
 
 func fromBits(bits uint64) slab.Handle { return slab.HandleFromBits(bits) }

@@ -35,7 +35,7 @@ func (a *Arena[T]) All() iter.Seq2[Handle[T], *T] {
 			for w, m := 0, s.Live; ; m = word(&s, w) {
 				lookAhead(&s, w, m, base, 64*size)
 				for m != 0 {
-					i := bits.TrailingZeros64(m)
+					i := lowest(m)
 					m &= m - 1
 					slot := w<<6 | i
 					h := Handle[T]{h: handleAt(index+uint32(slot), unsafe.Add(gens, slot*4))}
@@ -68,7 +68,7 @@ func (a *Arena[T]) Values() iter.Seq[*T] {
 			for w, m := 0, s.Live; ; m = word(&s, w) {
 				lookAhead(&s, w, m, base, 64*size)
 				for m != 0 {
-					i := bits.TrailingZeros64(m)
+					i := lowest(m)
 					m &= m - 1
 					if !yield((*T)(unsafe.Add(base, uintptr(i)*size))) {
 						return
@@ -103,7 +103,7 @@ func (a *Arena[T]) Chunks() iter.Seq[[]T] {
 			for w, m := 0, s.Live; ; m = word(&s, w) {
 				for m != 0 {
 					carry := m + m&-m // its lowest bit is the first one past the first run
-					i := bits.TrailingZeros64(m)
+					i := lowest(m)
 					n := bits.TrailingZeros64(carry) - i
 					run := unsafe.Add(base, uintptr(i)*size)
 					if m &= carry; carry == 0 {
