@@ -261,11 +261,12 @@ func TestTouchesOfSmallResets(t *testing.T) {
 }
 
 // TestTouchesOfRefusals: a program that lives on a budget is refused all the time. To refuse a
-// request costs the same whether few slabs have a free slot or many, in a pool as in a class,
-// and though the pool has reserved slabs that stay empty.
+// request costs no more where many slabs have a free slot than where few have, in a pool as in a
+// class, and though the pool has reserved slabs that stay empty. (How many holes of a bin it looks
+// at, up to binScan, depends on where the blocks lie.)
 func TestTouchesOfRefusals(t *testing.T) {
 	for _, reserve := range []int{0, 20_000} {
-		least, most := 1<<60, 0
+		most := 0
 		for _, size := range []int{4 << 20, 64 << 20} {
 			a, err := slab.New(slab.Config{Source: blocksrc.Limit(new(blocksrc.GoHeap), size)})
 			require.NoError(t, err)
@@ -305,13 +306,13 @@ func TestTouchesOfRefusals(t *testing.T) {
 				require.ErrorIs(t, err, slab.ErrExhausted)
 				if n := slab.Touches(); first > 0 {
 					t.Logf("%d MiB, %d slabs: %d", size>>20, a.Stats().Slabs, n)
-					least, most = min(least, n), max(most, n)
+					most = max(most, n)
 				}
 			}
 			require.NoError(t, a.Check())
 			require.NoError(t, a.Close())
 		}
-		assert.LessOrEqual(t, most, 2*least, "%d reserved", reserve)
+		assert.Less(t, most, 40, "%d reserved", reserve)
 	}
 }
 
