@@ -4,8 +4,8 @@
 package blocksrc
 
 import (
-	"cmp"
 	"slices"
+	"sort"
 	"sync"
 )
 
@@ -116,7 +116,7 @@ func (b *Buffer) Release(block []byte) error {
 func (b *Buffer) fill(h hole) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	i, _ := slices.BinarySearchFunc(b.holes, h.off, func(h hole, off int) int { return cmp.Compare(h.off, off) })
+	i := sort.Search(len(b.holes), func(i int) bool { return b.holes[i].off > h.off })
 	from, to := i, i
 	if i < len(b.holes) && h.off+h.len == b.holes[i].off {
 		h.len += b.holes[i].len

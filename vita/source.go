@@ -77,28 +77,28 @@ var number atomic.Uint32
 // consoles have refused one: there it takes align bytes more, less a granule.
 func (s *Source) Acquire(size, align int) ([]byte, error) {
 	t := s.memType()
-	fail := func(call Call, code Code, err error) ([]byte, error) {
+	fail := func(call Call, code Code, err error) error {
 		if err == nil && code.Exhausted() {
 			err = blocksrc.ErrExhausted
 		}
-		return nil, &Error{Call: call, Type: t, Size: size, Code: code, Err: err}
+		return &Error{Call: call, Type: t, Size: size, Code: code, Err: err}
 	}
 	if err := blocksrc.CheckRequest(size, align); err != nil {
-		return fail(CallAlloc, InvalidArgument, err)
+		return nil, fail(CallAlloc, InvalidArgument, err)
 	}
 	if !t.Known() {
-		return fail(CallAlloc, IllegalMemBlockType, blocksrc.ErrInvalid)
+		return nil, fail(CallAlloc, IllegalMemBlockType, blocksrc.ErrInvalid)
 	}
 	if !t.Writable() {
-		return fail(CallAlloc, IllegalMemBlockType, errReadOnly)
+		return nil, fail(CallAlloc, IllegalMemBlockType, errReadOnly)
 	}
 	name, ok := s.blockName()
 	if !ok {
-		return fail(CallAlloc, UIDNameTooLong, errName)
+		return nil, fail(CallAlloc, UIDNameTooLong, errName)
 	}
 	sh, code := shapeOf(t, size, align)
 	if code < 0 {
-		return fail(CallAlloc, code, errBeyond)
+		return nil, fail(CallAlloc, code, errBeyond)
 	}
 	k, err := s.kernel()
 	if err != nil {
@@ -108,17 +108,15 @@ func (s *Source) Acquire(size, align int) ([]byte, error) {
 	uid, code := k.Alloc(name, t, uint32(sh.whole), uint32(sh.option))
 	if code < 0 {
 		s.refuse()
-		return fail(CallAlloc, code, nil)
+		return nil, fail(CallAlloc, code, nil)
 	}
 	base, code := k.Base(uid)
 	if code < 0 {
-		_, err := fail(CallBase, code, nil)
-		return nil, s.abandon(k, uid, sh.whole, err)
+		return nil, s.abandon(k, uid, sh.whole, fail(CallBase, code, nil))
 	}
 	skip := int(-uintptr(base) & uintptr(sh.align-1))
 	if base == nil || uintptr(base) > -uintptr(sh.whole) || skip > sh.whole-sh.len {
-		_, err := fail(CallBase, OK, errBase)
-		return nil, s.abandon(k, uid, sh.whole, err)
+		return nil, s.abandon(k, uid, sh.whole, fail(CallBase, OK, errBase))
 	}
 	block := unsafe.Slice((*byte)(base), sh.whole)[skip : skip+sh.len : skip+sh.len]
 	s.lend(block, lease{uid, sh.len, sh.whole})
