@@ -213,7 +213,7 @@ func (r *Region) alloc(size uintptr, align int) (unsafe.Pointer, error) {
 		}
 		return unsafe.Pointer(&nowhere), nil
 	case size >= math.MaxInt:
-		return nil, tooLarge(size)
+		return nil, fmt.Errorf("%w: %d bytes", slab.ErrTooLarge, size)
 	}
 	p := bump(r, int(size), align)
 	if p == nil {
@@ -255,11 +255,7 @@ func (r *Region) enter(at, clean int) {
 // next goes on to a chunk with room for size bytes: one that a Rewind left, if one is large
 // enough, or else a new one, which replaces the first of those.
 func (r *Region) next(size int) error {
-	at := r.at
-	if at < len(r.chunks) && r.used > 0 {
-		at++
-	}
-	need := size + 1
+	at, need := r.empty(), size+1
 	for i := at; i < len(r.chunks); i++ {
 		if c := r.chunks[i]; cap(c) >= need {
 			r.chunks[at], r.chunks[i] = c, r.chunks[at]
@@ -290,10 +286,6 @@ func (r *Region) next(size int) error {
 	r.held += cap(c)
 	r.enter(at, 0)
 	return nil
-}
-
-func tooLarge(size uintptr) error {
-	return fmt.Errorf("%w: %d bytes", slab.ErrTooLarge, size)
 }
 
 // drop gives empty chunks back to the allocator. If the chunk in use is among them, another
@@ -328,13 +320,17 @@ func (r *Region) Reset() {
 // Trim gives the memory that the region does not use back to its allocator, for instance
 // after a frame that was larger than the others.
 func (r *Region) Trim() {
-	at := r.at
-	if r.used > 0 {
-		at++
-	}
-	if at < len(r.chunks) {
+	if at := r.empty(); at < len(r.chunks) {
 		r.drop(at, len(r.chunks))
 	}
+}
+
+// empty returns which chunk is the first in which nothing is in use, whether there is one or not.
+func (r *Region) empty() int {
+	if r.used > 0 {
+		return r.at + 1
+	}
+	return r.at
 }
 
 // Allocator returns the allocator that the region is on.
