@@ -84,11 +84,11 @@ func (m *addrMap) find(addr uintptr) *region {
 	return r
 }
 
-// insert adds a region whose key is new. The table doubles when a quarter of it is taken, and
-// sooner if the region's first place is taken. Otherwise a program with most of its objects in
-// the displaced region would wait half as long again for each Free; of the processes whose
-// blocks are in two areas, that would be one in 16.
-func (m *addrMap) insert(r region) {
+// insert adds a region whose key is new, and returns its place. The table doubles when a quarter
+// of it is taken, and sooner if the region's first place is taken. Otherwise a program with most
+// of its objects in the displaced region would wait half as long again for each Free; of the
+// processes whose blocks are in two areas, that would be one in 16.
+func (m *addrMap) insert(r region) *region {
 	for n := len(m.table); m.leaves*4 >= n || n < m.roomy() && m.home(r.key).key != noRegion; n *= 2 {
 		old := m.table
 		m.resize(2 * n)
@@ -102,18 +102,19 @@ func (m *addrMap) insert(r region) {
 	if r.used == 0 {
 		m.idle++
 	}
-	m.add(r)
+	return m.add(r)
 }
 
 // roomy is the size from which the table no longer doubles for a taken first place.
 func (m *addrMap) roomy() int { return max(256, 16*m.leaves) }
 
-func (m *addrMap) add(r region) {
+func (m *addrMap) add(r region) *region {
 	to := m.home(r.key)
 	for x := r.key; to.key != noRegion; {
 		to, x = m.again(x)
 	}
 	*to = r
+	return to
 }
 
 // mostlyIdle tells whether it pays to prune. Without pruning, regions would pile up where

@@ -28,7 +28,7 @@ type Allocator struct {
 	allocs, frees            uint64 // of chunks, large blocks, and pools that were closed
 	retired                  int    // slots of pools that were closed
 	failures                 uint64 // requests that were refused
-	epoch                    uint64 // counts Reset
+	epoch                    uint64 // counts Reset and Close
 	dependents               []*dependent
 	dropping                 bool // dropSpares is under way
 	lodging                  bool // see allocator_lodger.go
@@ -292,7 +292,7 @@ func (a *Allocator) allocRange(size, align int) (b []byte, dirty uintptr, err er
 		i, err = a.allocMapped(n, uintptr(align), 1, chunkLive)
 	} else if err == nil {
 		if err = a.mapRegions(i, 1, chunkLarge); err != nil {
-			a.freeChunk(i, a.table.at(i))
+			a.user.freeBlock(i, a.table.at(i))
 		}
 	}
 	if err != nil {
@@ -301,7 +301,7 @@ func (a *Allocator) allocRange(size, align int) (b []byte, dirty uintptr, err er
 		}
 	}
 	c := a.table.at(i)
-	c.align = log2(align)
+	c.align = uint16(bits.TrailingZeros(uint(align)))
 	a.addrs.set(a.user.address(c), 1, chunkEntry(i))
 	a.gain(uintptr(c.size) << granuleShift)
 	a.allocs++

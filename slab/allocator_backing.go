@@ -171,8 +171,7 @@ func (a *Allocator) growLeaf(addr uintptr, wide bool) error {
 	// Only now, because a need of memory makes slabs go, and their entries with them.
 	r := a.addrs.find(addr)
 	if r == nil {
-		a.addrs.insert(region{key: keyOf(addr)})
-		r = a.addrs.find(addr)
+		r = a.addrs.insert(region{key: keyOf(addr)})
 	}
 	before := r.at
 	r.move(leaf, i, wide)
@@ -180,13 +179,4 @@ func (a *Allocator) growLeaf(addr uintptr, wide bool) error {
 		a.freeRecord(before)
 	}
 	return nil
-}
-
-// freeChunk gives back chunk i, which has no address entry any more.
-func (a *Allocator) freeChunk(i uint32, c *chunk) {
-	if c.kind == chunkLarge {
-		a.user.freeBlock(i, c)
-	} else {
-		a.user.free(i)
-	}
 }

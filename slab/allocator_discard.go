@@ -16,15 +16,10 @@ import (
 // 26 % of the memory went back with it, 22 % with 16 KiB, and 4 % with 64.
 const discardSize = 8 << 10
 
-// discardFree gives pages of free memory back, if the sources can take them.
-func (a *Allocator) discardFree() {
-	a.user.discardFree()
-	a.meta.discardFree()
-}
-
-// discardFree gives the pages of holes and of free slots back. What was never handed out is left
-// alone, since it has no pages yet, unless it is in a slab and the source populates those. (That
-// it is known to be zero remains true: such a page holds what it held, or zeros.)
+// discardFree gives the pages of holes and of free slots back, if the source can take them. What
+// was never handed out is left alone, since it has no pages yet, unless it is in a slab and the
+// source populates those. (That it is known to be zero remains true: such a page holds what it
+// held, or zeros.)
 func (h *heap) discardFree() {
 	d, ok := h.src.(blocksrc.Discarder)
 	if !ok {

@@ -68,7 +68,11 @@ func (a *Allocator) freeRange(v entry, b []byte, op string) bool {
 			a.addrs.set(addr, 1, 0)
 			a.live -= int(n)
 			a.frees++
-			a.freeChunk(v.number(), c)
+			if c.kind == chunkLarge {
+				a.user.freeBlock(v.number(), c)
+			} else {
+				a.user.free(v.number())
+			}
 			return true
 		}
 	}

@@ -46,7 +46,8 @@ func (a *Allocator) Realloc(b []byte, size int) ([]byte, error) {
 	if !ok || room != cap(b) {
 		a.misuse(op, addr, cap(b), anyClass)
 	}
-	c := a.resize(a.addrs.lookup(addr), b, size)
+	v := a.addrs.lookup(addr)
+	c := a.resize(v, b, size)
 	if c == nil {
 		to, _, err := a.alloc(size, align)
 		switch {
@@ -54,7 +55,7 @@ func (a *Allocator) Realloc(b []byte, size int) ([]byte, error) {
 			return nil, err
 		case err != nil: // it was to be smaller, and can stay
 			a.failures--
-			c = a.shorten(a.addrs.lookup(addr), b, size)
+			c = a.shorten(v, b, size)
 		case size <= cap(b) && cap(to) >= cap(b): // likewise: the last resort saves nothing
 			a.free(to, op)
 			c = b[:size]
@@ -95,7 +96,7 @@ func (a *Allocator) shorten(v entry, b []byte, size int) []byte {
 
 // canCut tells whether chunk c can be cut although the table cannot get more records.
 func (h *heap) canCut(c *chunk) bool {
-	return h.table.unusedLen > chunkStep || c.next != 0 && h.table.at(c.next).kind == chunkHole
+	return h.table.unusedLen > chunkStep || h.table.at(c.next).kind == chunkHole
 }
 
 // hasSlot tells whether class k has a slot without asking the source for a block.
@@ -164,7 +165,6 @@ func (a *Allocator) resize(v entry, b []byte, size int) []byte {
 		}
 		a.user.use(c)
 	}
-	a.live += (int(c.size) - int(old)) << granuleShift
-	a.peakLive = max(a.peakLive, a.live)
+	a.gain(uintptr(c.size-old) << granuleShift)
 	return unsafe.Slice(unsafe.SliceData(b), uint64(c.size)<<granuleShift)[:size]
 }

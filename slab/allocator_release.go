@@ -95,7 +95,8 @@ func (a *Allocator) Trim() (released int) {
 		}
 	}
 	released = a.trimmed()
-	a.discardFree()
+	a.user.discardFree()
+	a.meta.discardFree()
 	return released
 }
 

@@ -79,7 +79,7 @@ func (c *cache) takeWord() (s *slab, w uint32, free, fresh uint64) {
 		s.freshFrom = min(w<<6+64, s.slots)
 	}
 	if s.summary == 0 {
-		c.unlink(c.head, s)
+		c.unlink(s)
 	}
 	touch()
 	return s, w, free, fresh & free
@@ -144,7 +144,7 @@ func (c *cache) putLast(id uint32, s *slab) {
 	if c.tail == id {
 		return
 	}
-	c.unlink(id, s)
+	c.unlink(s)
 	c.append(id, s)
 }
 
@@ -175,7 +175,7 @@ func (c *cache) append(id uint32, s *slab) {
 	c.tail = id
 }
 
-func (c *cache) unlink(id uint32, s *slab) {
+func (c *cache) unlink(s *slab) {
 	if s.prev != 0 {
 		c.a.slabs[s.prev].rec.next = s.next
 	} else {
@@ -206,7 +206,6 @@ func (c *cache) newSlab(slots uint32, size int) (uint32, error) {
 		return 0, err
 	}
 	ch := a.table.at(i)
-	addr := a.user.address(ch)
 	id := a.nextSlab()
 	if n := len(a.vacantSlabs); n > 0 {
 		a.vacantSlabs = a.vacantSlabs[:n-1]
@@ -214,7 +213,7 @@ func (c *cache) newSlab(slots uint32, size int) (uint32, error) {
 		a.slabs = append(a.slabs, noSlab)
 	}
 	s := (*slab)(at)
-	*s = slab{addr: addr, chunk: i, record: rec, owner: c.id, slots: slots}
+	*s = slab{chunk: i, record: rec, owner: c.id, slots: slots}
 	for w := range s.words() {
 		n := min(slots-w<<6, 64)
 		*s.word(w) = ^uint64(0) >> (64 - n)
@@ -231,7 +230,7 @@ func (c *cache) newSlab(slots uint32, size int) (uint32, error) {
 		clear(unsafe.Slice(ref.live, s.words()))
 	}
 	a.slabs[id] = ref
-	a.addrs.set(addr, uintptr(size), slabEntry(id))
+	a.addrs.set(uintptr(ref.base), uintptr(size), slabEntry(id))
 	if p != nil {
 		p.adopt(id, s)
 	}
@@ -250,7 +249,7 @@ func (c *cache) freeSlab(id uint32) {
 	a := c.a
 	s := a.slabs[id].rec
 	if s.summary != 0 {
-		c.unlink(id, s)
+		c.unlink(s)
 	}
 	if c.spare == id {
 		c.setSpare(0)
@@ -268,7 +267,7 @@ func (c *cache) freeSlab(id uint32) {
 	}
 	c.slots -= s.usable()
 	c.bytes -= size
-	a.addrs.set(s.addr, uintptr(size), 0)
+	a.addrs.set(uintptr(a.slabs[id].base), uintptr(size), 0)
 	a.slabs[id] = noSlab
 	a.vacantSlabs = append(a.vacantSlabs, id)
 	a.table.at(i).link = 0

@@ -89,7 +89,7 @@ func (k *checker) heap(name string, h *heap) {
 		held += len(b.mem)
 		if b.stuck {
 			stuck++
-			if c := t.at(b.first); c.kind != chunkHole || !h.isWhole(c) {
+			if c := t.at(b.first); c.kind != chunkHole || !c.isWhole() {
 				k.fail("%s: block %d waits for the source to take it back and is in use", name, bi)
 			}
 		}
@@ -117,7 +117,7 @@ func (k *checker) heap(name string, h *heap) {
 			k.chunk(name, h, i, c)
 			if hole {
 				holes[i] = c.size
-				if h.isWhole(c) {
+				if c.isWhole() {
 					empty += len(b.mem)
 					if h.spare == bi+1 {
 						spare = len(b.mem)
@@ -174,7 +174,7 @@ func (k *checker) chunk(name string, h *heap, i uint32, c *chunk) {
 		k.entries++
 		k.chunks++
 		at := h.address(c)
-		if c.kind == chunkLive && c.size < window>>granuleShift || c.kind == chunkLarge && !h.isWhole(c) || at&(1<<c.align-1) != 0 {
+		if c.kind == chunkLive && c.size < window>>granuleShift || c.kind == chunkLarge && !c.isWhole() || at&(1<<c.align-1) != 0 {
 			k.fail("%s: chunk %d: kind %d, %d granules, at %#x, aligned to %d", name, i, int(c.kind), c.size, at, 1<<c.align)
 		}
 		if a.addrs.lookup(at) != chunkEntry(i) {
@@ -237,21 +237,6 @@ func (k *checker) bins(name string, h *heap, holes map[uint32]uint32) {
 // records checks that every chunk record is either in use or unused.
 func (k *checker) records() {
 	t := &k.a.table
-	n := 0
-	for i := t.unused; i != 0; {
-		c := t.at(i)
-		if k.seen[i] || c.kind != chunkUnused {
-			k.fail("unused record %d is of kind %d", i, int(c.kind))
-		}
-		if n++; n > t.total {
-			k.fail("the list of unused records has a loop")
-			return
-		}
-		i = c.link
-	}
-	if n != t.unusedLen || n+len(k.seen) != t.total {
-		k.fail("%d records: %d in use, %d unused, but %d counted as such", t.total, len(k.seen), n, t.unusedLen)
-	}
 	total := chunkPage - 1
 	for page, i := range t.owner {
 		if page > 0 {
@@ -259,8 +244,20 @@ func (k *checker) records() {
 			total += int(t.at(i).size) << granuleShift / int(unsafe.Sizeof(chunk{}))
 		}
 	}
-	if total != t.total {
-		k.fail("%d records, but the pages have %d", t.total, total)
+	n := 0
+	for i := t.unused; i != 0; {
+		c := t.at(i)
+		if k.seen[i] || c.kind != chunkUnused {
+			k.fail("unused record %d is of kind %d", i, int(c.kind))
+		}
+		if n++; n > total {
+			k.fail("the list of unused records has a loop")
+			return
+		}
+		i = c.link
+	}
+	if n != t.unusedLen || n+len(k.seen) != total {
+		k.fail("%d records: %d in use, %d unused, but %d counted as such", total, len(k.seen), n, t.unusedLen)
 	}
 }
 

@@ -43,6 +43,9 @@ type chunk struct {
 	link       uint32 // holes: next in the bin; slabs: slab number; unused: next unused
 }
 
+// isWhole tells whether c is all of its block.
+func (c *chunk) isWhole() bool { return c.prev == 0 && c.next == 0 }
+
 const (
 	chunkPageShift = 7
 	chunkPage      = 1 << chunkPageShift // records on one page of the table
@@ -69,34 +72,29 @@ const (
 // chunkTable numbers the chunk records. Record i does not move while it is in use. Page 0
 // is part of the Allocator, because the first chunks must be described before any memory
 // is acquired. Further pages are records themselves, and may have fewer chunk records than
-// they have numbers. Number 0 is no chunk.
+// they have numbers. Number 0 is no chunk. Its record stays unused, so where there is no
+// neighbour there is no hole either.
 type chunkTable struct {
 	pages     []unsafe.Pointer // each points at up to chunkPage records
 	owner     []uint32         // the chunk that page i lies in; 0 for page 0
 	unused    uint32           // list through link
 	unusedLen int              // its length
-	total     int              // records, in use or not, without number 0
 	boot      [chunkPage]chunk
 }
 
 func (t *chunkTable) init() {
-	t.boot = [chunkPage]chunk{}
 	clear(t.pages) // the collector must not find pointers to memory that is gone
 	t.pages = append(t.pages[:0], unsafe.Pointer(&t.boot))
 	t.owner = append(t.owner[:0], 0)
-	t.unused, t.unusedLen, t.total = 0, 0, 0
+	t.unused, t.unusedLen = 0, 0
 	t.thread(0, 1, chunkPage)
 }
 
 // thread puts records [from, to) of a page on the free list, lowest number first.
 func (t *chunkTable) thread(page, from, to uint32) {
-	t.total += int(to - from)
 	for i := to; i > from; {
 		i--
-		n := page<<chunkPageShift | i
-		*t.at(n) = chunk{link: t.unused}
-		t.unused = n
-		t.unusedLen++
+		t.put(page<<chunkPageShift | i)
 	}
 }
 
@@ -104,13 +102,12 @@ func (t *chunkTable) at(i uint32) *chunk {
 	return (*chunk)(unsafe.Add(t.pages[i>>chunkPageShift], uintptr(i&(chunkPage-1))*unsafe.Sizeof(chunk{})))
 }
 
-// get takes an unused record. There must be one; see ready.
+// get takes an unused record, which the caller overwrites. There must be one; see ready.
 func (t *chunkTable) get() (uint32, *chunk) {
 	i := t.unused
 	c := t.at(i)
 	t.unused = c.link
 	t.unusedLen--
-	*c = chunk{}
 	return i, c
 }
 

@@ -1,7 +1,5 @@
 package slab
 
-import "math/bits"
-
 // Size classes for requests that are served from slabs. There are eight to a
 // doubling, so from 8 bytes on a request is rounded up by an eighth at most and by
 // 4 % on average. They start at 4 bytes, and below 64 they step by less than 8,
@@ -56,6 +54,3 @@ func smallClass(size, align int) (int, bool) {
 	}
 	return 0, false
 }
-
-// log2 returns the exponent of a power of two.
-func log2(n int) uint16 { return uint16(bits.Len(uint(n)) - 1) }

@@ -160,7 +160,7 @@ func (c *class) load() {
 	c.used += n
 	if *word = free; free == 0 {
 		if s.summary &= s.summary - 1; s.summary == 0 {
-			c.unlink(id, s)
+			c.unlink(s)
 		}
 	}
 	fresh := s.freshFrom

@@ -62,7 +62,7 @@
 //     in the request's own bin. The remainder stays a hole.
 //   - LargeSize and more gets a block of its own, aligned as asked.
 //
-// If no hole will do, a block is acquired (heap_source.go): a tenth of what is held, up to
+// If no hole will do, a block is acquired (heap.grow): a tenth of what is held, up to
 // MaxBlockSize. If the source refuses, half of that is tried, and so on down to what
 // the request needs. A large request that gets no block takes a hole.
 //

@@ -43,7 +43,7 @@ var recordCorruptions = map[string][]Corruption{
 		}},
 		{"unused record that its page has lost", func(a *Allocator, _ *Pool) func() {
 			t := &a.table
-			return both(setTo(&t.unused, t.at(t.unused).link), setTo(&t.unusedLen, t.unusedLen-1), setTo(&t.total, t.total-1))
+			return both(setTo(&t.unused, t.at(t.unused).link), setTo(&t.unusedLen, t.unusedLen-1))
 		}},
 		{"page of the table in a hole", func(a *Allocator, _ *Pool) func() {
 			i, _ := pick(a, innerHole)
@@ -68,12 +68,12 @@ var recordCorruptions = map[string][]Corruption{
 			return setEntry(a, a.user.address(c)+window, chunkEntry(i))
 		}},
 		{"no entry of a slab's middle", func(a *Allocator, _ *Pool) func() {
-			_, s := partial(a)
-			return setEntry(a, s.addr+window, 0)
+			id, _ := partial(a)
+			return setEntry(a, uintptr(a.slabs[id].base)+window, 0)
 		}},
 		{"entry of another slab", func(a *Allocator, _ *Pool) func() {
-			id, s := partial(a)
-			return setEntry(a, s.addr, slabEntry(id+1))
+			id, _ := partial(a)
+			return setEntry(a, uintptr(a.slabs[id].base), slabEntry(id+1))
 		}},
 		{"count of a region", func(a *Allocator, _ *Pool) func() {
 			r := anyRegion(a)

@@ -82,10 +82,6 @@ var slabCorruptions = map[string][]Corruption{
 		{"place of a pool lost", func(_ *Allocator, p *Pool) func() {
 			return setTo(&p.dir, append(p.dir[:len(p.dir):len(p.dir)], place{floor: 2}))
 		}},
-		{"address", func(a *Allocator, _ *Pool) func() {
-			_, s := partial(a)
-			return setTo(&s.addr, s.addr+window)
-		}},
 		{"base", func(a *Allocator, _ *Pool) func() {
 			id, _ := partial(a)
 			return setTo(&a.slabs[id].base, unsafe.Add(a.slabs[id].base, 8))

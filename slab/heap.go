@@ -32,8 +32,8 @@ type heap struct {
 	src     blocksrc.Source
 	zeroed  bool // fresh blocks read as zero
 	align   int  // of blocks, as asked from the source
-	minSize int  // bytes of the first block
-	maxSize int  // blocks double up to this
+	minSize int  // bytes of a block at least; see grow
+	maxSize int  // bytes of a block at most, unless a request needs more
 	retain  int  // see Config.Retain
 	learns  bool // how much to retain, see heap_retain.go
 	askMost int  // bytes to ask for, unless a request needs more; 0 = no bound, see grow
@@ -77,9 +77,6 @@ func (h *heap) pointer(c *chunk) unsafe.Pointer {
 	return unsafe.Add(h.blocks[c.block].base, uintptr(c.off)<<granuleShift)
 }
 
-// isWhole tells whether chunk c is all of its block.
-func (h *heap) isWhole(c *chunk) bool { return c.prev == 0 && c.next == 0 }
-
 // alloc returns a chunk of size granules at a multiple of align bytes, from a
 // hole or else from a new block. The caller has ensured that there are unused records.
 func (h *heap) alloc(size uint32, align uintptr, kind chunkKind) (uint32, error) {
@@ -100,7 +97,7 @@ func (h *heap) alloc(size uint32, align uintptr, kind chunkKind) (uint32, error)
 
 // take makes size granules of hole i, behind pad granules, a chunk.
 func (h *heap) take(i, pad, size uint32, kind chunkKind) {
-	if c := h.table.at(i); h.isWhole(c) {
+	if c := h.table.at(i); c.isWhole() {
 		b := &h.blocks[c.block]
 		if b.stuck {
 			b.stuck = false
@@ -154,12 +151,12 @@ const populateSize = 32 << 10
 // system call for each operation of a program that works at a block's edge.
 func (h *heap) free(i uint32) {
 	c := h.table.at(h.coalesce(i))
-	if !h.isWhole(c) {
+	if !c.isWhole() {
 		return
 	}
 	h.empty += len(h.blocks[c.block].mem)
 	if !h.keepAll {
-		h.settle(c.block)
+		h.keep(h.surplus(c.block))
 	}
 }
 
@@ -278,6 +275,8 @@ func (h *heap) freeBlock(i uint32, c *chunk) {
 	h.insertHole(i, c)
 	h.empty += len(h.blocks[c.block].mem)
 	if !h.keepAll {
-		h.settleLarge(c.block)
+		// It does not become the spare (a later unlearn may make it that), and is kept only if
+		// the empty bytes are then no more than were missed.
+		h.keep(c.block, h.idle() > h.learned.missed)
 	}
 }

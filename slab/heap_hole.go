@@ -240,14 +240,12 @@ func (h *heap) cut(i uint32, c *chunk, size uint32) {
 	}
 	touch()
 	c.size = size
-	if c.next != 0 {
-		if n := h.table.at(c.next); n.kind == chunkHole {
-			h.removeHole(n)
-			n.off -= rest
-			n.size += rest
-			h.insertHole(c.next, n)
-			return
-		}
+	if n := h.table.at(c.next); n.kind == chunkHole {
+		h.removeHole(n)
+		n.off -= rest
+		n.size += rest
+		h.insertHole(c.next, n)
+		return
 	}
 	j, tail := h.table.get()
 	*tail = chunk{off: c.off + size, size: rest, block: c.block, prev: i, next: c.next}
@@ -269,20 +267,16 @@ func (h *heap) cut(i uint32, c *chunk, size uint32) {
 //	after:  xxxx____xxxx   ________xxxx   xxxx________   ____________
 func (h *heap) coalesce(i uint32) uint32 {
 	c := h.table.at(i)
-	if n := c.next; n != 0 {
-		touch()
-		if next := h.table.at(n); next.kind == chunkHole {
-			h.removeHole(next)
-			h.absorb(i, c, n, next)
-		}
+	touch()
+	if next := h.table.at(c.next); next.kind == chunkHole {
+		h.removeHole(next)
+		h.absorb(i, c, c.next, next)
 	}
-	if p := c.prev; p != 0 {
-		touch()
-		if prev := h.table.at(p); prev.kind == chunkHole {
-			h.removeHole(prev)
-			h.absorb(p, prev, i, c)
-			i, c = p, prev
-		}
+	touch()
+	if p, prev := c.prev, h.table.at(c.prev); prev.kind == chunkHole {
+		h.removeHole(prev)
+		h.absorb(p, prev, i, c)
+		i, c = p, prev
 	}
 	h.insertHole(i, c)
 	return i
@@ -304,14 +298,10 @@ func (h *heap) absorb(i uint32, c *chunk, j uint32, d *chunk) {
 //	before: LLLL________xxxx
 //	after:  LLLLLLLL____xxxx
 func (h *heap) extend(i uint32, c *chunk, size uint32) bool {
-	if c.next == 0 {
+	n, more := h.table.at(c.next), size-c.size
+	if n.kind != chunkHole || n.size < more {
 		return false
 	}
-	n := h.table.at(c.next)
-	if n.kind != chunkHole || n.size < size-c.size {
-		return false
-	}
-	more := size - c.size
 	h.removeHole(n)
 	if n.size == more {
 		h.absorb(i, c, c.next, n)
@@ -329,10 +319,8 @@ func (h *heap) extend(i uint32, c *chunk, size uint32) bool {
 func (h *heap) tighter(c *chunk, size uint32) bool {
 	room := c.size
 	for _, i := range [...]uint32{c.prev, c.next} {
-		if i != 0 {
-			if n := h.table.at(i); n.kind == chunkHole {
-				room += n.size
-			}
+		if n := h.table.at(i); n.kind == chunkHole {
+			room += n.size
 		}
 	}
 	i := h.findHole(size, 1<<c.align)

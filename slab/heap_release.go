@@ -100,7 +100,7 @@ func (h *heap) shrinkBy(keep int, one bool, most int) error {
 	h.spare = 0
 	for _, i := range slices.Backward(h.order) { // backward: the last leaves without a copy
 		b := &h.blocks[i]
-		if c := h.table.at(b.first); c.kind == chunkHole && h.isWhole(c) {
+		if c := h.table.at(b.first); c.kind == chunkHole && c.isWhole() {
 			idle = append(idle, i)
 			if one && !h.long(b) && (h.spare == 0 || len(b.mem) > len(h.blocks[h.spare-1].mem)) {
 				h.spare = i + 1

@@ -28,13 +28,6 @@ type retention struct {
 	turn   int // how many blocks have yet to become empty in this turn
 }
 
-// settle decides whether block i, which has just become empty, stays.
-func (h *heap) settle(i uint32) { h.keep(h.surplus(i)) }
-
-// settleLarge is settle for the block of a large request. It never makes the block the spare (a
-// later unlearn may), and keeps it only if the empty bytes are then no more than were missed.
-func (h *heap) settleLarge(i uint32) { h.keep(i, h.idle() > h.learned.missed) }
-
 // keep keeps all empty blocks or, if there are too many, all but block i. If the source
 // refuses to take it, nothing fails: Stats counts the refusal, and the block stays usable.
 func (h *heap) keep(i uint32, tooMany bool) {
@@ -133,7 +126,7 @@ func (h *heap) idleBlock(size uint32, align uintptr) uint32 {
 		for n := 0; i != 0 && n < binScan; n++ {
 			touch()
 			c := h.table.at(i)
-			if c.size >= size && c.size <= most && h.isWhole(c) && h.address(c)&(align-1) == 0 {
+			if c.size >= size && c.size <= most && c.isWhole() && h.address(c)&(align-1) == 0 {
 				return i
 			}
 			i = c.link

@@ -3,7 +3,7 @@ package slab
 import (
 	"errors"
 	"fmt"
-	"slices"
+	"sort"
 	"unsafe"
 
 	"github.com/vita-go/deblockator/blocksrc"
@@ -97,12 +97,7 @@ func (h *heap) enter(b block) (i uint32) {
 // search returns where in h.order a range of n bytes at addr belongs, and
 // whether it overlaps a block.
 func (h *heap) search(addr uintptr, n int) (at int, overlaps bool) {
-	at, _ = slices.BinarySearchFunc(h.order, addr, func(i uint32, addr uintptr) int {
-		if h.blocks[i].addr() <= addr {
-			return -1
-		}
-		return 1
-	})
+	at = sort.Search(len(h.order), func(n int) bool { return h.blocks[h.order[n]].addr() > addr })
 	if at > 0 {
 		b := &h.blocks[h.order[at-1]]
 		overlaps = addr-b.addr() < uintptr(len(b.mem))

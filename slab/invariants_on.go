@@ -27,7 +27,7 @@ func (a *Allocator) after() {
 	if err := a.Check(); err != nil {
 		panic(err)
 	}
-	a.unchecked = (a.table.total + len(a.slabs)*8) / 512
+	a.unchecked = (len(a.table.pages)*chunkPage + len(a.slabs)*8) / 512
 }
 
 // poison makes a read of freed memory stand out.

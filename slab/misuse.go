@@ -87,35 +87,39 @@ const anyClass = ^uint32(0)
 // misuse panics with the reason why [addr, addr+size) cannot be freed. It need not be fast.
 func (a *Allocator) misuse(op string, addr uintptr, size int, owner uint32) {
 	e := &MisuseError{Op: op, Name: a.cfg.Name, Addr: addr, Size: size, Misuse: Foreign}
+	a.explain(e, owner)
+	panic(e)
+}
+
+// explain sets what the misuse is, which is Foreign so far.
+func (a *Allocator) explain(e *MisuseError, owner uint32) {
+	addr := e.Addr
 	if a.closed {
 		e.Misuse = UseAfterClose
-		panic(e)
+		return
 	}
 	if v := a.addrs.lookup(addr); v.isSlab() {
 		ref := &a.slabs[v.number()]
 		s := ref.rec
 		if s.owner != owner && (owner != anyClass || s.owner >= numClasses) {
-			panic(e)
+			return
 		}
 		c := a.cacheOf(s.owner)
-		off := addr - s.addr
+		off := addr - uintptr(ref.base)
 		switch {
 		case off/c.stride >= uintptr(s.slots):
 		case off%c.stride != 0:
 			e.Misuse = Interior
-		case uintptr(size) != c.stride && ref.isLive(uint32(off/c.stride)): // only of a class
+		case uintptr(e.Size) != c.stride && ref.isLive(uint32(off/c.stride)): // only of a class
 			e.Misuse, e.Want = WrongSize, int(c.stride)
 		default:
 			e.Misuse = DoubleFree
 		}
-		panic(e)
-	}
-	if owner != anyClass {
-		panic(e)
+		return
 	}
 	b, ok := a.user.blockAt(addr)
-	if !ok {
-		panic(e)
+	if !ok || owner != anyClass {
+		return
 	}
 	for i := a.user.blocks[b].first; i != 0; {
 		c := a.table.at(i)
@@ -129,9 +133,8 @@ func (a *Allocator) misuse(op string, addr uintptr, size int, owner uint32) {
 			default:
 				e.Misuse, e.Want = WrongSize, int(n)
 			}
-			break
+			return
 		}
 		i = c.next
 	}
-	panic(e)
 }

@@ -137,7 +137,12 @@ func (p *Pool) resetSlab(e *place, s *slab) {
 // second call does nothing.
 func (p *Pool) Close() error {
 	if p.a != nil && !p.closed {
-		p.evict() // nothing, if the allocator was closed before
+		p.flush()
+		for i := range p.dir {
+			if e := &p.dir[i]; e.base != nil { // no place has a slab if the allocator was closed before
+				p.evict(e.id, e.rec)
+			}
+		}
 		p.a.allocs += p.frees - p.extra
 		p.a.frees += p.frees - p.extra
 		p.a.retired += p.retired
@@ -147,14 +152,4 @@ func (p *Pool) Close() error {
 	}
 	p.group, p.lookasides, p.closed = Group{}, nil, true
 	return nil
-}
-
-// evict frees every slot and gives every slab back to the heap.
-func (p *Pool) evict() {
-	p.flush()
-	for i := range p.dir {
-		if e := &p.dir[i]; e.base != nil {
-			p.cache.evict(e.id, e.rec)
-		}
-	}
 }

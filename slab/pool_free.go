@@ -111,8 +111,8 @@ func (p *Pool) poison(e *place, slot uint32) {
 	}
 }
 
-// noteFree is what every way of freeing a slot begins with: it fills the slot in a build with the
-// tag slabcheck, ends its name, if it has one, and counts it.
+// noteFree is what most ways of freeing a slot begin with, and the others do by hand: it fills
+// the slot in a build with the tag slabcheck, ends its name, if it has one, and counts it.
 func (p *Pool) noteFree(e *place, slot uint32) {
 	p.poison(e, slot)
 	if p.names {

@@ -32,11 +32,10 @@ const (
 // one of live, which is 0, so Free need not check whether a slot's number is in range. That
 // bit is in the last word, because slots that fill whole words leave nothing of the chunk.
 type slab struct {
-	addr       uintptr // of slot 0, for arithmetic only
-	chunk      uint32  // that the slots lie in
-	record     uint32  // chunk that this record lies in
-	owner      uint32  // the cache's id
-	seq        uint32  // pools: the slab's number in the pool
+	chunk      uint32 // that the slots lie in
+	record     uint32 // chunk that this record lies in
+	owner      uint32 // the cache's id
+	seq        uint32 // pools: the slab's number in the pool
 	slots      uint32
 	used       uint32
 	retired    uint32 // slots whose generation would have wrapped
