@@ -234,6 +234,9 @@ func (a *Allocator) allocAny(size, align int) (b []byte, dirty uintptr, err erro
 		if _, err := c.grow(1); err != nil {
 			return a.allocRange(size, align) // from a hole that no slab can start in
 		}
+		if c.bytes > slabSoft {
+			c.lulls = 0 // what a large class keeps at hand may hold many blocks
+		}
 	}
 	b, dirty = a.allocSlot(c, size)
 	return b, dirty, nil

@@ -159,6 +159,45 @@ func BenchmarkHeld(b *testing.B) {
 	})
 }
 
+// BenchmarkScratch makes a few buffers and frees them all. The limit is the same with one more of
+// the class live. After a peak, one in twenty of 200 000 objects stays.
+func BenchmarkScratch(b *testing.B) {
+	for _, c := range []struct {
+		impl             string
+		size, k, live, n int
+	}{
+		{"slab", 1000, 10, 0, 0}, {"limit", 1000, 10, 1, 0},
+		{"slab-after-peak", 100, 1, 0, 200_000}, {"limit-after-peak", 100, 1, 1, 200_000},
+	} {
+		b.Run(fmt.Sprintf("impl=%s/size=%d/buffers=%d", c.impl, c.size, c.k), func(b *testing.B) {
+			a, err := slab.New(slab.Config{})
+			require.NoError(b, err)
+			peak := make([][]byte, c.n)
+			for i := range peak {
+				peak[i] = granted(b, a, 64, 8)
+			}
+			for i := range peak {
+				if i%20 != 0 {
+					a.Free(peak[i])
+				}
+			}
+			for range c.live {
+				granted(b, a, c.size, 8)
+			}
+			some := make([][]byte, c.k)
+			for b.Loop() {
+				for i := range some {
+					some[i], err = a.AllocUninitialized(c.size, 8)
+				}
+				freeAll(a, some)
+			}
+			require.NoError(b, err)
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*c.k), "ns/pair")
+			require.NoError(b, a.Close())
+		})
+	}
+}
+
 // BenchmarkRefused makes requests that there is no memory for, as does a cache that frees
 // what it can spare only when it is refused.
 func BenchmarkRefused(b *testing.B) {

@@ -14,12 +14,18 @@ import (
 // Slots in a magazine count as used in their slab but are not live. They keep their slab, and
 // so its block, from going back. The magazine's size bounds that. Its slots go back to the
 // slabs when memory is needed, and when the class has nothing live, unless the class has a
-// single slab and not much else is free; see putSlow.
+// single slab and not much else is free, or had nothing live a short while ago; see putSlow.
 
 // magazineSize is how many slots a class keeps at hand. A random walk of allocations and frees
 // that starts with half as many stays within it for (32/2)² = 256 operations on average, and
 // only then are the slabs visited.
 const magazineSize = 32
+
+// lullsKept is how often a class that has nothing live keeps what it has at hand, after each time
+// that it gave it back. A program that makes and frees a few scratch buffers comes there all
+// the time, and to give their slabs back and make new ones takes twenty times as long as all the
+// rest. And what has something live every other moment holds its blocks anyway.
+const lullsKept = 31
 
 // class is the cache of a size class, with its magazine.
 type class struct {
@@ -28,6 +34,7 @@ type class struct {
 	count    uint32 // slots in the magazine
 	limit    uint32 // while count is below it, a free only has to put the slot
 	magazine [magazineSize]atHand
+	lulls    uint32 // how often the class may have nothing live, and keep what it has at hand
 }
 
 // atHand is a slot in a magazine: its address, the word that has its live bit, and the numbers
@@ -90,6 +97,11 @@ func (c *class) putSlow(b []byte, live *uint64, id slotID) {
 	}
 	c.put(c.count, b, live, id)
 	if c.setLimit(); c.live() == 0 && (c.slabs > 1 || c.a.mostlyEmpty()) {
+		if c.lulls > 0 {
+			c.lulls--
+			return
+		}
+		c.lulls = lullsKept
 		c.flush() // else its one slab is the one that is kept for the next need
 	}
 }

@@ -243,6 +243,50 @@ func TestSlotsAtHandGoWithTheSpares(t *testing.T) {
 	freeAll(a, some[:17])
 }
 
+// TestScratchStaysAtHand: a class that comes down to nothing all the time keeps its slots.
+func TestScratchStaysAtHand(t *testing.T) {
+	a := onGoHeap(t, slab.Config{})
+	a.PauseChecks()
+	kept := 0
+	const rounds = 320
+	for range rounds {
+		var some [][]byte
+		for range 10 {
+			some = append(some, granted(t, a, 1000, 1))
+		}
+		freeAll(a, some)
+		if a.Stats().Slabs > 1 {
+			kept++
+		}
+	}
+	assert.GreaterOrEqual(t, kept, rounds*9/10)
+	assert.Less(t, kept, rounds-5, "now and then they go")
+	a.Trim()
+	assert.Zero(t, a.Stats().Slabs)
+}
+
+// TestPeaksLeaveNothingAtHand: each time that a class which was large has nothing live any more,
+// its slots at hand go back, for they may be in many blocks.
+func TestPeaksLeaveNothingAtHand(t *testing.T) {
+	a := onGoHeap(t, slab.Config{BlockSize: 4 << 10, BlockAlign: 4 << 10, Retain: -1})
+	a.PauseChecks()
+	for range 3 {
+		var first, last [][]byte
+		for i := range 2000 {
+			b := granted(t, a, 1000, 1)
+			if i%100 == 0 {
+				last = append(last, b)
+			} else {
+				first = append(first, b)
+			}
+		}
+		freeAll(a, first)
+		freeAll(a, last)
+		require.LessOrEqual(t, a.Stats().Slabs, 1)
+		a.Free(granted(t, a, 1000, 1)) // down to nothing once more
+	}
+}
+
 // TestFewSparesGoAtOnce: a Free by which little is live any more gives back some of the empty
 // slabs that classes keep, but not all of them.
 func TestFewSparesGoAtOnce(t *testing.T) {

@@ -98,7 +98,8 @@ func (p *Pool) resetUsed(seq uint32) {
 // resetSlab frees every used slot of a slab.
 func (p *Pool) resetSlab(e *place, s *slab) {
 	full := s.summary == 0
-	for w := range s.words() {
+	for w := uint32(0); s.used > 0; w++ {
+		touch()
 		m := p.liveWord(s, w)
 		if m == 0 {
 			continue

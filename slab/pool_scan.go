@@ -113,6 +113,7 @@ func (c *Scan) Touch(p unsafe.Pointer) {
 
 // live returns which of the 64 slots of word w are live.
 func (c *Scan) live(w uint32) uint64 {
+	touch()
 	if w < c.plain {
 		return ^*c.s.word(w)
 	}
@@ -145,7 +146,9 @@ func (c *Scan) enter() bool {
 		}
 		p.flush()
 		c.place = p.dir[c.seq]
-		if c.place.base == nil { // the group was all that kept the slab
+		// The group may have been all that kept the slab. Of an arena that was made for many
+		// objects and has few, most slabs are empty, and their bitmaps are not in the cache.
+		if c.place.base == nil || c.place.rec.used == 0 {
 			continue
 		}
 		c.s, c.Seen = c.place.rec, p.frees

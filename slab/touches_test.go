@@ -3,6 +3,7 @@
 package slab_test
 
 import (
+	"math/bits"
 	"math/rand/v2"
 	"testing"
 	"unsafe"
@@ -258,6 +259,63 @@ func TestTouchesOfSmallResets(t *testing.T) {
 		require.NoError(t, a.Check())
 		require.NoError(t, a.Close())
 	}
+}
+
+// TestTouchesOfRoom: a loop over a few objects, and a Reset of them, do not look at the bitmaps of
+// the room that there is for many.
+func TestTouchesOfRoom(t *testing.T) {
+	const room = 100_000
+	var p slab.Shell
+	a, err := slab.New(slab.Config{})
+	require.NoError(t, err)
+	a.PauseChecks()
+	require.NoError(t, p.Init(a, "", 64, 8))
+	require.NoError(t, p.Reserve(room))
+	for range 10 {
+		_, err := p.Alloc()
+		require.NoError(t, err)
+	}
+	words := room / 64
+	slab.Touches()
+	n := 0
+	for s := p.Scan(); s.Next(); {
+		n += bits.OnesCount64(s.Live)
+	}
+	assert.Equal(t, 10, n)
+	assert.Less(t, slab.Touches(), words/10, "a loop")
+	p.Reset()
+	assert.Less(t, slab.Touches(), 20, "a Reset")
+	require.NoError(t, a.Check())
+	require.NoError(t, a.Close())
+}
+
+// TestTouchesAfterAPeak: where little is left of much, a program that makes one object and frees it
+// does not have everything that is at hand given back each time.
+func TestTouchesAfterAPeak(t *testing.T) {
+	a, err := slab.New(slab.Config{BlockSize: 4 << 10, BlockAlign: 4 << 10})
+	require.NoError(t, err)
+	a.PauseChecks()
+	var stay, others [][]byte
+	for i := range 4000 {
+		b := granted(t, a, 100, 1)
+		if i%100 == 0 {
+			stay = append(stay, b)
+		} else {
+			others = append(others, b)
+		}
+	}
+	freeAll(a, others)
+	slab.Touches()
+	const pairs = 320
+	for range pairs {
+		a.Free(granted(t, a, 1000, 1))
+	}
+	n := slab.Touches()
+	t.Logf("%.1f", float64(n)/pairs)
+	assert.Less(t, n, 4*pairs)
+	freeAll(a, stay)
+	require.NoError(t, a.Check())
+	require.NoError(t, a.Close())
 }
 
 // TestTouchesOfRefusals: a program that lives on a budget is refused all the time. To refuse a
