@@ -48,6 +48,7 @@ type heap struct {
 	holes    int     // number of holes
 	holeSize uint64  // their granules
 	lack     need    // what no hole has room for, see searchAll
+	found    found   // where it found a hole last
 	empty    int     // bytes of blocks that are one hole
 	spare    uint32  // the empty block that is kept back, plus 1; 0 = none
 	stuck    int     // empty blocks that the source refused to take back

@@ -157,35 +157,70 @@ func (h *heap) endsLack(c *chunk) bool { return h.fits(c, h.lack.size, h.lack.al
 // It is the last search before a request is refused. But each small request whose class has no
 // slot left comes here too, before it makes do with less than a slab. So what was found nowhere is
 // remembered until there is a hole for it. (With 125 000 holes, none of which had room for a slab,
-// an Alloc and a Free took two milliseconds.)
+// an Alloc and a Free took two milliseconds.) Where few holes have room, a search for the same goes
+// on where the last one found some, and not past all the others again. (With 16 MiB of which
+// every second piece of 1100 bytes is free, a hundred objects of 500 bytes took 2 ms.)
 func (h *heap) searchAll(size uint32, align uintptr, accept func(i, pad uint32) bool) (i, pad uint32) {
+	n := need{size, align}
 	if l := &h.lack; l.size != 0 && size >= l.size && align >= l.align {
 		return 0, 0
 	}
-	level, step := binOf(size)
-	for ; level < binLevels; level, step = level+1, 0 {
-		for m := h.bins.steps[level] >> step << step; m != 0; m &= m - 1 {
-			for i := h.bins.head[level][bits.TrailingZeros32(m)]; i != 0; {
-				touch()
-				c := h.table.at(i)
-				to := max(1<<regionShift, align)
-				for pad := h.padding(c, align); c.size >= pad && c.size-pad >= size; {
-					if accept == nil || accept(i, pad) {
-						return i, pad
-					}
-					more := uint32((to - (h.address(c)+uintptr(pad)<<granuleShift)&(to-1)) >> granuleShift)
-					if pad += more; pad < more {
-						break
-					}
-				}
+	if r := &h.found; accept == nil && r.need == n {
+		i = h.bins.head[r.level][r.step]
+		if c := h.table.at(r.behind); c.kind == chunkHole {
+			if level, step := binOf(c.size); level == r.level && step == r.step {
 				i = c.link
 			}
 		}
+		if i, pad = h.searchFrom(r.level, r.step, i, n, nil); i != 0 {
+			return i, pad
+		}
 	}
-	if accept == nil {
-		h.lack = need{size, align}
+	level, step := binOf(size)
+	if i, pad = h.searchFrom(level, step, h.bins.head[level][step], n, accept); i == 0 && accept == nil {
+		h.lack = n
 	}
-	return 0, 0
+	return i, pad
+}
+
+// found is where a search found a hole: which it was looking for, and in which bin, behind which
+// hole, or at the head if that is 0.
+type found struct {
+	need
+	level, step, behind uint32
+}
+
+// searchFrom is searchAll from hole i of a bin on, or from the next bin if i is 0.
+func (h *heap) searchFrom(level, step, i uint32, n need, accept func(i, pad uint32) bool) (at, pad uint32) {
+	to := max(1<<regionShift, n.align)
+	for {
+		for i != 0 {
+			touch()
+			c := h.table.at(i)
+			for pad := h.padding(c, n.align); c.size >= pad && c.size-pad >= n.size; {
+				if accept == nil {
+					h.found = found{n, level, step, c.binPrev}
+				}
+				if accept == nil || accept(i, pad) {
+					return i, pad
+				}
+				more := uint32((to - (h.address(c)+uintptr(pad)<<granuleShift)&(to-1)) >> granuleShift)
+				if pad += more; pad < more {
+					break
+				}
+			}
+			i = c.link
+		}
+		m := h.bins.steps[level] >> step >> 1 << 1 << step
+		for m == 0 {
+			if level++; level == binLevels {
+				return 0, 0
+			}
+			m = h.bins.steps[level]
+		}
+		step = uint32(bits.TrailingZeros32(m))
+		i = h.bins.head[level][step]
+	}
 }
 
 // anyHole returns a hole that holds size granules at a multiple of align bytes, or 0 if none

@@ -141,7 +141,7 @@ func (h *heap) restart() error {
 		h.refused = append(h.refused, h.blocks[i])
 	}
 	h.blocks, h.vacant, h.order = nil, nil, nil
-	h.bins = bins{}
+	h.bins, h.found = bins{}, found{}
 	h.holes, h.holeSize, h.empty, h.spare, h.stuck, h.kept = 0, 0, 0, 0, 0, 0
 	h.learned = retention{}
 	return h.offer()

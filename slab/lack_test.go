@@ -141,3 +141,38 @@ func BenchmarkFullOfHoles(b *testing.B) {
 		require.NoError(b, a.Close())
 	}
 }
+
+// TestSearchAfterRestart: where a search stopped means nothing once everything has gone back.
+func TestSearchAfterRestart(t *testing.T) {
+	const size = 4 << 20
+	src := blocksrc.Limit(new(blocksrc.GoHeap), size)
+	a, err := slab.New(slab.Config{Source: src})
+	require.NoError(t, err)
+	a.PauseChecks()
+	for _, room := range []int{size, 256 << 10} {
+		var rest []byte
+		if room < size {
+			rest, err = src.Acquire(size-room, 0)
+			require.NoError(t, err)
+		}
+		var every [2][][]byte
+		for i := 0; ; i++ {
+			b, err := a.AllocUninitialized(1100, 8)
+			if err != nil {
+				break
+			}
+			every[i%2] = append(every[i%2], b)
+		}
+		freeAll(a, every[0])
+		for range 5 {
+			every[1] = append(every[1], granted(t, a, 900, 8))
+		}
+		require.NoError(t, a.Check())
+		freeAll(a, every[1])
+		a.Trim()
+		require.Zero(t, a.Stats().Held)
+		if rest != nil {
+			require.NoError(t, src.Release(rest))
+		}
+	}
+}

@@ -318,6 +318,35 @@ func TestTouchesAfterAPeak(t *testing.T) {
 	require.NoError(t, a.Close())
 }
 
+// TestTouchesOfRareRoom: where few holes have room for a slab, each search goes on where the last
+// one found some. What it costs does not depend on how many holes there are.
+func TestTouchesOfRareRoom(t *testing.T) {
+	for _, size := range []int{4 << 20, 16 << 20} {
+		a, err := slab.New(slab.Config{Source: blocksrc.Limit(new(blocksrc.GoHeap), size)})
+		require.NoError(t, err)
+		a.PauseChecks()
+		var every [2][][]byte
+		for i := 0; ; i++ {
+			b, err := a.AllocUninitialized(1100, 8)
+			if err != nil {
+				break
+			}
+			every[i%2] = append(every[i%2], b)
+		}
+		freeAll(a, every[0])
+		slab.Touches()
+		const objects = 200
+		for range objects {
+			granted(t, a, 900, 8)
+		}
+		n := slab.Touches()
+		t.Logf("%d holes: %.1f", a.Stats().Holes, float64(n)/objects)
+		assert.Less(t, n, 100*objects, "%d bytes", size)
+		require.NoError(t, a.Check())
+		require.NoError(t, a.Close())
+	}
+}
+
 // TestTouchesOfRefusals: a program that lives on a budget is refused all the time. To refuse a
 // request costs no more where many slabs have a free slot than where few have, in a pool as in a
 // class, and though the pool has reserved slabs that stay empty. (How many holes of a bin it looks
