@@ -31,7 +31,8 @@ func (h *heap) acquire(size, align int) (uint32, error) {
 // ask takes a block from the source and checks that it is what was asked
 // for, so that a source that lies is caught before anything is built on it.
 func (h *heap) ask(size, align int) (uint32, error) {
-	room := maxInt - h.a.user.held - h.a.meta.held // the sum must fit in an int, with 32 bits too
+	// The sum must fit in an int, with 32 bits too, and once the source has rounded size up.
+	room := int(min(uint64(maxInt-h.a.user.held-h.a.meta.held), maxBlockBytes)) &^ (blocksrc.Granularity(h.src) - 1)
 	mem, err := []byte(nil), errTooMuch
 	if size <= room {
 		h.asking = true
@@ -48,7 +49,7 @@ func (h *heap) ask(size, align int) (uint32, error) {
 		h.refusals++
 		return 0, because(ErrBadSource, "returned memory that it has not been given back")
 	}
-	if off := int(uintptr(base) & uintptr(align-1)); len(mem) < size || off != 0 || len(mem) > room || uint64(len(mem)) > maxBlockBytes {
+	if off := int(uintptr(base) & uintptr(align-1)); len(mem) < size || off != 0 || len(mem) > room {
 		h.refusals++
 		err := because(ErrBadSource, "returned %d bytes, %d beyond a multiple of %d, for a block of %d", len(mem), off, align, size)
 		if gone, e := h.giveBack(mem); e != nil {

@@ -275,6 +275,42 @@ func TestHeldFitsAnInt(t *testing.T) {
 	require.NoError(t, a.Close())
 }
 
+// TestHeldFitsAnIntRounded: a source that rounds a request up to more than can be counted is not
+// to blame.
+func TestHeldFitsAnIntRounded(t *testing.T) {
+	const page = 4096
+	src := &rounding{GoHeap: new(blocksrc.GoHeap), unit: page}
+	a, err := slab.New(slab.Config{Source: src, MaxBlockSize: 64 << 10, Retain: -1})
+	require.NoError(t, err)
+	a.PauseChecks()
+	b, err := a.Alloc(100<<10, 1)
+	require.NoError(t, err)
+	undo := slab.Pretend(a, 30*page-1)
+	for _, size := range []int{29*page + 1, 30*page - 1} {
+		_, err := a.Alloc(size, 1)
+		require.ErrorIs(t, err, slab.ErrExhausted)
+		require.NotErrorIs(t, err, slab.ErrBadSource)
+	}
+	c, err := a.Alloc(29*page, 1)
+	require.NoError(t, err)
+	a.Free(c)
+	undo()
+	a.Free(b)
+	require.NoError(t, a.Close())
+}
+
+// rounding is a GoHeap that rounds sizes up to whole units.
+type rounding struct {
+	*blocksrc.GoHeap
+	unit int
+}
+
+func (r *rounding) Granularity() int { return r.unit }
+
+func (r *rounding) Acquire(size, align int) ([]byte, error) {
+	return r.GoHeap.Acquire((size+r.unit-1)&^(r.unit-1), max(align, r.unit))
+}
+
 // TestRecordsReclaim: before a request is refused for want of a record, what is kept for
 // the next need goes back.
 func TestRecordsReclaim(t *testing.T) {
