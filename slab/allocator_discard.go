@@ -55,6 +55,12 @@ func (h *heap) discardFree() {
 			i = c.next
 		}
 	}
+	for n := range h.refused {
+		if b := &h.refused[n]; b.freshFrom > 0 {
+			end := uintptr(b.freshFrom) << granuleShift
+			_ = d.Discard(b.mem[:end:end])
+		}
+	}
 }
 
 // freeRun returns the start and end of the first run of free slots from slot on, of the first

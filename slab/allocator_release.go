@@ -133,12 +133,31 @@ func (a *Allocator) trim() error {
 	a.addrs.prune(a.freeRecord)
 	if a.live == 0 && len(a.slabs) == len(a.vacantSlabs)+1 {
 		// The records describe nothing any more, except themselves.
-		err := join(a.user.restart(), a.meta.restart())
+		a.user.restart()
+		a.meta.restart()
 		a.table.init()
 		a.lodged = 0
-		return err
+		return a.offer()
 	}
 	return join(a.user.shrink(0, false), a.meta.shrink(0, false))
+}
+
+// offer offers all blocks that are not in use. Where several are refused, the system may have no
+// mapping left, and take only what borders on a gap: then the blocks of both heaps go by turns,
+// for as long as that makes gaps.
+func (a *Allocator) offer() error {
+	err := join(a.user.offer(true), a.meta.offer(true))
+	if len(a.user.refused)+len(a.meta.refused) > 1 {
+		held := 0
+		for held != a.user.held+a.meta.held {
+			held = a.user.held + a.meta.held
+			_, _ = a.user.offer(false), a.meta.offer(false)
+		}
+		if held == 0 {
+			err = nil
+		}
+	}
+	return err
 }
 
 // Close gives everything back to the sources. Memory that was allocated must not

@@ -2,7 +2,6 @@ package slab
 
 import (
 	"errors"
-	"slices"
 
 	"github.com/vita-go/deblockator/blocksrc"
 )
@@ -31,7 +30,9 @@ func (h *heap) releaseBlock(i uint32) error {
 }
 
 // offerStuck offers the source the smallest block that it refused to take. If the source
-// takes it now, all others are offered too, except for what is to be kept.
+// takes it now, others are offered too, except for what is to be kept, until it refuses again.
+// (A system that has no mapping left has one again each time that a block between two gaps goes:
+// with thousands of blocks waiting, one call for each would be thousands of calls for each Free.)
 func (h *heap) offerStuck() {
 	if h.stuck == 0 {
 		return
@@ -48,7 +49,7 @@ func (h *heap) offerStuck() {
 		}
 		h.stuck = 0
 		kept := h.kept
-		_ = h.shrink(max(h.retain, h.learned.missed, kept), h.retain == 0)
+		_ = h.shrinkBy(max(h.retain, h.learned.missed, kept), h.retain == 0, maxInt, false)
 		h.kept = min(kept, h.empty)
 	}
 }
@@ -84,21 +85,24 @@ func (h *heap) forget(i uint32) {
 // shrink gives empty blocks back until no more than keep bytes of them are left, besides a
 // spare if one is set. Long blocks, which are never the spare, go first, and then the smallest.
 // Blocks that were refused before are offered again. (The sort goes only as far as needed.)
-func (h *heap) shrink(keep int, one bool) error { return h.shrinkBy(keep, one, maxInt) }
+func (h *heap) shrink(keep int, one bool) error { return h.shrinkBy(keep, one, maxInt, true) }
 
-// shrinkBy is shrink for no more than most blocks.
-func (h *heap) shrinkBy(keep int, one bool, most int) error {
-	err := h.offer()
+// shrinkBy is shrink for no more than most blocks, and unless all are to be offered until the
+// source refuses one.
+func (h *heap) shrinkBy(keep int, one bool, most int, all bool) error {
+	err := h.offer(all)
 	h.kept = 0
 	if keep <= 0 && !one {
 		h.learned = retention{}
 	}
-	if h.empty == 0 {
+	if h.empty == 0 || len(h.refused) > 0 && !all {
 		return err
 	}
 	var idle []uint32
+	stuck := h.stuck
 	h.spare = 0
-	for _, i := range slices.Backward(h.order) { // backward: the last leaves without a copy
+	for n := len(h.order) - 1; n >= 0; n-- { // downward: the last leaves without a copy
+		i := h.order[n]
 		b := &h.blocks[i]
 		if c := h.table.at(b.first); c.kind == chunkHole && c.isWhole() {
 			idle = append(idle, i)
@@ -108,7 +112,7 @@ func (h *heap) shrinkBy(keep int, one bool, most int) error {
 		}
 	}
 	for n := range idle {
-		if h.idle() <= keep || n == most {
+		if h.idle() <= keep || n == most || h.stuck > stuck && !all {
 			break
 		}
 		if keep > 0 {
@@ -127,16 +131,31 @@ func (h *heap) shrinkBy(keep int, one bool, most int) error {
 	return err
 }
 
-// join is errors.Join for two errors. (Inlined, each call would make a slice.)
+// join is errors.Join for two errors, of which the first may be the result of other joins. After
+// eight it leaves the second out: a source that takes nothing back has an error for each of
+// thousands of blocks. (Inlined, each call would make a slice.)
 //
 //go:noinline
-func join(a, b error) error { return errors.Join(a, b) }
+func join(a, b error) error {
+	in := a
+	for range 8 {
+		l, ok := in.(interface{ Unwrap() []error })
+		if !ok {
+			return errors.Join(a, b)
+		}
+		in = l.Unwrap()[0]
+	}
+	return a
+}
 
-// restart gives all blocks back, whatever is in them, and empties the books. The caller
-// empties the chunk table. Blocks that the source refuses to take are still held and are
-// offered again later. They come into use only when a block is needed (reuse), because
-// there may be more of them than the empty table has records for.
-func (h *heap) restart() error {
+// restart takes all blocks out of use, whatever is in them, and empties the books. The caller
+// empties the chunk table and offers the blocks to the source (offer). Those that it refuses to
+// take are still held and are offered again later. They come into use only when a block is needed
+// (reuse), because there may be more of them than the empty table has records for. (Inlined, it
+// would be half a KiB of code, twice.)
+//
+//go:noinline
+func (h *heap) restart() {
 	for _, i := range h.order {
 		h.refused = append(h.refused, h.blocks[i])
 	}
@@ -144,7 +163,6 @@ func (h *heap) restart() error {
 	h.bins, h.found = bins{}, found{}
 	h.holes, h.holeSize, h.empty, h.spare, h.stuck, h.kept = 0, 0, 0, 0, 0, 0
 	h.learned = retention{}
-	return h.offer()
 }
 
 // idleRefused returns the number of the shortest block in h.refused that holds size granules at
@@ -185,19 +203,24 @@ func (h *heap) overlaps(addr uintptr, n int) bool {
 	return taken
 }
 
-// offer offers the refused blocks again: those from before a restart, and bad ones.
-func (h *heap) offer() (err error) {
-	kept := h.refused[:0]
-	for _, b := range h.refused {
-		gone, e := h.giveBack(b.mem)
-		err = join(err, e)
+// offer offers the refused blocks again: those from before a restart, and bad ones. Unless all
+// are to be offered it stops at the first that is refused, and says nothing of that. The last
+// come first, because a system that has no mapping left takes only what borders on a gap.
+func (h *heap) offer(all bool) (err error) {
+	kept := len(h.refused)
+	for n := kept - 1; n >= 0; n-- {
+		gone, e := h.giveBack(h.refused[n].mem)
+		if gone || all {
+			err = join(err, e)
+		}
 		if gone {
-			h.held -= len(b.mem)
-		} else {
-			kept = append(kept, b)
+			h.held -= len(h.refused[n].mem)
+			kept--
+			h.refused[n], h.refused[kept] = h.refused[kept], block{}
+		} else if !all {
+			break
 		}
 	}
-	clear(h.refused[len(kept):])
-	h.refused = kept
+	h.refused = h.refused[:kept]
 	return err
 }

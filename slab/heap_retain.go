@@ -103,7 +103,7 @@ func (h *heap) unlearn() {
 	l.turn = len(h.order)
 	if idle > 0 {
 		most, keep := l.missed, l.missed-(idle+1)/2
-		_ = h.shrinkBy(keep, true, unlearnBlocks)
+		_ = h.shrinkBy(keep, true, unlearnBlocks, false)
 		l.missed = max(keep, min(most, h.idle())) // what has not gone yet is left to later turns
 		h.kept = h.empty
 	}
