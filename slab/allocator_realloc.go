@@ -24,6 +24,10 @@ import "unsafe"
 // multiples of that: it never takes less, and one of 512 that grows to 700 takes 1024. So a
 // buffer that has grown by doubling is not made to fit its contents: Alloc, copy and Free do that.
 //
+// A b of 16 KiB or more that has to move to grow by less than a quarter gets room for a quarter
+// more, if there is enough, so that many small steps take little more time than one. Its capacity
+// says so.
+//
 // Realloc takes the time of an Alloc and a Free, and of the copy if b moves. Errors are those
 // of Alloc. Like Free, it panics with a *MisuseError if b is not an allocation of a.
 func (a *Allocator) Realloc(b []byte, size int) ([]byte, error) {
@@ -49,7 +53,18 @@ func (a *Allocator) Realloc(b []byte, size int) ([]byte, error) {
 	v := a.addrs.lookup(addr)
 	c := a.resize(v, b, size)
 	if c == nil {
-		to, _, err := a.alloc(size, align)
+		// What is long and grows step by step gets a quarter more at once, as with append. Otherwise
+		// each step of a block of its own would take a new block and a copy, and two buffers in turn
+		// would be copied at each step.
+		want := size
+		if more := cap(b) + cap(b)/4; cap(b) >= growLong && size > cap(b) && size < more && !a.tight() {
+			want = more
+		}
+		to, _, err := a.alloc(want, align)
+		if err != nil && want > size {
+			a.failures--
+			to, _, err = a.alloc(size, align)
+		}
 		switch {
 		case err != nil && size > cap(b):
 			return nil, err
@@ -62,7 +77,7 @@ func (a *Allocator) Realloc(b []byte, size int) ([]byte, error) {
 		default:
 			copy(to, b)
 			a.free(b, op)
-			c = to
+			c = to[:size]
 		}
 	}
 	if size > len(b) {
@@ -71,6 +86,9 @@ func (a *Allocator) Realloc(b []byte, size int) ([]byte, error) {
 	a.after()
 	return c, nil
 }
+
+// growLong is the size from which what grows in steps gets more than it asks for.
+const growLong = 16 << 10
 
 // shorten returns b with size bytes, which are fewer, in place. What it does not need becomes
 // a hole, even in a block that b had for itself. For want of a record, b keeps all of it.
