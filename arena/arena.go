@@ -152,7 +152,8 @@ func (a *Arena[T]) AllocUninitialized() (*T, error) {
 func (a *Arena[T]) Free(p *T) { a.pool.Free(unsafe.Pointer(p)) }
 
 // Insert stores v as a new object and returns its handle. Errors are those of
-// Alloc.
+// Alloc. A T of more than 128 KiB is copied by way of Go's heap: for that, AllocHandle and an
+// assignment, or InsertN, take an eighth of the time.
 func (a *Arena[T]) Insert(v T) (h Handle[T], err error) {
 	// Small enough to be inlined, so that v is written straight to its slot and not to
 	// the stack first.
@@ -219,7 +220,8 @@ func (a *Arena[T]) Handle(p *T) Handle[T] {
 func (a *Arena[T]) Owns(p *T) bool { return a.pool.Owns(unsafe.Pointer(p)) }
 
 // InsertN stores the objects vs and appends their handles to hs, in the same order. It
-// stores all of them or, with an error, none. It is faster than as many calls of Insert.
+// stores all of them or, with an error, none. From some ten objects on it is faster than as many
+// calls of Insert.
 func (a *Arena[T]) InsertN(vs []T, hs []Handle[T]) ([]Handle[T], error) {
 	err := a.ready()
 	if err == nil {

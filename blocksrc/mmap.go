@@ -28,7 +28,9 @@ import (
 // alignment. Windows promises no more than its paging files can hold.
 //
 // On Unix do not wait for [ErrExhausted]: the system promises memory that it may not have,
-// and ends a program that writes to it. Wrap Mmap in [Limit] to get an error at a budget.
+// and ends a program that writes to it. Where it does refuse, because of a limit on the
+// process's memory or on its number of mappings, it refuses Go as well, whose runtime ends
+// the program when it needs memory next. Wrap Mmap in [Limit] to get an error at a budget.
 //
 // Under js, wasip1, plan9, TinyGo and the build tag vita there is no such memory:
 // every Acquire that another source could serve returns an error wrapping

@@ -161,8 +161,8 @@ func (a *Allocator) offer() error {
 }
 
 // Close gives everything back to the sources. Memory that was allocated must not
-// be used any more. The error is that of a source that refused to take a block back. A
-// further call offers such blocks again, and otherwise does nothing.
+// be used any more. The error is that of a source that refused to take a block back, or of the
+// first few of several. A further call offers such blocks again, and otherwise does nothing.
 func (a *Allocator) Close() error {
 	if !a.closed {
 		a.freeAll(func(uint32) {})

@@ -75,7 +75,9 @@ type Config struct {
 	// LargeSize is the size from which a request gets a block of its own: more than
 	// 1 KiB and up to MaxBlockSize. Such a block pins nothing else, and can go back to the
 	// source when it is freed, but see Retain. 0 means a quarter of MaxBlockSize (and not
-	// of BlockSize, or every 16 KiB would cost two system calls and page faults). A
+	// of BlockSize, or every 16 KiB would cost two system calls and page faults). Raise it, and
+	// MaxBlockSize, for requests that come and go with sizes from half a MiB to a few: a block that
+	// was kept serves only what is shorter by up to an eighth, and each other one is a new block. A
 	// smaller request gets a block of its own too if its alignment makes it too large for
 	// MaxBlockSize.
 	LargeSize int
