@@ -95,7 +95,7 @@ func (h *heap) shrinkBy(keep int, one bool, most int, all bool) error {
 	if keep <= 0 && !one {
 		h.learned = retention{}
 	}
-	if h.empty == 0 || len(h.refused) > 0 && !all {
+	if h.empty == 0 {
 		return err
 	}
 	var idle []uint32

@@ -72,6 +72,29 @@ func TestRefusedAgain(t *testing.T) {
 	require.Zero(t, a.Stats().Held)
 }
 
+// TestRefusedForGood: a block that the source never takes does not keep others from going.
+func TestRefusedForGood(t *testing.T) {
+	src, a, chunks := inBlocks(t, 3)
+	bad := startOf(chunks[1]) &^ 63
+	isBad := func(mem []byte) bool { return startOf(mem) <= bad && bad-startOf(mem) < uintptr(len(mem)) }
+	src.takes = func(mem []byte) bool { return !isBad(mem) }
+	freeAll(a, chunks)
+	a.Trim()
+	require.Equal(t, 4<<10, a.Stats().Held)
+	chunks = nil
+	for range 100 {
+		chunks = append(chunks, granted(t, a, 8000, 1)) // too long for the bad block
+	}
+	src.takes = func([]byte) bool { return false }
+	freeAll(a, chunks[:50])
+	src.takes = func(mem []byte) bool { return !isBad(mem) }
+	freeAll(a, chunks[50:60])
+	assert.LessOrEqual(t, a.Stats().Blocks, 40+5)
+	freeAll(a, chunks[60:])
+	src.takes = nil
+	require.NoError(t, a.Close())
+}
+
 // TestCloseByTurns: a source that only takes the block with the highest address gets all of them
 // in one Close, but for one at most, though those of the records lie among the others.
 func TestCloseByTurns(t *testing.T) {
