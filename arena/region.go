@@ -69,9 +69,9 @@ const (
 func usable(c []byte) []byte { return c[:cap(c)-1] }
 
 // NewRegion returns a region on a, or on an allocator of its own if a is nil. It allocates
-// nothing yet. A region for each frame or request is best kept and Reset: a new one looks at each
-// type again, which takes a tenth of a microsecond or more. The error is that of slab.New, or slab.ErrClosed if a is closed, or
-// slab.ErrInvalid if slab.New has not made a.
+// nothing yet. Keep a region for the next frame or request, and Reset it: a new one looks at each
+// type again, which takes a tenth of a microsecond or more. The error is that of slab.New, or
+// slab.ErrClosed if a is closed, or slab.ErrInvalid if slab.New has not made a.
 func NewRegion(a *slab.Allocator) (*Region, error) {
 	if a != nil {
 		if err := state(a); err != nil {

@@ -244,6 +244,9 @@ func (k *checker) records() {
 			total += int(t.at(i).size) << granuleShift / int(unsafe.Sizeof(chunk{}))
 		}
 	}
+	if t.at(0).kind != chunkUnused {
+		k.fail("record 0 is in use")
+	}
 	n := 0
 	for i := t.unused; i != 0; {
 		c := t.at(i)

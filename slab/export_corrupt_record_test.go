@@ -41,6 +41,9 @@ var recordCorruptions = map[string][]Corruption{
 			}
 			return func() { a.freeRecord(i) }
 		}},
+		{"record 0 in use", func(a *Allocator, _ *Pool) func() {
+			return setTo(&a.table.at(0).kind, chunkHole)
+		}},
 		{"unused record that its page has lost", func(a *Allocator, _ *Pool) func() {
 			t := &a.table
 			return both(setTo(&t.unused, t.at(t.unused).link), setTo(&t.unusedLen, t.unusedLen-1))
