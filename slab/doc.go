@@ -88,8 +88,10 @@
 // for those of no use (heap_retain.go).
 //
 // Where the source has no more, each refusal asks all pools on the allocator what they can do
-// without, and the first one since there was room for it looks at all holes (searchAll). While the
-// source refuses to take a block back, a Free that gives back another looks at all blocks.
+// without, and the first one since there was room for it looks at all holes (searchAll). So do
+// requests that are served there, all that need a slab together: each goes on where the last one
+// found room. While the source refuses to take a block back, a Free that gives back another looks
+// at all blocks.
 //
 // Records take 64 bytes for each slab and two bits for each slot (in a pool, a bit and 4
 // bytes). A chunk takes 32 bytes. Finding things by address takes 2 bytes for each KiB, 4
