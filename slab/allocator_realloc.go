@@ -24,7 +24,7 @@ import "unsafe"
 // multiples of that: it never takes less, and one of 512 that grows to 700 takes 1024. So a
 // buffer that has grown by doubling is not made to fit its contents: Alloc, copy and Free do that.
 //
-// A b of 16 KiB or more that has to move to grow by less than a quarter gets room for a quarter
+// A b of 128 KiB or more that has to move to grow by less than a quarter gets room for a quarter
 // more, if there is enough, so that many small steps take little more time than one. Its capacity
 // says so.
 //
@@ -87,8 +87,9 @@ func (a *Allocator) Realloc(b []byte, size int) ([]byte, error) {
 	return c, nil
 }
 
-// growLong is the size from which what grows in steps gets more than it asks for.
-const growLong = 16 << 10
+// growLong is the size from which what grows in steps gets more than it asks for. (With 16 KiB,
+// 0.6 % less of a full fixed heap is in use, with 64 KiB 0.4; see W15.)
+const growLong = 128 << 10
 
 // shorten returns b with size bytes, which are fewer, in place. What it does not need becomes
 // a hole, even in a block that b had for itself. For want of a record, b keeps all of it.

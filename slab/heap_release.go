@@ -15,10 +15,7 @@ func (h *heap) releaseBlock(i uint32) error {
 	b := &h.blocks[i]
 	gone, err := h.giveBack(b.mem)
 	if !gone {
-		if !b.stuck {
-			b.stuck = true
-			h.stuck++
-		}
+		h.wait(i)
 		return err
 	}
 	c := h.table.at(b.first)
@@ -27,6 +24,14 @@ func (h *heap) releaseBlock(i uint32) error {
 	h.lessEmpty(i)
 	h.forget(i)
 	return err
+}
+
+// wait notes that empty block i is to be offered again.
+func (h *heap) wait(i uint32) {
+	if b := &h.blocks[i]; !b.stuck {
+		b.stuck = true
+		h.stuck++
+	}
 }
 
 // offerStuck offers the source the smallest block that it refused to take. If the source
@@ -87,8 +92,8 @@ func (h *heap) forget(i uint32) {
 // Blocks that were refused before are offered again. (The sort goes only as far as needed.)
 func (h *heap) shrink(keep int, one bool) error { return h.shrinkBy(keep, one, maxInt, true) }
 
-// shrinkBy is shrink for no more than most blocks, and unless all are to be offered until the
-// source refuses one.
+// shrinkBy is shrink for no more than most blocks. Unless all are to be offered, those behind one
+// that the source refuses wait.
 func (h *heap) shrinkBy(keep int, one bool, most int, all bool) error {
 	err := h.offer(all)
 	h.kept = 0
@@ -112,7 +117,7 @@ func (h *heap) shrinkBy(keep int, one bool, most int, all bool) error {
 		}
 	}
 	for n := range idle {
-		if h.idle() <= keep || n == most || h.stuck > stuck && !all {
+		if h.idle() <= keep || n == most {
 			break
 		}
 		if keep > 0 {
@@ -124,7 +129,11 @@ func (h *heap) shrinkBy(keep int, one bool, most int, all bool) error {
 			}
 		}
 		if i := idle[n]; i+1 != h.spare {
-			err = join(err, h.releaseBlock(i))
+			if h.stuck > stuck && !all {
+				h.wait(i)
+			} else {
+				err = join(err, h.releaseBlock(i))
+			}
 		}
 	}
 	h.learned.low = min(h.learned.low, h.idle())

@@ -22,9 +22,9 @@ func TestReallocInSteps(t *testing.T) {
 		a.PauseChecks()
 		grown, moves := make([][]byte, buffers), 0
 		for i := range grown {
-			grown[i] = granted(t, a, 20_000, 1)
+			grown[i] = granted(t, a, 140_000, 1)
 		}
-		for size := 20_000; size < 400_000; size += 1000 {
+		for size := 140_000; size < 2_800_000; size += 8000 {
 			for i, b := range grown {
 				to, err := a.Realloc(b, size)
 				require.NoError(t, err)
@@ -61,20 +61,20 @@ func TestReallocInStepsOnABudget(t *testing.T) {
 	require.Equal(t, uint64(1), a.Stats().Failures)
 	a.Free(b)
 
-	b = granted(t, a, 40_000, 1)
+	b = granted(t, a, 150_000, 1)
 	_, err = a.Realloc(b, 2_000_000)
 	require.ErrorIs(t, err, slab.ErrExhausted)
 	pin := granted(t, a, 2000, 1)
-	b, err = a.Realloc(b, 41_000)
+	b, err = a.Realloc(b, 151_000)
 	require.NoError(t, err)
-	require.Less(t, cap(b), 42_000, "what there is may be the last")
+	require.Less(t, cap(b), 152_000, "what there is may be the last")
 	a.Free(pin)
 	a.Free(b)
 }
 
 // BenchmarkRealloc grows a buffer step by step; one op is a step. The limit is append.
 func BenchmarkRealloc(b *testing.B) {
-	for _, c := range []struct{ from, to, step int }{{60_000, 500_000, 1000}, {600_000, 4_000_000, 4000}} {
+	for _, c := range []struct{ from, to, step int }{{150_000, 500_000, 1000}, {600_000, 4_000_000, 4000}} {
 		name := fmt.Sprintf("from=%d/to=%d/step=%d", c.from, c.to, c.step)
 		b.Run("impl=realloc/"+name, func(b *testing.B) {
 			a, err := slab.New(slab.Config{})
