@@ -54,7 +54,7 @@ func TestEachTypeIsLookedAtOnce(t *testing.T) {
 	if slow {
 		return // a Check allocates
 	}
-	type pair struct{ a, b uint64 }
+	type pair [2]uint64
 	good := arena.Must(arena.New[pair](on))
 	mark := r.Mark()
 	assert.Zero(t, testing.AllocsPerRun(10, func() {

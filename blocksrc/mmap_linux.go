@@ -62,7 +62,7 @@ func sysPopulate(pages []byte) error {
 
 // advised returns errors.ErrUnsupported for EINVAL: the range is always valid.
 func advised(err error) error {
-	if err == unix.EINVAL {
+	if errors.Is(err, unix.EINVAL) {
 		return errors.ErrUnsupported
 	}
 	return err

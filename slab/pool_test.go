@@ -355,5 +355,5 @@ func TestPoolIsMadeOnce(t *testing.T) {
 	assert.Equal(t, 24, p.Stats().Stride)
 	assert.True(t, p.Owns(q))
 	p.Free(q)
-	wrong(t, p.Allocator(), slab.DoubleFree, "Pool.Free", func() { p.Free(q) }) // and has no other name
+	_ = wrong(t, p.Allocator(), slab.DoubleFree, "Pool.Free", func() { p.Free(q) }) // and has no other name
 }

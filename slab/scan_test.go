@@ -221,7 +221,7 @@ func TestScanStretches(t *testing.T) {
 	p.Remove(hs[200])
 	s := slab.ShellOf(p).Scan()
 	require.True(t, s.Next())
-	slots := int(p.Stats().Free) + p.Len() // in one slab
+	slots := p.Stats().Free + p.Len() // in one slab
 	require.Equal(t, 1, p.Stats().Slabs)
 	require.Equal(t, slots/64, s.Words, "the slot at hand went back to the bitmap")
 	require.Equal(t, ^uint64(0), s.Live)
