@@ -40,7 +40,8 @@ func (k *checker) slabs() {
 		told := ref.class == class && ref.live == live
 		k.record("slab", id, s.record, unsafe.Pointer(s), recordBytes(s.slots, c.pool() != nil))
 		if !told || !k.seen[s.chunk] || ch.kind != chunkSlab || int(ch.link) != id ||
-			uintptr(ref.base) != a.user.address(ch) || uintptr(ref.base)&(c.align-1) != 0 || uintptr(s.slots)*c.stride > uintptr(ch.size)<<granuleShift {
+			uintptr(ref.base) != a.user.address(ch) || uintptr(ref.base)&(c.align-1) != 0 ||
+			uintptr(s.slots)*c.stride > uintptr(ch.size)<<granuleShift {
 			k.fail("slab %d: %+v does not fit its chunk %+v, or is not what %+v says", id, s, ch, ref)
 		}
 		if !told {

@@ -23,12 +23,20 @@ type discarding struct {
 	parts [][]byte
 	calls int
 	fail  error
+	keeps bool // it takes no block back
 }
 
 func (d *discarding) Granularity() int { return d.page }
 
 func (d *discarding) Acquire(size, align int) ([]byte, error) {
 	return d.GoHeap.Acquire(size, max(align, d.page))
+}
+
+func (d *discarding) Release(mem []byte) error {
+	if d.keeps {
+		return errNever
+	}
+	return d.GoHeap.Release(mem)
 }
 
 func (d *discarding) Discard(part []byte) error {

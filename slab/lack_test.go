@@ -21,27 +21,13 @@ func fullOfHoles(t testing.TB, n int) (a *slab.Allocator, p *slab.Pool, chunks [
 	a.PauseChecks()
 	p, err = slab.NewPool(a, 64, 8)
 	require.NoError(t, err)
-	for {
-		b, err := a.AllocUninitialized(1040, 16)
-		if err != nil {
-			break
-		}
-		chunks = append(chunks, b)
-	}
-	kept := chunks[:0]
-	for i, b := range chunks {
-		if i%2 == 0 {
-			a.Free(b)
-		} else {
-			kept = append(kept, b)
-		}
-	}
+	chunks = thin(a, fillUp(t, a, 1040, 16), 2)
 	for err == nil { // until no hole has room for a slab
 		_, err = p.Alloc()
 	}
 	require.ErrorIs(t, err, slab.ErrExhausted)
-	require.Greater(t, a.Stats().Holes, len(kept)/2)
-	return a, p, kept
+	require.Greater(t, a.Stats().Holes, len(chunks)/2)
+	return a, p, chunks
 }
 
 // What there was no room for is had as soon as there is room: when two holes become one, by a
@@ -155,20 +141,12 @@ func TestSearchAfterRestart(t *testing.T) {
 			rest, err = src.Acquire(size-room, 0)
 			require.NoError(t, err)
 		}
-		var every [2][][]byte
-		for i := 0; ; i++ {
-			b, err := a.AllocUninitialized(1100, 8)
-			if err != nil {
-				break
-			}
-			every[i%2] = append(every[i%2], b)
-		}
-		freeAll(a, every[0])
+		live := thin(a, fillUp(t, a, 1100, 8), 2)
 		for range 5 {
-			every[1] = append(every[1], granted(t, a, 900, 8))
+			live = append(live, granted(t, a, 900, 8))
 		}
 		require.NoError(t, a.Check())
-		freeAll(a, every[1])
+		freeAll(a, live)
 		a.Trim()
 		require.Zero(t, a.Stats().Held)
 		if rest != nil {

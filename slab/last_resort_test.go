@@ -279,8 +279,7 @@ func TestHeldFitsAnInt(t *testing.T) {
 // to blame.
 func TestHeldFitsAnIntRounded(t *testing.T) {
 	const page = 4096
-	src := &rounding{GoHeap: new(blocksrc.GoHeap), unit: page}
-	a, err := slab.New(slab.Config{Source: src, MaxBlockSize: 64 << 10, Retain: -1})
+	a, err := slab.New(slab.Config{Source: &coarse{unit: page}, MaxBlockSize: 64 << 10, Retain: -1})
 	require.NoError(t, err)
 	a.PauseChecks()
 	b, err := a.Alloc(100<<10, 1)
@@ -297,18 +296,6 @@ func TestHeldFitsAnIntRounded(t *testing.T) {
 	undo()
 	a.Free(b)
 	require.NoError(t, a.Close())
-}
-
-// rounding is a GoHeap that rounds sizes up to whole units.
-type rounding struct {
-	*blocksrc.GoHeap
-	unit int
-}
-
-func (r *rounding) Granularity() int { return r.unit }
-
-func (r *rounding) Acquire(size, align int) ([]byte, error) {
-	return r.GoHeap.Acquire((size+r.unit-1)&^(r.unit-1), max(align, r.unit))
 }
 
 // TestRecordsReclaim: before a request is refused for want of a record, what is kept for

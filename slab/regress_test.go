@@ -97,6 +97,18 @@ func freeAll(a *slab.Allocator, bs [][]byte) {
 	}
 }
 
+// thin frees all of bs but each n-th, and returns those.
+func thin(a *slab.Allocator, bs [][]byte, n int) (stay [][]byte) {
+	for i, b := range bs {
+		if i%n == n-1 {
+			stay = append(stay, b)
+		} else {
+			a.Free(b)
+		}
+	}
+	return stay
+}
+
 // caught returns the misuse that f panics with, or nil if it does not panic.
 func caught(t testing.TB, f func()) (e *slab.MisuseError) {
 	t.Helper()

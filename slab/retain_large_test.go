@@ -171,23 +171,10 @@ func TestLargeBlocksAreMissedBesideTheSpare(t *testing.T) {
 	require.LessOrEqual(t, a.Stats().EmptyBytes, 2<<20+600<<10+64<<10)
 }
 
-// coarse rounds its blocks up to a MiB, as the Vita does for physically contiguous memory.
-type coarse struct {
-	blocksrc.GoHeap
-	asked int
-}
-
-func (s *coarse) Granularity() int { return 1 << 20 }
-
-func (s *coarse) Acquire(size, align int) ([]byte, error) {
-	s.asked++
-	return s.GoHeap.Acquire((size+1<<20-1)&^(1<<20-1), align)
-}
-
 // TestRoundedUpBlocksAreMissedToo: a block that the source rounded up by more than an eighth is
 // used again for a request of the same size.
 func TestRoundedUpBlocksAreMissedToo(t *testing.T) {
-	src := new(coarse)
+	src := &coarse{unit: 1 << 20} // as the Vita does for physically contiguous memory
 	a := onGoHeap(t, slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap)})
 	for range 20 {
 		a.Free(one(t, a, 600<<10))
@@ -197,7 +184,7 @@ func TestRoundedUpBlocksAreMissedToo(t *testing.T) {
 	require.LessOrEqual(t, src.asked, 6)
 	require.LessOrEqual(t, a.Stats().Held, 4<<20)
 
-	a = onGoHeap(t, slab.Config{Source: new(coarse), MetaSource: new(blocksrc.GoHeap)})
+	a = onGoHeap(t, slab.Config{Source: &coarse{unit: 1 << 20}, MetaSource: new(blocksrc.GoHeap)})
 	for range 3 {
 		a.Free(one(t, a, 2<<20))
 	}

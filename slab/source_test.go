@@ -283,6 +283,19 @@ func TestSourceGranularity(t *testing.T) {
 	}
 }
 
+// coarse rounds its blocks up to whole units, a power of two.
+type coarse struct {
+	blocksrc.GoHeap
+	unit, asked int
+}
+
+func (s *coarse) Granularity() int { return s.unit }
+
+func (s *coarse) Acquire(size, align int) ([]byte, error) {
+	s.asked++
+	return s.GoHeap.Acquire((size+s.unit-1)&^(s.unit-1), align)
+}
+
 type granular struct {
 	blocksrc.Source
 	n int

@@ -295,16 +295,11 @@ func TestTouchesAfterAPeak(t *testing.T) {
 	a, err := slab.New(slab.Config{BlockSize: 4 << 10, BlockAlign: 4 << 10})
 	require.NoError(t, err)
 	a.PauseChecks()
-	var stay, others [][]byte
-	for i := range 4000 {
-		b := granted(t, a, 100, 1)
-		if i%100 == 0 {
-			stay = append(stay, b)
-		} else {
-			others = append(others, b)
-		}
+	var all [][]byte
+	for range 4000 {
+		all = append(all, granted(t, a, 100, 1))
 	}
-	freeAll(a, others)
+	stay := thin(a, all, 100)
 	slab.Touches()
 	const pairs = 320
 	for range pairs {
@@ -325,15 +320,7 @@ func TestTouchesOfRareRoom(t *testing.T) {
 		a, err := slab.New(slab.Config{Source: blocksrc.Limit(new(blocksrc.GoHeap), size)})
 		require.NoError(t, err)
 		a.PauseChecks()
-		var every [2][][]byte
-		for i := 0; ; i++ {
-			b, err := a.AllocUninitialized(1100, 8)
-			if err != nil {
-				break
-			}
-			every[i%2] = append(every[i%2], b)
-		}
-		freeAll(a, every[0])
+		thin(a, fillUp(t, a, 1100, 8), 2)
 		slab.Touches()
 		const objects = 200
 		for range objects {
