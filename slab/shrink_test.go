@@ -69,7 +69,8 @@ func TestShrinkALittle(t *testing.T) {
 }
 
 func shrinkALittle(t *testing.T, refuse *bool, mem, records blocksrc.Source) {
-	a := onGoHeap(t, slab.Config{Source: mem, MetaSource: records, BlockSize: 256 << 10, MaxBlockSize: 256 << 10})
+	// A block in two regions of the address map would be filled otherwise without records.
+	a := onGoHeap(t, slab.Config{Source: mem, MetaSource: records, BlockAlign: 256 << 10, BlockSize: 256 << 10, MaxBlockSize: 256 << 10})
 	shrink := func() (moved bool) {
 		b := granted(t, a, 8000, 1)
 		copy(b, "stays")
