@@ -26,9 +26,13 @@ func newFaultySource(base blocksrc.Source, budget int) *faultySource {
 	return s
 }
 
-// newBufferSource returns a source of n bytes that are not zero.
+// newBufferSource returns a source of n bytes that are not zero, none of them at a multiple of
+// 1 GiB.
 func newBufferSource(n int) *faultySource {
 	mem := bytes.Repeat([]byte{0xA5}, n+64)
+	for -address(mem)%(1<<30) < uintptr(n) {
+		mem = bytes.Repeat([]byte{0xA5}, n+64)
+	}
 	s := newFaultySource(blocksrc.NewBuffer(mem[:n:n]), n)
 	s.pieces, s.beside = true, mem[n:]
 	return s
