@@ -70,13 +70,14 @@ func (a *Allocator) scarce(again bool) bool {
 	return again
 }
 
-// tight tells whether a source may have no more: it has refused since it last gave grow a
-// block or took one back.
+// tight tells whether a source may have no more: it has refused grow since it last gave it a
+// block or took one back. (That a large request is refused says nothing about smaller ones.)
 func (a *Allocator) tight() bool { return a.user.askMost > 0 || a.meta.askMost > 0 }
 
 // atOnce makes a chunk of a hole that serves a request as things are, with no new block, page
 // of records, or leaf of the address map for its first mapped bytes. It returns 0 if there is
-// no such hole. So what was freed can be had again, whatever has become of the source.
+// no such hole. So what was freed can be had again, whatever has become of the source, if it takes
+// a walk past all holes that would need more.
 func (a *Allocator) atOnce(size uint32, align, mapped uintptr, kind chunkKind) uint32 {
 	i, pad := a.user.searchAll(size, align, func(i, pad uint32) bool {
 		c := a.table.at(i)

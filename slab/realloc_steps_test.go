@@ -47,7 +47,8 @@ func TestReallocInSteps(t *testing.T) {
 // asked for, and nothing was refused.
 func TestReallocInStepsOnABudget(t *testing.T) {
 	const from, to = 600_000, 620_000
-	a := onGoHeap(t, slab.Config{Source: blocksrc.Limit(new(blocksrc.GoHeap), 1300_000)})
+	refuse := false
+	a := onGoHeap(t, slab.Config{Source: refusing(blocksrc.Limit(new(blocksrc.GoHeap), 1300_000), &refuse)})
 	a.PauseChecks()
 	b := granted(t, a, from, 1)
 	copy(b, bytes.Repeat([]byte{7}, from))
@@ -62,13 +63,13 @@ func TestReallocInStepsOnABudget(t *testing.T) {
 	a.Free(b)
 
 	b = granted(t, a, 150_000, 1)
-	_, err = a.Realloc(b, 2_000_000)
+	refuse = true
+	_, err = a.Alloc(2000, 1)
 	require.ErrorIs(t, err, slab.ErrExhausted)
-	pin := granted(t, a, 2000, 1)
+	refuse = false
 	b, err = a.Realloc(b, 151_000)
 	require.NoError(t, err)
 	require.Less(t, cap(b), 152_000, "what there is may be the last")
-	a.Free(pin)
 	a.Free(b)
 }
 

@@ -213,7 +213,8 @@ func TestShrinkInAFullHeap(t *testing.T) {
 			require.Equal(t, before.Failures, a.Stats().Failures)
 			require.NoError(t, a.Check())
 			c := granted(t, a, 2000, 1)
-			require.Equal(t, before.Held, a.Stats().Held)
+			after := a.Stats() // it may have taken a block for a leaf of the address map
+			require.Equal(t, before.Held-before.Meta, after.Held-after.Meta)
 			freeAll(a, append(live[1:], b, c))
 			require.NoError(t, a.Check())
 		}

@@ -228,5 +228,6 @@ func TestHoldWithoutWhatGrowingLeaves(t *testing.T) {
 	const n = 1 << 19
 	out, err := hold(&leavesMuch{}, n, 100)
 	require.NoError(t, err)
-	assert.InDelta(t, 64, out.Values["resident"], 8, "B/object")
+	// What growing leaves would be 32 bytes an object. Go itself may take 12 on many threads.
+	assert.InDelta(t, 64, out.Values["resident"], 16, "B/object")
 }
