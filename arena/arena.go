@@ -19,7 +19,8 @@ import (
 // the like for atomic access: a plain uint64 is aligned only if its offset in T and the size
 // of T are multiples of 8.
 //
-// An Arena must not be copied. It is not goroutine-safe, except for Get and Len; see the
+// An Arena must not be copied once it was used, nor moved, as in a slice that grows; it panics when
+// it notices. It is not goroutine-safe, except for Get and Len; see the
 // package comment. An Arena dropped without Close keeps its memory, for the collector does
 // not see it.
 type Arena[T typed.PointerFree] struct {
@@ -268,7 +269,8 @@ func (a *Arena[T]) InsertN(vs []T, hs []Handle[T]) ([]Handle[T], error) {
 // are freed, until a Trim or Reset of its allocator. On Linux, most pages of the slabs that it
 // makes come at once, so that no object there waits for a page fault (unless it has more than
 // 256 KiB). Errors are those of Alloc, and slab.ErrInvalid or slab.ErrTooLarge for a senseless
-// n; then nothing is reserved.
+// n; then nothing is reserved. Slabs are asked for one by one, so blocksrc.Never does not tell
+// that n is too much for a budget.
 func (a *Arena[T]) Reserve(n int) error {
 	if err := a.ready(); err != nil {
 		return err
@@ -313,12 +315,7 @@ func (a *Arena[T]) Stats() slab.PoolStats { return a.pool.Stats() }
 // Trim is Trim of the arena's allocator, and so affects all that is on it: what the allocator
 // holds and does not need goes back to the source, and every reservation ends. It returns
 // the number of bytes of the blocks that were released.
-func (a *Arena[T]) Trim() (released int) {
-	if on := a.pool.Allocator(); on != nil {
-		released = on.Trim()
-	}
-	return released
-}
+func (a *Arena[T]) Trim() (released int) { return a.pool.Trim() }
 
 // Allocator returns the allocator that the arena is on, nil if it has none yet.
 func (a *Arena[T]) Allocator() *slab.Allocator { return a.pool.Allocator() }

@@ -200,9 +200,6 @@ func (k *checker) bins(name string, h *heap, holes map[uint32]uint32) {
 	for _, n := range holes {
 		size += uint64(n)
 	}
-	if len(holes) != h.holes || size != h.holeSize {
-		k.fail("%s: %d holes of %d granules, but there are %d of %d", name, h.holes, h.holeSize, len(holes), size)
-	}
 	found := 0
 	for level := range h.bins.head {
 		steps := h.bins.steps[level]
@@ -229,8 +226,8 @@ func (k *checker) bins(name string, h *heap, holes map[uint32]uint32) {
 			}
 		}
 	}
-	if found != len(holes) {
-		k.fail("%s: bins hold %d of %d holes", name, found, len(holes))
+	if got, want := [...]int{h.holes, int(h.holeSize), found}, [...]int{len(holes), int(size), len(holes)}; got != want {
+		k.fail("%s: holes, granules of holes, holes in bins: %d, not %d", name, got, want)
 	}
 }
 

@@ -64,13 +64,7 @@ func (k *checker) slabs() {
 				}
 			}
 		}
-		if s.words() < 64 && s.summary>>s.words() != 0 {
-			k.fail("slab %d: the summary is %#x for %d words", id, s.summary, s.words())
-		}
-		if s.freshFrom > s.slots {
-			k.fail("slab %d: fresh from %d, of %d slots", id, s.freshFrom, s.slots)
-		}
-		if s.used != s.slots-s.retired-uint32(free) {
+		if s.words() < 64 && s.summary>>s.words() != 0 || s.freshFrom > s.slots || s.used != s.slots-s.retired-uint32(free) {
 			k.fail("slab %d: %d slots are free, but %+v", id, free, s)
 		}
 		if c.pool() != nil {

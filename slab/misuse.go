@@ -24,6 +24,9 @@ const (
 	UseAfterClose
 	// BadMark: a region was to be rewound to a point that is not in its past.
 	BadMark
+	// Moved: an arena or pool is not where it was when it was first used: it is a copy, or
+	// part of something that was copied, such as an element of a slice that grew.
+	Moved
 )
 
 // String names the misuse in words.
@@ -34,13 +37,15 @@ func (m Misuse) String() string {
 	case Interior:
 		return "address inside an allocation"
 	case Foreign:
-		return "not allocated here"
+		return "not allocated here, or no longer"
 	case WrongSize:
 		return "wrong size"
 	case UseAfterClose:
 		return "use after Close"
 	case BadMark:
 		return "mark is not in the region's past"
+	case Moved:
+		return "copied, or moved by a copy, after its first use"
 	}
 	return fmt.Sprintf("Misuse(%d)", uint8(m))
 }

@@ -295,7 +295,7 @@ func TestMisuseOfPools(t *testing.T) {
 			h := p.Handle(first)
 
 			free(slab.Foreign, nil)
-			assert.EqualError(t, caught(t, func() { p.Free(nil) }), "slab: Pool.Free of nil: not allocated here")
+			assert.EqualError(t, caught(t, func() { p.Free(nil) }), "slab: Pool.Free of nil: not allocated here, or no longer")
 			free(slab.Foreign, unsafe.Pointer(new(uint64)))
 			free(slab.Foreign, foreign)
 			for _, off := range []int{1, 4, p.Stats().Stride - 1} {

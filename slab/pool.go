@@ -28,7 +28,7 @@ import (
 // Pool hands out slots of one size from an allocator. Arena of package arena is its typed
 // shell, and what most programs want.
 //
-// A Pool must not be copied, and is not goroutine-safe: one goroutine at a time may use its
+// A Pool must not be copied or moved after Init, and panics when it notices. It is not goroutine-safe: one goroutine at a time may use its
 // allocator and all that is on it. But Get and Len change nothing: any number of goroutines
 // may call these two while nothing else runs on the allocator or its other pools.
 type Pool struct {
@@ -54,6 +54,7 @@ type Pool struct {
 	collisions int // in the table of lookasides since it was made
 
 	elem string // name of the type of the objects, for a MisuseError
+	self *Pool  // where Init found the pool, nil before
 }
 
 // NewPool returns a pool on a, of slots that have size bytes at a multiple of align, a power
@@ -98,12 +99,39 @@ func (p *Pool) Init(a *Allocator, size, align int) error {
 	// another, except by a chance of one in 2^30.
 	p.size, p.seed = (max(size, 1)+align-1)&-align, max(rand.Uint32()>>2, 1)*2
 	p.init(a, numClasses+uint32(id), uintptr(p.size), uintptr(align))
-	a.pools[id] = p
+	a.pools[id], p.self = p, p
 	return nil
+}
+
+// checkPlace panics if p is a copy, or was moved by one. The allocator knows the original, and
+// both would hand out the same slots. The fast paths leave it out, but none gets far without the
+// others.
+func (p *Pool) checkPlace() {
+	if p.self != p {
+		p.moved()
+	}
+}
+
+// moved panics unless p is a pool before Init. (Inlined, it would be code in a dozen places.)
+//
+//go:noinline
+func (p *Pool) moved() {
+	if p.self != nil {
+		panic(&MisuseError{Misuse: Moved, Op: p.name(), Name: p.a.cfg.Name})
+	}
+}
+
+// name returns what a MisuseError calls p.
+func (p *Pool) name() string {
+	if p.elem != "" {
+		return "Arena[" + p.elem + "]"
+	}
+	return "Pool"
 }
 
 // state returns why nothing can be allocated from p.
 func (p *Pool) state() error {
+	p.checkPlace()
 	switch {
 	case p.closed:
 		return ErrClosed
@@ -177,10 +205,7 @@ func (p *Pool) insert(zero bool) (unsafe.Pointer, Handle, error) {
 
 // bad panics with the reason why q, passed to that method, is not a live slot of p.
 func (p *Pool) bad(method string, q unsafe.Pointer) {
-	op := "Pool." + method
-	if p.elem != "" {
-		op = "Arena[" + p.elem + "]." + method
-	}
+	op := p.name() + "." + method
 	if p.a != nil && !p.closed {
 		p.a.misuse(op, uintptr(q), int(p.stride), p.id)
 	}

@@ -11,7 +11,7 @@ import "math/bits"
 // on Linux, most pages of the slabs that it makes come at once, unless a slot has more than
 // 256 KiB. It takes time in proportion to the slots that are new, of which most is for their
 // pages. The error wraps ErrInvalid if n is negative, ErrTooLarge, ErrClosed, or what the source
-// said; then nothing is reserved.
+// said of the slab that it refused; then nothing is reserved.
 func (p *Pool) Reserve(n int) error {
 	err := p.room(n)
 	if err == nil {
@@ -137,6 +137,7 @@ func (p *Pool) resetSlab(e *place, s *slab) {
 // to their number and size. Handles name nothing from then on. The error is always nil, and a
 // second call does nothing.
 func (p *Pool) Close() error {
+	p.checkPlace()
 	if p.a != nil && !p.closed {
 		p.flush()
 		for i := range p.dir {

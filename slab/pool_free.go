@@ -141,6 +141,7 @@ func (p *Pool) freeToBitmap(s *slab, slot uint32) {
 // slot of its slab or of the pool always becomes the group: its slab may be wanted again at
 // once, and a slab that only the old group keeps may not.
 func (p *Pool) putAny(e *place, slot uint32) {
+	p.checkPlace()
 	if p.names && *e.gen(slot) == lastGen {
 		p.retireSlot(e, slot)
 		return

@@ -90,6 +90,7 @@ func (p *Pool) unused() uint64 {
 
 // refill opens a group; the one before must be used up.
 func (p *Pool) refill() error {
+	p.checkPlace()
 	if p.head == 0 { // always so if p is closed
 		if err := p.state(); err != nil {
 			return err

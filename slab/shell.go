@@ -14,7 +14,7 @@ import (
 // checks nothing: called out of order, or with a wrong stride, it corrupts memory.
 type Shell struct{ Pool }
 
-// Init makes a zero Shell ready, as Pool.Init does. Elem names the type of the objects: if it
+// Init makes a zero Shell ready, as Pool.Init does. The type of the objects is named by elem: if it
 // is main.Ship, a MisuseError tells of a wrong "Arena[main.Ship].Free".
 func (p *Shell) Init(a *Allocator, elem string, size, align int) error {
 	err := p.Pool.Init(a, size, align)
@@ -109,9 +109,19 @@ func (p *Shell) TakeGroup(n int) (Group, error) {
 	return g, nil
 }
 
+// Trim is Trim of the allocator that p is on, if there is one.
+func (p *Shell) Trim() (released int) {
+	p.checkPlace()
+	if p.a != nil {
+		released = p.a.Trim()
+	}
+	return released
+}
+
 // Scan returns a scan before the first slot. It covers the slabs there are now, so a loop that
 // makes objects ends too.
 func (p *Shell) Scan() Scan {
+	p.checkPlace()
 	return Scan{pool: &p.Pool, end: uint32(len(p.dir)), born: p.births, Changes: &p.frees}
 }
 

@@ -1,0 +1,79 @@
+package slab_test
+
+import (
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/vita-go/deblockator/slab"
+)
+
+// level has a pool as a part, as programs do that keep levels in a slice. When the slice grows,
+// go vet sees no copy.
+type level struct{ pool slab.Pool }
+
+func (l *level) open(t *testing.T) {
+	a := onGoHeap(t, slab.Config{Name: "shared"})
+	a.PauseChecks() // they see the wrong books of a copy too
+	require.NoError(t, l.pool.Init(a, 24, 8))
+}
+
+// TestMovedPool: a pool that was moved after its first use says so before it goes on.
+func TestMovedPool(t *testing.T) {
+	for name, use := range map[string]func(p *slab.Pool, live []unsafe.Pointer, h slab.Handle){
+		"Alloc": func(p *slab.Pool, _ []unsafe.Pointer, _ slab.Handle) {
+			for range 65 {
+				_, _ = p.Alloc()
+			}
+		},
+		"Insert": func(p *slab.Pool, _ []unsafe.Pointer, _ slab.Handle) {
+			for range 65 {
+				_, _, _ = p.Insert()
+			}
+		},
+		"Free": func(p *slab.Pool, live []unsafe.Pointer, _ slab.Handle) {
+			for _, q := range live {
+				p.Free(q)
+			}
+		},
+		"Reserve": func(p *slab.Pool, _ []unsafe.Pointer, _ slab.Handle) { _ = p.Reserve(1) },
+		"Reset":   func(p *slab.Pool, _ []unsafe.Pointer, _ slab.Handle) { p.Reset() },
+		"Close":   func(p *slab.Pool, _ []unsafe.Pointer, _ slab.Handle) { _ = p.Close() },
+		"Remove": func(p *slab.Pool, live []unsafe.Pointer, h slab.Handle) {
+			for _, q := range live[2:] {
+				p.Free(q)
+			}
+			p.Remove(h)
+		},
+	} {
+		ls := make([]level, 1)
+		ls[0].open(t)
+		var live []unsafe.Pointer
+		for range 200 {
+			q, err := ls[0].pool.Alloc()
+			require.NoError(t, err)
+			live = append(live, q)
+		}
+		h := ls[0].pool.Handle(live[0])
+		ls[0].pool.Free(live[199]) // so that there is a group
+		live = live[:199]
+		ls = append(ls, level{})
+		e := caught(t, func() { use(&ls[0].pool, live, h) })
+		require.NotNil(t, e, name)
+		require.Equal(t, slab.Moved, e.Misuse, name)
+		require.EqualError(t, e, "slab: Pool (allocator shared): copied, or moved by a copy, after its first use")
+	}
+}
+
+// TestMovedBeforeUse: a pool may be moved before Init.
+func TestMovedBeforeUse(t *testing.T) {
+	ls := make([]level, 1)
+	_, err := ls[0].pool.Alloc()
+	require.ErrorIs(t, err, slab.ErrInvalid)
+	ls = append(ls, level{})
+	ls[0].open(t)
+	_, err = ls[0].pool.Alloc()
+	require.NoError(t, err)
+	require.NoError(t, ls[0].pool.Close())
+}
