@@ -30,8 +30,8 @@
 // Keep an index into an arena free of pointers as well. The collector scans a
 // map[string]Handle[T], a map[K]*T and a []*T entry by entry, although the objects are
 // elsewhere; it skips a map[uint64]Handle[T] and a []Handle[T]. examples/quickstart has an
-// index whose keys are strings. The map itself is on Go's heap, and no blocksrc.Limit counts
-// it: some 40 bytes an entry, of which a GOMEMLIMIT should know.
+// index whose keys are strings. The map itself is on Go's heap, some 40 bytes an entry: no
+// blocksrc.Limit counts it, and GOMEMLIMIT does.
 //
 // A [Region] gives out memory for values of any types, and frees them together: the scratch
 // memory of a frame or a request.
@@ -58,8 +58,13 @@
 //	                                         (Reset empties one that is to be used again)
 //	an arena, region or allocator that is    its memory stays until the program ends; in a
 //	  dropped without Close                  test, Leaks of a blocksrctest.Counting tells
-//	use of a copy of an arena                two arenas that give out the same slots; only
-//	                                         go vet reports the copy
+//	use of an arena that was copied, or      panic, at the latest when what was at hand is used
+//	  moved with a slice that grew, since      up: until then, up to 64 objects that the other
+//	  its first use                            has too. Keep a *Arena in such a slice
+//	two goroutines at once, without a lock   anything: a wrong Len, lost objects, any panic; the
+//	                                         race detector finds it
+//	SetFinalizer, AddCleanup or weak.Make    Go ends the program, or panics: what is here is
+//	  of a *T                                no object of its heap
 //	Get, Remove with a stale handle          false, for certain
 //	… with a handle from a reused slot       false, for certain: a slot whose generation
 //	                                         would wrap is retired (and counted in Stats)
@@ -121,7 +126,10 @@
 //
 // Nothing here is goroutine-safe: an allocator, with all arenas and regions on it, belongs to
 // one goroutine at a time. Goroutines that share a budget have an allocator each, on one
-// blocksrc.Limit, which is goroutine-safe.
+// blocksrc.Limit, which is goroutine-safe. Between allocators memory moves in whole blocks: while
+// one has something live in each of its blocks, another gets nothing of what it frees. So a cache
+// in shards, which evicts until there is room, needs a Limit for each shard: one that starts late
+// on a common Limit may have nothing of its own to evict.
 //
 // Get and Len change nothing: any number of goroutines may call these two at once while
 // nothing else runs on the same allocator, not even on another arena, since an arena that

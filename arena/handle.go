@@ -9,8 +9,9 @@ import (
 
 // Handle names an object of an Arena[T] for as long as the object lives. It has
 // 8 bytes and no pointer, can be compared and used as a map key, and may be part
-// of a T. The zero Handle names nothing. Packages encoding/binary and encoding/gob refuse
-// it: in another run of the program it would mean nothing (see the example of InsertN).
+// of a T. The zero Handle names nothing. In another run of the program a handle means nothing, so
+// packages encoding/binary and encoding/gob refuse it. Package encoding/json does not: it writes
+// the text. To save objects, number them as the example of InsertN does.
 type Handle[T any] struct {
 	_ [0]*T // so that a handle does not convert to one of another type
 	h slab.Handle

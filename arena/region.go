@@ -319,7 +319,7 @@ func (r *Region) Reset() {
 }
 
 // Trim gives the memory that the region does not use back to its allocator, for instance
-// after a frame that was larger than the others.
+// after a frame that was larger than the others. Values and marks stay good.
 func (r *Region) Trim() {
 	if at := r.empty(); at < len(r.chunks) {
 		r.drop(at, len(r.chunks))

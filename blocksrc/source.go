@@ -120,7 +120,8 @@ func errBeyond(size, align int) error {
 // Never tells whether err says that the source could never serve the request, whatever is given
 // back: it wraps both ErrExhausted and ErrInvalid. A program that makes room and tries again
 // asks this first, and still gives up when it has nothing left to free: false does not promise
-// that there will be room. Limit, say, does not know what an allocator needs besides for its records.
+// that there will be room. Limit, say, does not know what an allocator needs besides for its
+// records, nor that a block is only the first of many.
 func Never(err error) bool { return errors.Is(err, ErrExhausted) && errors.Is(err, ErrInvalid) }
 
 // CheckRequest returns an error wrapping [ErrInvalid] unless size is positive

@@ -8,8 +8,7 @@ import (
 )
 
 // Allocator hands out pieces of blocks that it takes from a source; the package comment
-// says how. [New] makes one. The zero value is not usable: its methods panic, or return an
-// error.
+// says how. [New] makes one. The zero value is not usable: most of its methods panic.
 //
 // An Allocator must not be copied, and is not goroutine-safe: one goroutine at a
 // time may call its methods and those of the pools, arenas and regions on it.
@@ -129,9 +128,9 @@ func (a *Allocator) AllocUninitialized(size, align int) ([]byte, error) {
 }
 
 // AllocUpTo is Alloc of most bytes or, where there is no room for that many, of half as
-// many, and so on down to least. If most is below least, it is Alloc of least. The length says
-// how many there are, and the capacity may be more, as with Alloc. It counts as one request,
-// refused for want of memory only if least is.
+// many, and so on down to least. If most is below least, it is Alloc of least. Neither may be
+// negative. The length says how many there are, and the capacity may be more, as with Alloc. It
+// counts as one request, refused for want of memory only if least is.
 func (a *Allocator) AllocUpTo(most, least, align int) ([]byte, error) {
 	if n := min(most, least); n < 0 {
 		most, least = n, n // and so invalid

@@ -15,8 +15,8 @@ import "unsafe"
 
 // Realloc returns b with size bytes. The first min(len(b), size) of them are unchanged and the
 // others are zero, whether b moved or not. The old slice must not be used any more, unless
-// there is an error: then b is untouched. If b has capacity 0, Realloc is Alloc(size, 1); if
-// size is 0, it frees b and returns an empty slice.
+// there is an error: then b is untouched. If b has capacity 0 and points at none of a's memory, such
+// as nil, Realloc is Alloc(size, 1); if size is 0, it frees b and returns an empty slice.
 //
 // Realloc keeps the alignment that b was allocated with. For a b of up to 1 KiB that is no
 // longer known, so Realloc keeps the largest that it may have been, the largest power of two

@@ -15,7 +15,7 @@ var (
 	ErrExhausted = blocksrc.ErrExhausted
 	// ErrClosed is returned by everything that allocates, after Close.
 	ErrClosed = errors.New("slab: closed")
-	// ErrTooLarge is returned for a size that no block can hold: 64 GiB and
+	// ErrTooLarge is returned for a size or an alignment that no block can have: 64 GiB and
 	// more, or on 32-bit systems 2 GiB and more. It is also returned by a pool that would
 	// need more slabs than handles can tell apart, a million.
 	ErrTooLarge = errors.New("slab: request is too large")
@@ -25,7 +25,7 @@ var (
 	ErrInvalid = errors.New("slab: invalid argument")
 	// ErrBadSource is returned when a source breaks its contract: a block too
 	// small, misaligned, or overlapping memory that the allocator still holds. So is a block
-	// of more than 64 GiB, or one that ends where an int does.
+	// of more than 64 GiB, or one with which more is held than an int can count.
 	ErrBadSource = errors.New("slab: source broke its contract")
 )
 

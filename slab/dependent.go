@@ -15,8 +15,8 @@ type dependent struct {
 
 // OnReset arranges for f to be called once, at the next Reset or Close of a, before any block
 // goes back. It is for code that keeps memory of a's at hand, as a Region does: a pointer into a
-// block must not outlive the block. f must not call a, not even OnReset. cancel ends the
-// arrangement; after f was called it does nothing.
+// block must not outlive the block. f must not be nil, nor call a, not even OnReset. After Close
+// nothing calls it. cancel ends the arrangement; after f was called it does nothing.
 func (a *Allocator) OnReset(f func()) (cancel func()) {
 	if f == nil {
 		panic("slab: OnReset of nil")

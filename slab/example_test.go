@@ -3,6 +3,7 @@ package slab_test
 import (
 	"errors"
 	"fmt"
+	"unsafe"
 
 	"github.com/vita-go/deblockator/blocksrc"
 	"github.com/vita-go/deblockator/slab"
@@ -80,4 +81,60 @@ func ExampleMisuseError() {
 	}()
 	a.Free(b)
 	// Output: Allocator.Free in messages - double free
+}
+
+// A pool hands out slots of one size. A handle tells when its slot has been freed.
+func ExampleNewPool() {
+	a, err := slab.New(slab.Config{Source: new(blocksrc.GoHeap)})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer a.Close() // which is enough for the pool
+	p, err := slab.NewPool(a, 24, 8)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	q, h, err := p.Insert()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	clear(unsafe.Slice((*byte)(q), 24)) // Insert leaves what was there before
+	p.Free(q)
+	_, ok := p.Get(h)
+	fmt.Println(p.Len(), ok)
+	// Output: 0 false
+}
+
+// Blocks and their chunks, as a dump shows them.
+func ExampleAllocator_Blocks() {
+	a, err := slab.New(slab.Config{Source: new(blocksrc.GoHeap), MetaSource: new(blocksrc.GoHeap), BlockSize: 64 << 10})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer a.Close()
+	for _, size := range []int{5000, 3000, 7000} {
+		b, err := a.Alloc(size, 1)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		if size == 3000 {
+			a.Free(b)
+		}
+	}
+	for b := range a.Blocks() {
+		fmt.Println(b.Size, "bytes")
+		for c := range b.Chunks() {
+			fmt.Println(c.Offset, c.Size, c.Kind)
+		}
+	}
+	// Output:
+	// 65536 bytes
+	// 0 5008 live
+	// 5008 7008 live
+	// 12016 53520 hole
 }

@@ -4,7 +4,7 @@ package slab
 // the object is gone, the slot's generation has moved on.
 
 // Handle is an 8-byte name of a slot and its generation, for the life of the
-// object in it. The zero Handle names nothing.
+// object in it. The zero Handle names nothing. Encoders see nothing of it: Bits is for those.
 type Handle struct{ index, gen uint32 }
 
 // Bits returns h as a number, to store it where a Handle cannot be.

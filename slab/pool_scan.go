@@ -96,8 +96,8 @@ func (c *Scan) Next() bool {
 	}
 }
 
-// Word returns which are live of the 64 slots of word w of the current stretch. W is more than 0
-// and less than Words, and *Changes must be Seen.
+// Word returns which are live of the 64 slots of word w of the current stretch, for a w of more than
+// 0 and less than Words. *Changes must be Seen.
 func (c *Scan) Word(w int) uint64 {
 	return ^*(*uint64)(unsafe.Add(unsafe.Pointer(c.free), w*8))
 }

@@ -53,7 +53,9 @@
 //   - [time.Time], which holds a [*time.Location]: int64 from its UnixNano
 //
 // A uintptr is accepted because to Go it is a number. For the same reason it must not
-// hold the address of a Go object, which it would not keep alive either.
+// hold the address of a Go object, which it would not keep alive either. Nor should it hold one to
+// be turned into a pointer again, even if that is memory from here: blocks may be Go's own memory,
+// as they are under the race detector, which then ends the program.
 //
 // # PointerFree
 //

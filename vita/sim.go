@@ -78,8 +78,8 @@ const (
 	Vita3K
 )
 
-// What each byte of a block holds when the block is fresh (zero in Vita3K), and after it was
-// freed.
+// What each byte of a block of a [Sim] holds when the block is fresh (zero in Vita3K), and after it
+// was freed.
 const (
 	FreshByte = 0xA5
 	FreedByte = 0xDD
