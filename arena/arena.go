@@ -20,9 +20,8 @@ import (
 // of T are multiples of 8.
 //
 // An Arena must not be copied once it was used, nor moved, as in a slice that grows; it panics when
-// it notices. It is not goroutine-safe, except for Get and Len; see the
-// package comment. An Arena dropped without Close keeps its memory, for the collector does
-// not see it.
+// it notices. It is not goroutine-safe, except for Get and Len; see the package comment. An Arena
+// dropped without Close keeps its memory, for the collector does not see it.
 type Arena[T typed.PointerFree] struct {
 	_    noCopy
 	pool slab.Shell

@@ -50,14 +50,14 @@ func (m Misuse) String() string {
 	return fmt.Sprintf("Misuse(%d)", uint8(m))
 }
 
-// MisuseError is what an allocator panics with when a program frees what it must not. The
-// panic leaves everything as it was. A pointer cannot tell whether its memory was reused
+// MisuseError is what an allocator panics with when a program frees what it must not, or uses an
+// arena or pool that it has copied. The panic leaves everything as it was. A pointer cannot tell whether its memory was reused
 // meanwhile: a late free of memory that has a new owner frees the new owner's object, and the
 // free that is reported is then the new owner's. Handles have a generation, which closes
 // that gap.
 type MisuseError struct {
 	Misuse Misuse
-	Op     string // the method that found it: "Pool.Free", or "Arena[main.Ship].Free" of an arena that was used
+	Op     string // the method that found it: "Pool.Free", or "Arena[main.Ship].Free" of an arena that was used; without method if Moved
 	Name   string // of the allocator, from Config
 	Addr   uintptr
 	Size   int // what the caller passed: its slice's capacity, or a pool's slot with its padding

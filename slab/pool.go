@@ -28,9 +28,10 @@ import (
 // Pool hands out slots of one size from an allocator. Arena of package arena is its typed
 // shell, and what most programs want.
 //
-// A Pool must not be copied or moved after Init, and panics when it notices. It is not goroutine-safe: one goroutine at a time may use its
-// allocator and all that is on it. But Get and Len change nothing: any number of goroutines
-// may call these two while nothing else runs on the allocator or its other pools.
+// A Pool must not be copied or moved after Init, and panics when it notices. It is not
+// goroutine-safe: one goroutine at a time may use its allocator and all that is on it. But Get and
+// Len change nothing: any number of goroutines may call these two while nothing else runs on the
+// allocator or its other pools.
 type Pool struct {
 	_ noCopy
 
