@@ -128,12 +128,12 @@ func (h *heap) shrinkBy(keep int, one bool, most int, all bool) error {
 				}
 			}
 		}
-		if i := idle[n]; i+1 != h.spare {
-			if h.stuck > stuck && !all {
-				h.wait(i)
-			} else {
-				err = join(err, h.releaseBlock(i))
-			}
+		switch i := idle[n]; {
+		case i+1 == h.spare:
+		case h.stuck > stuck && !all:
+			h.wait(i)
+		default:
+			err = join(err, h.releaseBlock(i))
 		}
 	}
 	h.learned.low = min(h.learned.low, h.idle())

@@ -82,6 +82,25 @@ func TestRefusedForGood(t *testing.T) {
 	require.NoError(t, a.Close())
 }
 
+// TestLongBlockRefusedForGood: nor does a long one, though it is offered before all others once the
+// source takes blocks again.
+func TestLongBlockRefusedForGood(t *testing.T) {
+	var src wrapped
+	a, chunks := inBlocks(t, &src, 10)
+	const long = 64 << 10
+	b := granted(t, a, long, 1)
+	src.release = takes(func([]byte) bool { return false })
+	a.Free(b)
+	freeAll(a, chunks[:4])
+	require.Equal(t, 11, a.Stats().Blocks)
+	src.release = takes(func(mem []byte) bool { return len(mem) < long })
+	freeAll(a, chunks[4:9])
+	require.Equal(t, 2, a.Stats().Blocks)
+	require.NoError(t, a.Check())
+	src.release = nil
+	require.NoError(t, a.Close())
+}
+
 // TestCloseByTurns: a source that only takes the block with the highest address gets all of them
 // in one Close, but for one at most, though those of the records lie among the others.
 func TestCloseByTurns(t *testing.T) {

@@ -51,10 +51,10 @@ func (m Misuse) String() string {
 }
 
 // MisuseError is what an allocator panics with when a program frees what it must not, or uses an
-// arena or pool that it has copied. The panic leaves everything as it was. A pointer cannot tell whether its memory was reused
-// meanwhile: a late free of memory that has a new owner frees the new owner's object, and the
-// free that is reported is then the new owner's. Handles have a generation, which closes
-// that gap.
+// arena or pool that it has copied. The panic leaves everything as it was. A pointer cannot tell
+// whether its memory was reused meanwhile: a late free of memory that has a new owner frees the new
+// owner's object, and the free that is reported is then the new owner's. Handles have a generation,
+// which closes that gap.
 type MisuseError struct {
 	Misuse Misuse
 	Op     string // the method that found it: "Pool.Free", or "Arena[main.Ship].Free" of an arena that was used; without method if Moved

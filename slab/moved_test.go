@@ -21,30 +21,29 @@ func (l *level) open(t *testing.T) {
 
 // TestMovedPool: a pool that was moved after its first use says so before it goes on.
 func TestMovedPool(t *testing.T) {
-	for name, use := range map[string]func(p *slab.Pool, live []unsafe.Pointer, h slab.Handle){
-		"Alloc": func(p *slab.Pool, _ []unsafe.Pointer, _ slab.Handle) {
+	for name, use := range map[string]func(p *slab.Pool, live []unsafe.Pointer, hs []slab.Handle){
+		"Alloc": func(p *slab.Pool, _ []unsafe.Pointer, _ []slab.Handle) {
 			for range 65 {
 				_, _ = p.Alloc()
 			}
 		},
-		"Insert": func(p *slab.Pool, _ []unsafe.Pointer, _ slab.Handle) {
+		"Insert": func(p *slab.Pool, _ []unsafe.Pointer, _ []slab.Handle) {
 			for range 65 {
 				_, _, _ = p.Insert()
 			}
 		},
-		"Free": func(p *slab.Pool, live []unsafe.Pointer, _ slab.Handle) {
+		"Free": func(p *slab.Pool, live []unsafe.Pointer, _ []slab.Handle) {
 			for _, q := range live {
 				p.Free(q)
 			}
 		},
-		"Reserve": func(p *slab.Pool, _ []unsafe.Pointer, _ slab.Handle) { _ = p.Reserve(1) },
-		"Reset":   func(p *slab.Pool, _ []unsafe.Pointer, _ slab.Handle) { p.Reset() },
-		"Close":   func(p *slab.Pool, _ []unsafe.Pointer, _ slab.Handle) { _ = p.Close() },
-		"Remove": func(p *slab.Pool, live []unsafe.Pointer, h slab.Handle) {
-			for _, q := range live[2:] {
-				p.Free(q)
+		"Reserve": func(p *slab.Pool, _ []unsafe.Pointer, _ []slab.Handle) { _ = p.Reserve(1) },
+		"Reset":   func(p *slab.Pool, _ []unsafe.Pointer, _ []slab.Handle) { p.Reset() },
+		"Close":   func(p *slab.Pool, _ []unsafe.Pointer, _ []slab.Handle) { _ = p.Close() },
+		"Remove": func(p *slab.Pool, _ []unsafe.Pointer, hs []slab.Handle) {
+			for _, h := range hs {
+				p.Remove(h)
 			}
-			p.Remove(h)
 		},
 	} {
 		ls := make([]level, 1)
@@ -55,11 +54,14 @@ func TestMovedPool(t *testing.T) {
 			require.NoError(t, err)
 			live = append(live, q)
 		}
-		h := ls[0].pool.Handle(live[0])
 		ls[0].pool.Free(live[199]) // so that there is a group
 		live = live[:199]
+		var hs []slab.Handle
+		for _, q := range live {
+			hs = append(hs, ls[0].pool.Handle(q))
+		}
 		ls = append(ls, level{})
-		e := caught(t, func() { use(&ls[0].pool, live, h) })
+		e := caught(t, func() { use(&ls[0].pool, live, hs) })
 		require.NotNil(t, e, name)
 		require.Equal(t, slab.Moved, e.Misuse, name)
 		require.EqualError(t, e, "slab: Pool (allocator shared): copied, or moved by a copy, after its first use")

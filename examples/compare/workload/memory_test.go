@@ -225,9 +225,8 @@ func (*leavesMuch) Look(order []uint32) uint64 { return bench.Looked(order) }
 
 func TestHoldWithoutWhatGrowingLeaves(t *testing.T) {
 	needsResident(t)
-	const n = 1 << 19
+	const n = 1 << 20 // so many that what Go itself takes, on many threads 6 MiB, is little beside them
 	out, err := hold(&leavesMuch{}, n, 100)
 	require.NoError(t, err)
-	// What growing leaves would be 32 bytes an object. Go itself may take 12 on many threads.
-	assert.InDelta(t, 64, out.Values["resident"], 16, "B/object")
+	assert.InDelta(t, 64, out.Values["resident"], 8, "B/object")
 }
