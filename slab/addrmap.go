@@ -1,9 +1,6 @@
 package slab
 
-import (
-	"math/bits"
-	"unsafe"
-)
+import "unsafe"
 
 // The address map leads from any address at all to the slab or allocation that may lie there.
 // Every bad free is sure to be detected, because the map never looks at the memory that the
@@ -50,19 +47,16 @@ func chunkEntry(i uint32) entry { return entry(i<<1 | 1) }
 func slabEntry(i uint32) entry  { return entry(i << 1) }
 
 func (e entry) isSlab() bool   { return e&1 == 0 && e != 0 }
+func (e entry) notChunk() bool { return e&1 == 0 }
 func (e entry) number() uint32 { return uint32(e >> 1) }
-
-// slabNumber returns the number of a slab, 0 for no entry, and for a chunk a number that no
-// slab has.
-func (e entry) slabNumber() uint32 { return bits.RotateLeft32(uint32(e), -1) }
 
 // entry returns the entry of the window that addr lies in.
 func (r *region) entry(addr uintptr) entry {
 	w := addr >> windowShift % leafWindows
 	if r.wide {
-		return r.wideEntries()[w]
+		return *(*entry)(unsafe.Add(r.leaf, w*4))
 	}
-	return entry(r.narrowEntries()[w])
+	return entry(*(*uint16)(unsafe.Add(r.leaf, w*2))) // narrowEntries would be checked for nil
 }
 
 // lookup returns the entry for addr.

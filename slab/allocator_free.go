@@ -12,23 +12,29 @@ func (a *Allocator) Free(b []byte) {
 	// with a million allocations live, time is cache misses, and a processor overlaps
 	// as many of those as there are operations in its window of a few hundred
 	// instructions. The slow path is free.
+	//
+	// The class is the one that b's capacity names, not the one that the slab is of: what is
+	// written to it does not wait for the slab to be found, and so neither does the next Alloc,
+	// which may not read before the processor knows where all that was written before goes.
 	addr := addrOf(b)
-	if r := a.addrs.home(keyOf(addr)); r.key == keyOf(addr) {
-		if id := uint(r.entry(addr).slabNumber()); id < uint(len(a.slabs)) { // never a chunk's
-			ref := &a.slabs[id]
-			c := ref.class
-			n := c.count
-			if prod := uint64(addr-uintptr(ref.base)) * uint64(c.recip); // see slotAt
-			uint32(prod) < c.recip && c.stride == uintptr(cap(b)) && n < c.limit {
-				slot := uint32(prod >> 32)
-				if word := ref.liveWord(slot); hasBit(word, slot&63) {
-					poison(b[:cap(b)])
-					clearBit(word, slot&63)
-					a.live -= cap(b)
-					c.put(n, b, word, slotOf(uint32(id), slot))
-					touch()
-					a.after()
-					return
+	if size := uint(cap(b)); size <= smallMax {
+		c := a.classes[classOf[size]&classMask]
+		n := c.count
+		if r := a.addrs.home(keyOf(addr)); r.key == keyOf(addr) && n < c.limit {
+			if v := r.entry(addr); v.notChunk() { // none is noSlab's
+				ref := a.slabAt(v)
+				if prod := uint64(addr-uintptr(ref.base)) * uint64(c.recip); // see slotAt
+				uint32(prod) < c.recip && c.stride == uintptr(size) && c == ref.class {
+					slot := uint32(prod >> 32)
+					if word := ref.liveWord(slot); hasBit(word, slot&63) {
+						poison(b[:cap(b)])
+						clearBit(word, slot&63)
+						a.live -= cap(b)
+						c.put(n, b, word, slotOf(v.number(), slot))
+						touch()
+						a.after()
+						return
+					}
 				}
 			}
 		}

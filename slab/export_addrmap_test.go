@@ -65,10 +65,6 @@ func (m *Map) Lookup(addr uintptr) (number uint32, isSlab bool) {
 	return v.number(), v.isSlab()
 }
 
-// SlabAt returns the number that Free goes by: of the slab that is entered for addr, 0 if none
-// is, and for a chunk one that no slab has.
-func (m *Map) SlabAt(addr uintptr) uint32 { return m.m.lookup(addr).slabNumber() }
-
 // IsMostlyIdle tells whether it pays to prune.
 func (m *Map) IsMostlyIdle() bool { return m.m.mostlyIdle() }
 

@@ -1,6 +1,9 @@
 package slab
 
-import "unsafe"
+import (
+	"math/bits"
+	"unsafe"
+)
 
 // A slab is a run of equal slots in one chunk. A bitmap beside the slab says which slots are
 // free, with a summary above it, so that finding the lowest free slot is two bit scans. Each
@@ -91,6 +94,15 @@ type slabRef struct {
 	rec   *slab
 	live  *uint64 // a class's: the bitmap of live slots
 	class *class  // noClass if it is a pool's
+}
+
+// slabAt is &a.slabs[v.number()], for an entry that is not a chunk's, without the check and the
+// shifts.
+func (a *Allocator) slabAt(v entry) *slabRef {
+	if invariants {
+		return &a.slabs[bits.RotateLeft32(uint32(v), -1)] // a chunk's is out of range
+	}
+	return (*slabRef)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(a.slabs)), uintptr(v)*(unsafe.Sizeof(slabRef{})/2)))
 }
 
 // noSlab is the slabRef of a number that no slab has.
