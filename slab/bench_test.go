@@ -127,6 +127,48 @@ func BenchmarkLarson(b *testing.B) {
 	}
 }
 
+// BenchmarkRow makes allocations of one size and then frees them, in the order in which they were
+// made, again and again. The limit is a free list by hand.
+func BenchmarkRow(b *testing.B) {
+	for _, n := range []int{200, 10_000} {
+		for _, size := range []int{16, 512} {
+			run := func(impl string, alloc func() []byte, free func([]byte)) {
+				b.Run(fmt.Sprintf("impl=%s/n=%d/size=%d", impl, n, size), func(b *testing.B) {
+					at := make([][]byte, n)
+					for k := 0; k < b.N; k += n {
+						for i := range at {
+							at[i] = alloc()
+						}
+						for _, p := range at {
+							free(p)
+						}
+					}
+				})
+			}
+			a, err := slab.New(slab.Config{})
+			require.NoError(b, err)
+			run("slab-uninitialized", func() []byte {
+				p, err := a.AllocUninitialized(size, 8)
+				if err != nil {
+					b.Fatal(err)
+				}
+				return p
+			}, a.Free)
+			require.NoError(b, a.Close())
+			var list [][]byte
+			run("limit", func() []byte {
+				if k := len(list) - 1; k >= 0 {
+					p := list[k]
+					list = list[:k]
+					return p
+				}
+				return make([]byte, size)
+			}, func(p []byte) { list = append(list, p) })
+			run("make", func() []byte { return make([]byte, size) }, func([]byte) {})
+		}
+	}
+}
+
 // BenchmarkHeld reports the bytes held, records included, for each byte that was
 // asked for: inverse-square sizes at 64 MiB live, after each was replaced twice.
 func BenchmarkHeld(b *testing.B) {

@@ -1,6 +1,7 @@
 package slab
 
 import (
+	"math/bits"
 	"runtime"
 	"unsafe"
 )
@@ -59,3 +60,16 @@ func none(word uint64) bool {
 	}
 	return word == 0
 }
+
+// ones returns the number of bits that are set.
+func ones(word uint64) int {
+	if narrow {
+		return manyOnes(word)
+	}
+	return bits.OnesCount64(word)
+}
+
+// manyOnes counts without an instruction for it, which takes 170 bytes of code.
+//
+//go:noinline
+func manyOnes(word uint64) int { return bits.OnesCount64(word) }

@@ -67,7 +67,7 @@ func (c *cache) takeWord() (s *slab, w uint32, free, fresh uint64) {
 	if s.used == 0 {
 		c.begun(c.head)
 	}
-	n := bits.OnesCount64(free)
+	n := ones(free)
 	s.used += uint32(n)
 	c.used += n
 	c.a.gain(uintptr(n) * c.stride)
@@ -85,39 +85,21 @@ func (c *cache) takeWord() (s *slab, w uint32, free, fresh uint64) {
 	return s, w, free, fresh & free
 }
 
-// giveWord gives back the slots that are left of a word.
-func (c *cache) giveWord(id uint32, w uint32, free uint64) {
+// giveWord makes slots of a word free again. For each of them, size bytes are no longer live: 0
+// if it was not live any more.
+func (c *cache) giveWord(id, w uint32, free uint64, size uintptr) {
 	s := c.a.slabs[id].rec
 	if s.summary == 0 {
 		c.relist(id, s)
 	}
 	s.summary |= 1 << w
 	*s.word(w) |= free
-	n := bits.OnesCount64(free)
+	n := ones(free)
 	s.used -= uint32(n)
 	c.used -= n
-	c.a.live -= n * int(c.stride)
+	c.a.live -= n * int(size)
 	touch()
 	if s.used == 0 {
-		c.emptied(id)
-	}
-}
-
-// give makes a slot free again.
-func (c *cache) give(id uint32, s *slab, slot uint32) {
-	c.used--
-	c.a.live -= int(c.stride)
-	c.restore(id, s, slot)
-}
-
-// restore makes a slot free in the books of its slab.
-func (c *cache) restore(id uint32, s *slab, slot uint32) {
-	if s.summary == 0 {
-		c.relist(id, s)
-	}
-	s.markFree(slot)
-	touch()
-	if s.used--; s.used == 0 {
 		c.emptied(id)
 	}
 }

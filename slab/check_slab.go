@@ -49,7 +49,7 @@ func (k *checker) slabs() {
 		}
 		free := 0
 		for w, v := range unsafe.Slice(s.free(), s.words()) {
-			free += bits.OnesCount64(v)
+			free += ones(v)
 			if v != 0 != (s.summary>>w&1 != 0) {
 				k.fail("slab %d: word %d is %#x, but its bit is %d", id, w, v, s.summary>>w&1)
 			}
@@ -111,7 +111,7 @@ func (k *checker) liveBits(id uint32, s *slab) {
 	ref, live := &k.a.slabs[id], 0
 	for w := range s.words() {
 		v := *ref.liveWord(w << 6)
-		live += bits.OnesCount64(v)
+		live += ones(v)
 		if both := v & *s.word(w); both != 0 {
 			k.fail("slab %d: word %d has slots %#x that are live and free", id, w, both)
 		}
@@ -258,8 +258,8 @@ func (k *checker) pool(p *Pool) {
 		k.fail("pool %d: the group %+v is of a slab that is gone", p.id, g)
 	}
 	if g.Slots != 0 {
-		if k.idle[p.id] != bits.OnesCount64(g.Slots) {
-			k.fail("pool %d: of the %d slots of the group, %d are there", p.id, bits.OnesCount64(g.Slots), k.idle[p.id])
+		if k.idle[p.id] != ones(g.Slots) {
+			k.fail("pool %d: of the %d slots of the group, %d are there", p.id, ones(g.Slots), k.idle[p.id])
 		}
 		if i := g.Index >> slotShift; p.names && (int(i) >= len(p.dir) || g.Slots<<(g.Index&63)>>(g.Index&63) != g.Slots ||
 			g.Base != p.at(&p.dir[i], g.Index%maxSlots) || g.Gens != unsafe.Pointer(p.dir[i].gen(g.Index%maxSlots))) {

@@ -93,7 +93,7 @@ func (c *class) put(n uint32, b []byte, live *uint64, id slotID) {
 // last live one of the class.
 func (c *class) putSlow(b []byte, live *uint64, id slotID) {
 	if c.count == magazineSize {
-		c.spill()
+		c.giveBack(magazineSize / 2)
 	}
 	c.put(c.count, b, live, id)
 	if c.setLimit(); c.live() == 0 && (c.slabs > 1 || c.a.mostlyEmpty()) {
@@ -119,37 +119,34 @@ func (c *class) setLimit() {
 	}
 }
 
-// spill gives the older half of the magazine back to the slabs.
-func (c *class) spill() {
-	var old [magazineSize / 2]slotID
-	for i := range old {
-		old[i] = c.magazine[i].id
-	}
-	c.count = uint32(copy(c.magazine[:], c.magazine[len(old):c.count]))
-	for _, id := range old {
-		c.giveBack(id)
-	}
-}
-
 // flush gives all of the magazine back to the slabs.
 func (c *class) flush() {
-	if c.count == 0 {
-		return
+	if c.count != 0 {
+		c.giveBack(c.count)
+		c.setLimit()
 	}
-	for c.count > 0 {
-		c.giveBack(c.take().id)
-	}
-	c.setLimit()
 }
 
-// giveBack makes a slot free in its slab.
-func (c *class) giveBack(id slotID) {
-	s, slot := c.a.slabs[id.slab()].rec, id.slot()
-	if id.fresh() && slot < s.freshFrom {
-		s.freshFrom = slot
+// giveBack gives the n slots that are longest in the magazine back to the slabs. Where a program
+// frees what it made in a row, most of them are neighbours, and go back together.
+func (c *class) giveBack(n uint32) {
+	var ids [magazineSize]slotID
+	for i := range ids[:n] {
+		ids[i] = c.magazine[i].id
 	}
-	c.used--
-	c.restore(id.slab(), s, slot)
+	c.count = uint32(copy(c.magazine[:], c.magazine[n:c.count]))
+	for old := ids[:n]; len(old) > 0; {
+		id, free := old[0], uint64(0)
+		for len(old) > 0 && old[0]>>6 == id>>6 {
+			free |= 1 << (old[0] & 63)
+			old = old[1:]
+		}
+		if id.fresh() {
+			s := c.a.slabs[id.slab()].rec
+			s.freshFrom = min(s.freshFrom, id.slot()&^63|uint32(bits.TrailingZeros64(free)))
+		}
+		c.giveWord(id.slab(), id.slot()>>6, free, 0)
+	}
 }
 
 // load adds up to half a magazine of free slots: the lowest of the first slab on the list,
@@ -159,33 +156,28 @@ func (c *class) load() {
 	w := uint32(bits.TrailingZeros64(s.summary)) & 63
 	word := s.word(w)
 	free := *word
-	var slots [magazineSize / 2]uint32
-	n := 0
-	for ; n < len(slots) && free != 0; n++ {
-		slots[n] = w<<6 | uint32(bits.TrailingZeros64(free))
-		free &= free - 1
-	}
+	n := min(ones(free), magazineSize/2)
 	if s.used == 0 {
 		c.begun(id)
 	}
 	s.used += uint32(n)
 	c.used += n
-	if *word = free; free == 0 {
-		if s.summary &= s.summary - 1; s.summary == 0 {
-			c.unlink(s)
-		}
-	}
-	fresh := s.freshFrom
-	s.freshFrom = max(fresh, slots[n-1]+1)
-	ref := &c.a.slabs[id]
-	for n--; n >= 0; n-- {
-		slot := slots[n]
-		h := &c.magazine[c.count]
+	ref, fresh, slot := &c.a.slabs[id], s.freshFrom, uint32(0)
+	for i := range n {
+		slot = w<<6 | uint32(bits.TrailingZeros64(free))
+		free &= free - 1
+		h := &c.magazine[c.count+uint32(n-1-i)]
 		h.at, h.live, h.id = unsafe.Add(ref.base, uintptr(slot)*c.stride), ref.liveWord(slot), slotOf(id, slot)
 		if slot >= fresh {
 			h.id |= freshBit
 		}
-		c.count++
+	}
+	c.count += uint32(n)
+	s.freshFrom = max(fresh, slot+1)
+	if *word = free; free == 0 {
+		if s.summary &= s.summary - 1; s.summary == 0 {
+			c.unlink(s)
+		}
 	}
 	c.setLimit()
 	touch()

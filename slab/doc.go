@@ -187,6 +187,11 @@ package slab
 //     What counts then is how many operations, each with its cache misses, fit in the
 //     processor's window.
 //   - Magazines of 16: 5 to 8 % more time for random sizes. Of 64: no further gain.
+//   - Magazines without the numbers of slabs, in two thirds of the room: 2 to 5 % less time for
+//     random sizes, 15 to 20 % more where what was made in a row is freed in a row, because what
+//     goes back to its slab has to be looked up.
+//   - Frees counted in the word that counts what a magazine has, or live bytes not at all, or an
+//     address map with one comparison fewer: up to ten instructions, but no time.
 //   - Calls in the middle of Free and Alloc: what must outlive a call is spilled. All
 //     rare cases share one call at the end, which works out again which one it is.
 //   - Slots taken from the bitmap one by one for requests in a row. Instead, a pool

@@ -1,7 +1,6 @@
 package slab
 
 import (
-	"math/bits"
 	"math/rand/v2"
 	"unsafe"
 )
@@ -282,4 +281,4 @@ func (p *Pool) Allocator() *Allocator { return p.a }
 // (Not inlined: without an instruction for it, counting bits is much code.)
 //
 //go:noinline
-func (p *Pool) Len() int { return p.used - bits.OnesCount64(p.group.Slots) }
+func (p *Pool) Len() int { return p.used - ones(p.group.Slots) }

@@ -107,7 +107,7 @@ func (p *Pool) resetSlab(e *place, s *slab) {
 		for r := m; r != 0 && invariants; r &= r - 1 {
 			p.poison(e, w<<6|uint32(bits.TrailingZeros64(r)))
 		}
-		n := bits.OnesCount64(m)
+		n := ones(m)
 		s.used -= uint32(n)
 		p.used -= n
 		p.frees += uint64(n)

@@ -1,7 +1,6 @@
 package slab
 
 import (
-	"math/bits"
 	"unsafe"
 )
 
@@ -146,7 +145,7 @@ func (p *Pool) putAny(e *place, slot uint32) {
 		p.retireSlot(e, slot)
 		return
 	}
-	if n := bits.OnesCount64(p.group.Slots); n != 0 && e.rec.summary != 0 && int(e.rec.used) > n+1 {
+	if n := ones(p.group.Slots); n != 0 && e.rec.summary != 0 && int(e.rec.used) > n+1 {
 		// The slab has others in use even if all of the group is of it. What is below would
 		// do as well, but a pool of a few dozen comes here all the time, and this makes it a
 		// quarter faster to free some and make as many.
@@ -161,7 +160,7 @@ func (p *Pool) putAny(e *place, slot uint32) {
 		return
 	}
 	p.noteFree(e, slot)
-	p.give(e.id, e.rec, slot)
+	p.giveWord(e.id, slot>>6, 1<<(slot&63), p.stride)
 	p.a.after()
 }
 

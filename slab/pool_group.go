@@ -124,5 +124,5 @@ func (p *Pool) flush() {
 	p.locateGroup()
 	i, free := p.group.Index, p.group.Slots<<(p.group.Index&63)
 	p.group.Slots = 0
-	p.giveWord(p.dir[i>>slotShift].id, i%maxSlots>>6, free)
+	p.giveWord(p.dir[i>>slotShift].id, i%maxSlots>>6, free, p.stride)
 }

@@ -94,7 +94,7 @@ func (p *Shell) TakeGroup(n int) (Group, error) {
 		}
 	}
 	g := p.group
-	if n < bits.OnesCount64(g.Slots) {
+	if n < ones(g.Slots) {
 		rest := g.Slots
 		for range n {
 			rest &= rest - 1
