@@ -385,6 +385,27 @@ func TestAllocUpToInvalid(t *testing.T) {
 	require.Zero(t, a.Stats().Failures)
 }
 
+// TestInvalidAtHand: a senseless request is refused as well where a slot is at hand that would do.
+func TestInvalidAtHand(t *testing.T) {
+	a := onGoHeap(t, slab.Config{})
+	for size := range 100 {
+		freeAll(a, [][]byte{one(t, a, size+1), one(t, a, size+1)})
+	}
+	for name, alloc := range map[string]func(size, align int) ([]byte, error){"Alloc": a.Alloc, "AllocUninitialized": a.AllocUninitialized} {
+		for size := range 100 {
+			for _, align := range []int{3, 5, 6, 7, 9, 12, 24, 63, 1000, -1, -2, -8, math.MinInt, math.MaxInt} {
+				_, err := alloc(size, align)
+				require.ErrorIs(t, err, slab.ErrInvalid, "%s(%d, %d)", name, size, align)
+			}
+			_, err := alloc(-size-1, 1)
+			require.ErrorIs(t, err, slab.ErrInvalid, "%s(%d, 1)", name, -size-1)
+		}
+	}
+	b, err := a.AllocUpTo(50, 0, 1)
+	require.NoError(t, err)
+	require.Len(t, b, 50)
+}
+
 // TestNeedTakesEmptyBlocksOfRecords: they go back as the user's do.
 func TestNeedTakesEmptyBlocksOfRecords(t *testing.T) {
 	refuse := false

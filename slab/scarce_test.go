@@ -47,6 +47,21 @@ func TestBudgetOfOneBlock(t *testing.T) {
 	}
 }
 
+// TestBudgetShared: so it is where records must come from the same budget, and from blocks of their
+// own.
+func TestBudgetShared(t *testing.T) {
+	for budget := 8 << 10; budget < 70<<10; budget += 1 << 10 {
+		src := blocksrc.Limit(new(blocksrc.GoHeap), budget)
+		a, err := slab.New(slab.Config{Source: src, MetaSource: src, BlockSize: 64 << 10})
+		require.NoError(t, err)
+		b, err := a.Alloc(2000, 1)
+		require.NoError(t, err, "%d", budget)
+		a.Free(b)
+		require.NoError(t, a.Check())
+		require.NoError(t, a.Close())
+	}
+}
+
 // TestRefusedRequestsAskLittle: a program that lives on a budget makes room whenever a
 // request is refused. What the source has refused once is not asked of it again in vain.
 func TestRefusedRequestsAskLittle(t *testing.T) {
