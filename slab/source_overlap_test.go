@@ -338,3 +338,44 @@ func TestBadBlockThatIsGone(t *testing.T) {
 	require.NoError(t, a.Check())
 	require.NoError(t, a.Close())
 }
+
+// TestSourceAdjacent: blocks may border on each other, and on one that the source has not taken back,
+// but not share a byte with it.
+func TestSourceAdjacent(t *testing.T) {
+	const size = 64 << 10
+	buf, err := new(blocksrc.GoHeap).Acquire(6*size, 4096)
+	require.NoError(t, err)
+	for _, refused := range []bool{false, true} {
+		for _, c := range []struct {
+			name     string
+			from, to int
+			ok       bool
+		}{
+			{"in front", 0, 2 * size, true}, {"behind", 3 * size, 5 * size, true},
+			{"first granule", 16, 2*size + 16, false}, {"last granule", 3*size - 16, 5*size - 16, false}, {"around", size, 4 * size, false},
+		} {
+			next := buf[2*size : 3*size : 3*size]
+			a, err := slab.New(slab.Config{BlockSize: size, MaxBlockSize: size, BlockAlign: 1, LargeAlign: 1, Retain: -1, MetaSource: new(blocksrc.GoHeap), Source: &wrapped{
+				Source:  new(blocksrc.GoHeap),
+				acquire: func(blocksrc.Source, int, int) ([]byte, error) { return next, nil },
+				release: func(blocksrc.Source, []byte) error { return errors.New("not now") },
+			}})
+			require.NoError(t, err)
+			b, err := a.Alloc(size-4096, 1)
+			require.NoError(t, err)
+			if refused {
+				a.Free(b)
+				a.Trim()
+				require.Equal(t, 1, a.Stats().Blocks)
+			}
+			next = buf[c.from:c.to:c.to]
+			_, err = a.Alloc(2*size-4096, 1)
+			if c.ok {
+				require.NoError(t, err, "%s, refused %t", c.name, refused)
+			} else {
+				require.ErrorIs(t, err, slab.ErrBadSource, "%s, refused %t", c.name, refused)
+			}
+			require.NoError(t, a.Check())
+		}
+	}
+}
