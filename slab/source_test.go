@@ -98,6 +98,7 @@ func refuse(t *testing.T, base blocksrc.Source, bad *bool, wants ...error) {
 						require.ErrorIs(t, err, want)
 					}
 					assert.Regexp(t, "^slab: ", err.Error())
+					assert.Greater(t, m.a.Stats().Refused, before.Refused)
 					before.Pools = m.a.Stats().Pools
 					m.sameState(before, "a request")
 					m.check()
