@@ -96,9 +96,9 @@ func (a *Allocator) gain(n uintptr) {
 func (a *Allocator) Alloc(size, align int) ([]byte, error) {
 	if n := classBits(size, align); n < smallMax && align&(align-1) == 0 {
 		if c := a.classes[classOf[n+1]&classMask]; c.count != 0 {
-			h := c.take()
-			b := sliceOf(a.revive(c, h), size, c.stride)
-			if !h.id.fresh() {
+			h, bit := c.take()
+			b := sliceOf(a.revive(c, h, bit), size, c.stride)
+			if !bit.fresh() {
 				clear(b[:cap(b)])
 			}
 			a.after()
@@ -118,7 +118,8 @@ func (a *Allocator) Alloc(size, align int) ([]byte, error) {
 func (a *Allocator) AllocUninitialized(size, align int) ([]byte, error) {
 	if n := classBits(size, align); n < smallMax && align&(align-1) == 0 {
 		if c := a.classes[classOf[n+1]&classMask]; c.count != 0 {
-			b := sliceOf(a.revive(c, c.take()), size, c.stride)
+			h, bit := c.take()
+			b := sliceOf(a.revive(c, h, bit), size, c.stride)
 			a.after()
 			return b, nil
 		}
@@ -166,8 +167,8 @@ func sliceOf(p unsafe.Pointer, n int, size uintptr) []byte {
 }
 
 // revive makes a slot that was at hand live.
-func (a *Allocator) revive(c *class, h *atHand) unsafe.Pointer {
-	setBit(h.live, uint32(h.id)&63)
+func (a *Allocator) revive(c *class, h *atHand, bit slotBit) unsafe.Pointer {
+	setBit(h.live, bit.position())
 	a.gain(c.stride)
 	touch()
 	return h.at
@@ -257,11 +258,11 @@ func (a *Allocator) allocSlot(c *class, size int) (b []byte, dirty uintptr) {
 	if c.count == 0 {
 		c.load()
 	}
-	h := c.take()
-	if !h.id.fresh() {
+	h, bit := c.take()
+	if !bit.fresh() {
 		dirty = c.stride
 	}
-	return unsafe.Slice((*byte)(a.revive(c, h)), c.stride)[:size], dirty
+	return unsafe.Slice((*byte)(a.revive(c, h, bit)), c.stride)[:size], dirty
 }
 
 // allocRange serves requests that no slab serves. A large one takes a hole only if it can get

@@ -30,7 +30,7 @@ func (a *Allocator) Free(b []byte) {
 						poison(b[:cap(b)])
 						clearBit(word, slot&63)
 						a.live -= cap(b)
-						c.put(n, b, word, slotOf(v.number(), slot))
+						c.put(n, b, word, bitOf(slot))
 						touch()
 						a.after()
 						return
@@ -56,7 +56,7 @@ func (a *Allocator) free(b []byte, op string) bool {
 			poison(b[:cap(b)])
 			clearBit(ref.live, slot)
 			a.live -= cap(b)
-			c.putSlow(b, ref.liveWord(slot), slotOf(v.number(), slot))
+			c.putSlow(b, ref.liveWord(slot), bitOf(slot))
 			return true
 		}
 	}

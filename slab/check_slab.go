@@ -134,14 +134,18 @@ func (k *checker) magazine(c *class) {
 		if i >= int(c.count) && h.at == nil {
 			continue // never used
 		}
-		id, slot := h.id.slab(), h.id.slot()
-		if id == 0 || int(id) >= len(k.a.slabs) || k.a.slabs[id].class != c || slot >= k.a.slabs[id].rec.slots {
-			k.fail("class %d: slot %d of slab %d is not its own to have at hand", c.id, slot, id)
+		v := k.a.addrs.lookup(uintptr(h.at))
+		id, slot, ok := v.number(), uint32(0), false
+		if v.isSlab() && int(id) < len(k.a.slabs) && k.a.slabs[id].class == c {
+			slot, ok = k.a.slabs[id].slotAt(uintptr(h.at))
+		}
+		if !ok || slot >= k.a.slabs[id].rec.slots {
+			k.fail("class %d: what is at hand at %p is not a slot of its own", c.id, h.at)
 			return
 		}
 		ref := &k.a.slabs[id]
-		if h.at != unsafe.Add(ref.base, uintptr(slot)*c.stride) || h.live != ref.liveWord(slot) {
-			k.fail("class %d: slot %d of slab %d is not at %p, with its bit at %p", c.id, slot, id, h.at, h.live)
+		if h.live != ref.liveWord(slot) || c.bits[i].position() != slot&63 {
+			k.fail("class %d: slot %d of slab %d has not bit %d at %p", c.id, slot, id, c.bits[i].position(), h.live)
 		}
 		if i >= int(c.count) {
 			continue

@@ -31,32 +31,30 @@ const lullsKept = 31
 type class struct {
 	_ [24]byte // see TestClassFieldsShareALine
 	cache
-	count    uint32 // slots in the magazine
-	limit    uint32 // while count is below it, a free only has to put the slot
+	count    uint32                // slots in the magazine
+	limit    uint32                // while count is below it, a free only has to put the slot
+	bits     [magazineSize]slotBit // of the slots in the magazine: apart, they fill what is left of a cache line
 	magazine [magazineSize]atHand
 	lulls    uint32 // how often the class may have nothing live, and keep what it has at hand
 }
 
-// atHand is a slot in a magazine: its address, the word that has its live bit, and the numbers
-// of its slab and of the slot. With these an allocation needs nothing else of the slab.
+// atHand is a slot in a magazine: its address and the word that has its live bit. With these and
+// the bit an allocation needs nothing of the slab.
 type atHand struct {
 	at   unsafe.Pointer
 	live *uint64
-	id   slotID
 }
 
-// slotID has a slab's number in its high half and a slot's in its low half, the top bit of
-// which says that the slot was never handed out and is zero. The lowest six bits are the
-// position of the live bit in its word.
-type slotID uint64
+// slotBit is the position of a slot's live bit in its word. freshBit says besides that the slot was
+// never handed out and is zero.
+type slotBit uint8
 
-const freshBit = 1 << 31
+const freshBit slotBit = 1 << 7
 
-func slotOf(slab, slot uint32) slotID { return slotID(slab)<<32 | slotID(slot) }
+func bitOf(slot uint32) slotBit { return slotBit(slot & 63) }
 
-func (id slotID) slab() uint32 { return uint32(id >> 32) }
-func (id slotID) slot() uint32 { return uint32(id) &^ freshBit }
-func (id slotID) fresh() bool  { return id&freshBit != 0 }
+func (b slotBit) fresh() bool      { return b&freshBit != 0 }
+func (b slotBit) position() uint32 { return uint32(b) & 63 }
 
 // noClass stands in where there is no class. Its magazine is empty, so no request finds a
 // slot in it, and its recip is 0, so no address is that of a slot. All allocators share it, so
@@ -76,26 +74,28 @@ func (c *class) hasFree() bool { return c.count != 0 || c.head != 0 }
 
 // take pops a slot off the magazine, which must have one, for it to become live. The result is
 // good until the next put.
-func (c *class) take() *atHand {
+func (c *class) take() (*atHand, slotBit) {
 	c.count--
-	return &c.magazine[c.count%magazineSize]
+	i := c.count % magazineSize
+	return &c.magazine[i], c.bits[i]
 }
 
 // put pushes the slot of b, which was live, on the magazine, which has n slots and room.
-func (c *class) put(n uint32, b []byte, live *uint64, id slotID) {
+func (c *class) put(n uint32, b []byte, live *uint64, bit slotBit) {
 	h := &c.magazine[n%magazineSize]
-	h.at, h.live, h.id = unsafe.Pointer(unsafe.SliceData(b)), live, id
+	c.bits[n%magazineSize] = bit
+	h.at, h.live = unsafe.Pointer(unsafe.SliceData(b)), live
 	c.count = n + 1
 	c.frees++
 }
 
 // putSlow is put for a magazine that is at its limit: it has no more room, or the slot is the
 // last live one of the class.
-func (c *class) putSlow(b []byte, live *uint64, id slotID) {
+func (c *class) putSlow(b []byte, live *uint64, bit slotBit) {
 	if c.count == magazineSize {
 		c.giveBack(magazineSize / 2)
 	}
-	c.put(c.count, b, live, id)
+	c.put(c.count, b, live, bit)
 	if c.setLimit(); c.live() == 0 && (c.slabs > 1 || c.a.mostlyEmpty()) {
 		if c.lulls > 0 {
 			c.lulls--
@@ -127,25 +127,27 @@ func (c *class) flush() {
 	}
 }
 
-// giveBack gives the n slots that are longest in the magazine back to the slabs. Where a program
-// frees what it made in a row, most of them are neighbours, and go back together.
+// giveBack gives the n slots that are longest in the magazine back to the slabs, which are looked
+// up. Where a program frees what it made in a row, most slots are neighbours, and go back together.
 func (c *class) giveBack(n uint32) {
-	var ids [magazineSize]slotID
-	for i := range ids[:n] {
-		ids[i] = c.magazine[i].id
-	}
+	old, bit := c.magazine, c.bits
+	copy(c.bits[:], c.bits[n:c.count])
 	c.count = uint32(copy(c.magazine[:], c.magazine[n:c.count]))
-	for old := ids[:n]; len(old) > 0; {
-		id, free := old[0], uint64(0)
-		for len(old) > 0 && old[0]>>6 == id>>6 {
-			free |= 1 << (old[0] & 63)
-			old = old[1:]
+	for i := uint32(0); i < n; {
+		h, free, first := &old[i], uint64(0), uint32(64)
+		for ; i < n && old[i].live == h.live; i++ {
+			free |= 1 << bit[i].position()
+			if bit[i].fresh() {
+				first = min(first, bit[i].position())
+			}
 		}
-		if id.fresh() {
-			s := c.a.slabs[id.slab()].rec
-			s.freshFrom = min(s.freshFrom, id.slot()&^63|uint32(bits.TrailingZeros64(free)))
+		id := c.a.addrs.lookup(uintptr(h.at)).number()
+		ref := &c.a.slabs[id]
+		w := uint32((uintptr(unsafe.Pointer(h.live)) - uintptr(unsafe.Pointer(ref.live))) / 8)
+		if first < 64 {
+			ref.rec.freshFrom = min(ref.rec.freshFrom, w<<6|first)
 		}
-		c.giveWord(id.slab(), id.slot()>>6, free, 0)
+		c.giveWord(id, w, free, 0)
 	}
 }
 
@@ -162,18 +164,20 @@ func (c *class) load() {
 	}
 	s.used += uint32(n)
 	c.used += n
-	ref, fresh, slot := &c.a.slabs[id], s.freshFrom, uint32(0)
+	ref, slot := &c.a.slabs[id], uint32(0)
 	for i := range n {
 		slot = w<<6 | uint32(bits.TrailingZeros64(free))
 		free &= free - 1
-		h := &c.magazine[c.count+uint32(n-1-i)]
-		h.at, h.live, h.id = unsafe.Add(ref.base, uintptr(slot)*c.stride), ref.liveWord(slot), slotOf(id, slot)
-		if slot >= fresh {
-			h.id |= freshBit
+		k := c.count + uint32(n-1-i)
+		h, bit := &c.magazine[k], bitOf(slot)
+		h.at, h.live = unsafe.Add(ref.base, uintptr(slot)*c.stride), ref.liveWord(slot)
+		if slot >= s.freshFrom {
+			bit |= freshBit
 		}
+		c.bits[k] = bit
 	}
 	c.count += uint32(n)
-	s.freshFrom = max(fresh, slot+1)
+	s.freshFrom = max(s.freshFrom, slot+1)
 	if *word = free; free == 0 {
 		if s.summary &= s.summary - 1; s.summary == 0 {
 			c.unlink(s)

@@ -170,23 +170,22 @@ var aloneCorruptions = map[string][]Corruption{
 		}},
 		{"slot that was at hand, beyond its slab", func(a *Allocator, _ *Pool) func() {
 			c := stocked(a)
-			id := c.magazine[0].id.slab()
+			id, _ := a.atHand(c, 0)
 			ref := &a.slabs[id]
 			n := ref.rec.slots
-			return setTo(&c.magazine[c.count], atHand{unsafe.Add(ref.base, uintptr(n)*c.stride), ref.liveWord(n), slotOf(id, n)})
+			return both(setTo(&c.magazine[c.count], atHand{unsafe.Add(ref.base, uintptr(n)*c.stride), ref.liveWord(n)}), setTo(&c.bits[c.count], bitOf(n)))
 		}},
 		{"slot at hand is live, and another is not", func(a *Allocator, _ *Pool) func() {
-			h := stocked(a).magazine[0]
-			ref := &a.slabs[h.id.slab()]
-			word, bit := liveBit(a, h.id.slab(), true)
-			if word != ref.liveWord(h.id.slot()) {
+			id, slot := a.atHand(stocked(a), 0)
+			word, bit := liveBit(a, id, true)
+			if word != a.slabs[id].liveWord(slot) {
 				panic("they are in different words")
 			}
-			return setTo(word, *word&^bit|1<<(h.id&63))
+			return setTo(word, *word&^bit|1<<(slot&63))
 		}},
 		{"slot at hand is free, and another is not", func(a *Allocator, _ *Pool) func() {
-			h := stocked(a).magazine[0]
-			s, slot := a.slabs[h.id.slab()].rec, h.id.slot()
+			id, slot := a.atHand(stocked(a), 0)
+			s := a.slabs[id].rec
 			for i := range s.freshFrom {
 				if s.isFree(i) && i>>6 == slot>>6 {
 					word := s.word(i >> 6)

@@ -209,12 +209,13 @@ var slabCorruptions = map[string][]Corruption{
 			return setTo(&a.slabs[p.head].class, stocked(a))
 		}},
 		{"slot at hand is live", func(a *Allocator, _ *Pool) func() {
-			h := stocked(a).magazine[0]
-			return setTo(h.live, *h.live|1<<(h.id&63))
+			c := stocked(a)
+			word := c.magazine[0].live
+			return setTo(word, *word|1<<c.bits[0].position())
 		}},
 		{"slot at hand is free", func(a *Allocator, _ *Pool) func() {
-			h := stocked(a).magazine[0]
-			s, slot := a.slabs[h.id.slab()].rec, h.id.slot()
+			id, slot := a.atHand(stocked(a), 0)
+			s := a.slabs[id].rec
 			word := s.word(slot >> 6)
 			return both(setTo(word, *word|1<<(slot&63)), setTo(&s.summary, s.summary|1<<(slot>>6)), setTo(&s.used, s.used-1))
 		}},
@@ -222,41 +223,51 @@ var slabCorruptions = map[string][]Corruption{
 			c := stocked(a)
 			return setTo(&c.magazine[0].at, unsafe.Add(c.magazine[0].at, c.stride))
 		}},
-		{"slot at hand with another's bit", func(a *Allocator, _ *Pool) func() {
+		{"slot at hand at no slot's start", func(a *Allocator, _ *Pool) func() {
+			c := stocked(a)
+			return setTo(&c.magazine[0].at, unsafe.Add(c.magazine[0].at, 1))
+		}},
+		{"slot at hand with its bit in another word", func(a *Allocator, _ *Pool) func() {
 			h := &stocked(a).magazine[0]
 			return setTo(&h.live, (*uint64)(unsafe.Add(unsafe.Pointer(h.live), 8)))
 		}},
+		{"slot at hand with another's bit", func(a *Allocator, _ *Pool) func() {
+			c := stocked(a)
+			return setTo(&c.bits[0], c.bits[0]^1)
+		}},
 		{"slot that was at hand, of a slab that is gone", func(a *Allocator, _ *Pool) func() {
 			c := stocked(a)
-			h := c.magazine[0]
-			h.id = slotOf(a.vacantSlabs[0], 0)
-			return setTo(&c.magazine[c.count], h)
+			return setTo(&c.magazine[c.count].at, unsafe.Pointer(c))
 		}},
 		{"slot at hand twice", func(a *Allocator, _ *Pool) func() {
 			c := stocked(a)
-			return setTo(&c.magazine[0], c.magazine[1])
+			return both(setTo(&c.magazine[0], c.magazine[1]), setTo(&c.bits[0], c.bits[1]))
 		}},
 		{"slot at hand twice, once fresh", func(a *Allocator, _ *Pool) func() {
 			c := stocked(a)
-			h := c.magazine[1]
-			h.id ^= freshBit
-			return setTo(&c.magazine[0], h)
+			return both(setTo(&c.magazine[0], c.magazine[1]), setTo(&c.bits[0], c.bits[1]^freshBit))
 		}},
 		{"slot at hand of no slab", func(a *Allocator, _ *Pool) func() {
-			return setTo(&stocked(a).magazine[0].id, slotOf(uint32(len(a.slabs)), 0))
+			c := stocked(a)
+			return setTo(&c.magazine[0].at, unsafe.Pointer(c))
 		}},
-		{"slot at hand of a slab that is gone", func(a *Allocator, _ *Pool) func() {
-			return setTo(&stocked(a).magazine[0].id, slotOf(a.vacantSlabs[0], 0))
+		{"slot at hand where the map has a number that no slab has", func(a *Allocator, _ *Pool) func() {
+			return setEntry(a, uintptr(stocked(a).magazine[0].at), slabEntry(uint32(len(a.slabs))))
+		}},
+		{"slot at hand in what is no slab", func(a *Allocator, _ *Pool) func() {
+			_, c := pick(a, ofKind(chunkLive))
+			return setTo(&stocked(a).magazine[0].at, a.user.pointer(c))
 		}},
 		{"slot at hand beyond its slab", func(a *Allocator, _ *Pool) func() {
-			h := &stocked(a).magazine[0]
-			return setTo(&h.id, slotOf(h.id.slab(), a.slabs[h.id.slab()].rec.slots))
+			c := stocked(a)
+			id, _ := a.atHand(c, 0)
+			return setTo(&c.magazine[0].at, unsafe.Add(a.slabs[id].base, uintptr(a.slabs[id].rec.slots)*c.stride))
 		}},
 		{"slot at hand of another class", func(a *Allocator, _ *Pool) func() {
 			c := stocked(a)
 			for id := range a.slabs {
 				if ref := &a.slabs[id]; ref.live != nil && ref.class != c {
-					return setTo(&c.magazine[0], atHand{ref.base, ref.liveWord(0), slotOf(uint32(id), 0)})
+					return both(setTo(&c.magazine[0], atHand{ref.base, ref.liveWord(0)}), setTo(&c.bits[0], 0))
 				}
 			}
 			panic("there is no other class")

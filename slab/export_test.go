@@ -121,8 +121,9 @@ func Fingerprint(a *Allocator) uint64 {
 	}
 	for _, c := range a.classes {
 		fresh(&c.cache)
-		for _, h := range c.magazine[:c.count] {
-			put(name[a.slabs[h.id.slab()].rec.chunk], uint64(h.id&(1<<32-1)))
+		for i := range c.magazine[:c.count] {
+			id, slot := a.atHand(c, i)
+			put(name[a.slabs[id].rec.chunk], uint64(slot), uint64(c.bits[i]))
 		}
 	}
 	for _, p := range a.pools {
@@ -176,12 +177,20 @@ func (a *Allocator) Grown(held int) bool {
 // Kept returns how many bytes of empty blocks Check lets pass since a Reset or an unlearn.
 func (a *Allocator) Kept() int { return a.user.kept }
 
+// atHand returns the slab and the slot of what class c has at hand at i.
+func (a *Allocator) atHand(c *class, i int) (id, slot uint32) {
+	at := uintptr(c.magazine[i].at)
+	id = a.addrs.lookup(at).number()
+	slot, _ = a.slabs[id].slotAt(at)
+	return id, slot
+}
+
 // ClassLines returns the cache lines in which the fields of a class begin and end that each
 // allocation and free needs, its magazine apart.
 func ClassLines() (first, last uintptr) {
 	c := new(class)
 	escape = c
-	return uintptr(unsafe.Pointer(&c.frees)) / 64, (uintptr(unsafe.Pointer(&c.limit)) + unsafe.Sizeof(c.limit) - 1) / 64
+	return uintptr(unsafe.Pointer(&c.frees)) / 64, (uintptr(unsafe.Pointer(&c.bits)) + unsafe.Sizeof(c.bits) - 1) / 64
 }
 
 var escape *class // to Go's heap, where an object of that size has eight bytes before it
