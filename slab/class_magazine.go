@@ -130,24 +130,30 @@ func (c *class) flush() {
 // giveBack gives the n slots that are longest in the magazine back to the slabs, which are looked
 // up. Where a program frees what it made in a row, most slots are neighbours, and go back together.
 func (c *class) giveBack(n uint32) {
-	old, bit := c.magazine, c.bits
-	copy(c.bits[:], c.bits[n:c.count])
-	c.count = uint32(copy(c.magazine[:], c.magazine[n:c.count]))
-	for i := uint32(0); i < n; {
-		h, free, first := &old[i], uint64(0), uint32(64)
-		for ; i < n && old[i].live == h.live; i++ {
-			free |= 1 << bit[i].position()
-			if bit[i].fresh() {
-				first = min(first, bit[i].position())
+	// No pointers: when the first slots go back their memory may go, and then the collector must not
+	// find pointers to it on the stack.
+	var words [magazineSize]struct {
+		slab, number uint32
+		free         uint64
+	}
+	k := 0
+	for i := uint32(0); i < n; k++ {
+		h, w := &c.magazine[i], &words[k]
+		w.slab = c.a.addrs.lookup(uintptr(h.at)).number()
+		ref := &c.a.slabs[w.slab]
+		w.number = uint32((uintptr(unsafe.Pointer(h.live)) - uintptr(unsafe.Pointer(ref.live))) / 8)
+		for ; i < n && c.magazine[i].live == h.live; i++ {
+			bit := c.bits[i]
+			w.free |= 1 << bit.position()
+			if bit.fresh() {
+				ref.rec.freshFrom = min(ref.rec.freshFrom, w.number<<6|bit.position())
 			}
 		}
-		id := c.a.addrs.lookup(uintptr(h.at)).number()
-		ref := &c.a.slabs[id]
-		w := uint32((uintptr(unsafe.Pointer(h.live)) - uintptr(unsafe.Pointer(ref.live))) / 8)
-		if first < 64 {
-			ref.rec.freshFrom = min(ref.rec.freshFrom, w<<6|first)
-		}
-		c.giveWord(id, w, free, 0)
+	}
+	copy(c.bits[:], c.bits[n:c.count])
+	c.count = uint32(copy(c.magazine[:], c.magazine[n:c.count]))
+	for _, w := range words[:k] {
+		c.giveWord(w.slab, w.number, w.free, 0)
 	}
 }
 
