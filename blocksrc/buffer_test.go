@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -293,4 +294,21 @@ func TestBeyondABuffer(t *testing.T) {
 		assert.ErrorIs(t, err, blocksrc.ErrExhausted, size)
 		assert.ErrorIs(t, err, blocksrc.ErrInvalid, size)
 	}
+}
+
+// So is an alignment that leaves too little behind the first multiple of it.
+func TestAlignedBeyondABuffer(t *testing.T) {
+	buf := make([]byte, 1024)
+	skip := int((64 - uintptr(unsafe.Pointer(unsafe.SliceData(buf)))) & 255)
+	src := blocksrc.NewBuffer(buf[skip : skip+128]) // from 64 to 192 behind a multiple of 256
+	_, err := src.Acquire(80, 128)
+	assert.ErrorIs(t, err, blocksrc.ErrInvalid)
+	_, err = src.Acquire(64, 256)
+	assert.ErrorIs(t, err, blocksrc.ErrInvalid)
+	block, err := src.Acquire(64, 128)
+	require.NoError(t, err)
+	_, err = src.Acquire(64, 128)
+	assert.ErrorIs(t, err, blocksrc.ErrExhausted)
+	assert.NotErrorIs(t, err, blocksrc.ErrInvalid, "there is room when the block is back")
+	require.NoError(t, src.Release(block))
 }

@@ -213,6 +213,7 @@ func TestFallbackIsSetUpOnce(t *testing.T) {
 	_, err := src.Acquire(1000, 0)
 	assert.NoError(t, err)
 	assert.PanicsWithValue(t, "blocksrc: Fallback: source 1 is nil", func() { blocksrc.Fallback(heap(), nil) })
+	assert.PanicsWithValue(t, "blocksrc: Fallback: source 0 is nil", func() { blocksrc.Fallback(nil, heap()) })
 }
 
 // A block that could not be released still belongs to its owner, whichever that is.
