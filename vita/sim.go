@@ -316,14 +316,14 @@ func (u *uids) put(uid UID) {
 	}
 }
 
-// fill sets every byte to b, at the speed of copying.
+// fill sets every byte to b, by copying what stays in the CPU's cache.
 func fill(mem []byte, b byte) {
 	if len(mem) == 0 {
 		return
 	}
 	mem[0] = b
-	for n := 1; n < len(mem); n *= 2 {
-		copy(mem[n:], mem[:n])
+	for n := 1; n < len(mem); {
+		n += copy(mem[n:], mem[:min(n, 32<<10)])
 	}
 }
 
