@@ -42,10 +42,34 @@ packages() {
 
 # gotest FLAG... runs the tests with gc.
 gotest() {
+	trim_testify
 	local list
 	list=$(packages)
 	# shellcheck disable=SC2086 # one word a package
-	count go test -vet=off -count=1 -timeout 15m -short -v "$@" $list
+	count go test -modfile="$tmp/tests.mod" -vet=off -count=1 -timeout 15m -short -v "$@" $list
+}
+
+# trim_testify puts a copy of testify without its HTTP assertions into tests.mod. TinyGo has no
+# package for them, and with gc that package and what it needs are a third of what each port would
+# compile.
+trim_testify() {
+	[[ ! -e $tmp/tests.mod ]] || return 0
+	local dir file
+	go mod download github.com/stretchr/testify
+	dir=$(go list -m -f '{{.Dir}}' github.com/stretchr/testify)
+	mkdir "$tmp/testify"
+	cp -r "$dir"/{go.mod,assert,require,internal} "$tmp/testify"
+	chmod -R u+w "$tmp/testify"
+	rm "$tmp/testify/assert/http_assertions.go"
+	for file in "$tmp"/testify/{assert,require}/*.go; do
+		awk '
+			/^func (\([a-z]+ \*Assertions\) )?HTTP/ { skip = 1 }
+			!skip && !/^\t(http |url )?"net\/(http|url)"$/
+			/^}/ { skip = 0 }' "$file" >"$tmp/trimmed.go"
+		mv "$tmp/trimmed.go" "$file"
+	done
+	cp go.sum "$tmp/tests.sum"
+	go mod edit -print -replace "github.com/stretchr/testify=$tmp/testify" >"$tmp/tests.mod"
 }
 
 # count COMMAND... runs a command that runs tests and lists each of them. It shows how
@@ -117,7 +141,7 @@ port_tinygo() {
 	list=$(packages)
 	# With the last two tags testify needs no YAML, and no reflection that TinyGo lacks.
 	# shellcheck disable=SC2086 # one word a package
-	count env TINYGOROOT="$tmp/tinygo" GOFLAGS="$GOFLAGS -modfile=$tmp/tinygo.mod" \
+	count env TINYGOROOT="$tmp/tinygo" GOFLAGS="$GOFLAGS -modfile=$tmp/tests.mod" \
 		GOCACHE="$(go env GOCACHE)" XDG_CACHE_HOME="$tmp/cache" \
 		"$tmp/bin/tinygo" test -target "$tmp/cortex-a9.json" -no-debug -short -v \
 		-tags vita,vitafake,testify_yaml_fail,disableunsafe $list
@@ -156,27 +180,6 @@ mend() {
 	local file=$tmp/tinygo/src/$1
 	grep -q "$2" "$file" || { echo "$1: no $2"; return 1; }
 	sed -i "s|$2|$3|" "$file"
-}
-
-# trim_testify puts a copy of testify without its HTTP assertions into tinygo.mod.
-trim_testify() {
-	local dir file
-	go mod download github.com/stretchr/testify
-	dir=$(go list -m -f '{{.Dir}}' github.com/stretchr/testify)
-	mkdir "$tmp/testify"
-	cp -r "$dir"/{go.mod,assert,require,internal} "$tmp/testify"
-	chmod -R u+w "$tmp/testify"
-	rm "$tmp/testify/assert/http_assertions.go"
-	for file in "$tmp"/testify/{assert,require}/*.go; do
-		awk '
-			/^func (\([a-z]+ \*Assertions\) )?HTTP/ { skip = 1 }
-			!skip && !/^\t(http |url )?"net\/(http|url)"$/
-			/^}/ { skip = 0 }' "$file" >"$tmp/trimmed.go"
-		mv "$tmp/trimmed.go" "$file"
-	done
-	cp go.mod "$tmp/tinygo.mod"
-	cp go.sum "$tmp/tinygo.sum"
-	go mod edit -replace "github.com/stretchr/testify=$tmp/testify" "$tmp/tinygo.mod"
 }
 
 port_mips() {
