@@ -80,6 +80,7 @@ count() {
 	if [[ $status != 0 ]]; then
 		grep -vE '^ *(=== |--- (PASS|SKIP))' "$tmp/tests.log" | tail -n 200
 		grep '^=== RUN' "$tmp/tests.log" | tail -n 1 # the test that was running, if it crashed
+		grep -E -A 3 '^(panic|fatal error|runtime|SIG[A-Z]+|qemu[^ ]*): ' "$tmp/tests.log" | head -n 40 # why
 		return "$status"
 	fi
 	awk '
