@@ -2,7 +2,6 @@ package vita_test
 
 import (
 	"math"
-	"runtime"
 	"testing"
 	"unsafe"
 
@@ -132,7 +131,6 @@ func TestSimVMFragmentation(t *testing.T) {
 
 // At most 200 MiB can be mapped uncached, whatever the budget is.
 func TestSimUncachedWindow(t *testing.T) {
-	runtime.GC() // what the tests before left, and this memory, are much for 32 bits of addresses
 	s := vita.NewSim(vita.Console{Heap: -1})
 	uid := mustAlloc(t, s, vita.UserNCRW, 0xC800000)
 	_, code := s.Alloc("more", vita.UserNCRW, 4*kib, 0)
