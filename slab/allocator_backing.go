@@ -106,7 +106,7 @@ func (a *Allocator) allocMeta(size, least uint32) (uint32, error) {
 	}
 	if err != nil {
 		if i = a.lodge((least+granule-1)>>granuleShift, err); i == 0 {
-			return 0, &refusal{format: "%[2]v (for records)", err: err}
+			return 0, &refusal{format: "%[3]v (for records)", err: err}
 		}
 	}
 	return i, nil

@@ -100,7 +100,7 @@ type Config struct {
 	// keeps one such slab for its next need, unless most of what is held is empty.
 	Retain int
 
-	// Name appears in Stats and in a MisuseError.
+	// Name appears in Stats, in a MisuseError, and in what says that a source refused.
 	Name string
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vita-go/deblockator/blocksrc"
+	"github.com/vita-go/deblockator/blocksrc/blocksrctest"
 	"github.com/vita-go/deblockator/slab"
 )
 
@@ -238,6 +239,29 @@ func TestConfigRetainLarger(t *testing.T) {
 		require.Equal(t, 1, m.a.Stats().Blocks)
 		require.GreaterOrEqual(t, m.a.Stats().EmptyBytes, 60_000)
 		m.finish()
+	}
+}
+
+// TestConfigName: who has several allocators can tell from an error whose source refused.
+func TestConfigName(t *testing.T) {
+	for name, says := range map[string]string{"": "bytes: ", "entities": "bytes (allocator entities): "} {
+		failing := &blocksrctest.Failing{Source: new(blocksrc.GoHeap)}
+		a, err := slab.New(slab.Config{Source: failing, Name: name})
+		require.NoError(t, err)
+		failing.Persist = true
+		failing.Arm(1)
+		_, err = a.Alloc(100, 0)
+		assert.ErrorContains(t, err, says)
+		_, err = a.Alloc(1<<20, 0)
+		assert.ErrorContains(t, err, "slab: acquiring a block of 1048576 "+says+"blocksrctest: ")
+		failing.Arm(0)
+		_, err = a.Alloc(1<<20, 0)
+		require.NoError(t, err)
+		failing.On = blocksrctest.Releases
+		failing.Arm(1)
+		assert.ErrorContains(t, a.Close(), "slab: releasing a block of 1048576 "+says+"blocksrctest: ")
+		failing.Arm(0)
+		assert.NoError(t, a.Close())
 	}
 }
 

@@ -71,7 +71,7 @@ func (h *heap) giveBack(mem []byte) (gone bool, err error) {
 		return true, nil
 	}
 	h.refusals++
-	return errors.Is(err, blocksrc.ErrNotHeld), &refusal{format: "slab: releasing a block of %d bytes: %v", n: len(mem), err: err}
+	return errors.Is(err, blocksrc.ErrNotHeld), &refusal{format: "slab: releasing a block of %d bytes%s: %v", n: len(mem), name: h.a.cfg.Name, err: err}
 }
 
 // forget drops block i, which has gone back, from the books.

@@ -41,7 +41,7 @@ func (h *heap) ask(size, align int) (uint32, error) {
 	}
 	if err != nil {
 		h.refusals++
-		return 0, &refusal{format: "slab: acquiring a block of %d bytes: %v", n: size, err: err}
+		return 0, &refusal{format: "slab: acquiring a block of %d bytes%s: %v", n: size, name: h.a.cfg.Name, err: err}
 	}
 	base := unsafe.Pointer(unsafe.SliceData(mem))
 	if h.a.user.overlaps(uintptr(base), len(mem)) || h.a.meta.overlaps(uintptr(base), len(mem)) {
@@ -71,12 +71,13 @@ func (h *heap) ask(size, align int) (uint32, error) {
 // times before a request is served or refused.
 type refusal struct {
 	_      [0]func() // not comparable, which spares the code for it
-	format string    // of n and err
+	format string    // of n, by(name) and err
 	n      int
+	name   string // of the allocator
 	err    error
 }
 
-func (r *refusal) Error() string { return fmt.Sprintf(r.format, r.n, r.err) }
+func (r *refusal) Error() string { return fmt.Sprintf(r.format, r.n, by(r.name), r.err) }
 func (r *refusal) Unwrap() error { return r.err }
 
 // enter gives a block a number and its place in the order of addresses.

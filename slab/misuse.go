@@ -73,9 +73,7 @@ func (e *MisuseError) Error() string {
 	case e.Size != 0: // a region's has neither
 		s += " of nil"
 	}
-	if e.Name != "" {
-		s += " (allocator " + e.Name + ")"
-	}
+	s += by(e.Name)
 	if e.Misuse == DoubleFree && !strings.HasSuffix(e.Op, "Free") {
 		return s + ": free already"
 	}
@@ -84,6 +82,14 @@ func (e *MisuseError) Error() string {
 		s += fmt.Sprintf(": it has %d", e.Want)
 	}
 	return s
+}
+
+// by names an allocator in an error, if it has a name.
+func by(name string) string {
+	if name == "" {
+		return ""
+	}
+	return " (allocator " + name + ")"
 }
 
 // anyClass is the owner that stands for all size classes; any other is a pool's id.
