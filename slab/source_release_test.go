@@ -238,3 +238,59 @@ func TestStuckBlockIsUsedAgain(t *testing.T) {
 	require.Zero(t, src.held())
 	m.finish()
 }
+
+// TestCloseTellsOfAnyLoss: a block that the source does not know any more is an error of Close,
+// whatever was in it, and one that it takes at the second attempt is none.
+func TestCloseTellsOfAnyLoss(t *testing.T) {
+	for _, size := range []int{100, 1 << 20} {
+		for _, lost := range []bool{true, false} {
+			calls := 0
+			src := &wrapped{Source: new(blocksrc.GoHeap), release: func(src blocksrc.Source, mem []byte) error {
+				if calls++; lost {
+					return blocksrc.ErrNotHeld
+				}
+				return src.Release(mem)
+			}}
+			a, err := slab.New(slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap)})
+			require.NoError(t, err)
+			_, err = a.Alloc(size, 8)
+			require.NoError(t, err)
+			if err = a.Close(); lost {
+				require.ErrorIs(t, err, blocksrc.ErrNotHeld, "%d bytes", size)
+			} else {
+				require.NoError(t, err)
+			}
+			require.Equal(t, 1, calls, "one block, offered once")
+			require.NoError(t, a.Close())
+		}
+	}
+}
+
+// TestCloseTellsOfTheFirstLosses: each of a few blocks that did not go back is in the error; of
+// thousands, some.
+func TestCloseTellsOfTheFirstLosses(t *testing.T) {
+	for _, n := range []int{3, 1000} {
+		var losses []error
+		src := &wrapped{Source: new(blocksrc.GoHeap), release: func(blocksrc.Source, []byte) error {
+			losses = append(losses, fmt.Errorf("loss %d: %w", len(losses), blocksrc.ErrNotHeld))
+			return losses[len(losses)-1]
+		}}
+		a, err := slab.New(slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap), LargeSize: 4096})
+		require.NoError(t, err)
+		for range n {
+			_, err = a.Alloc(5000, 8)
+			require.NoError(t, err)
+		}
+		require.Empty(t, losses)
+		err = a.Close()
+		require.Len(t, losses, n)
+		told := 0
+		for _, loss := range losses {
+			if errors.Is(err, loss) {
+				told++
+			}
+		}
+		require.GreaterOrEqual(t, told, min(n, 5))
+		require.LessOrEqual(t, told, 20)
+	}
+}

@@ -130,33 +130,6 @@ func TestStuckBlockHasRoomForRecords(t *testing.T) {
 	require.NoError(t, p.Allocator().Close())
 }
 
-// TestCloseTellsOfAnyLoss: a block that the source does not know any more is an error of Close,
-// whatever was in it, and one that it takes at the second attempt is none.
-func TestCloseTellsOfAnyLoss(t *testing.T) {
-	for _, size := range []int{100, 1 << 20} {
-		for _, lost := range []bool{true, false} {
-			calls := 0
-			src := &wrapped{Source: new(blocksrc.GoHeap), release: func(src blocksrc.Source, mem []byte) error {
-				if calls++; lost {
-					return blocksrc.ErrNotHeld
-				}
-				return src.Release(mem)
-			}}
-			a, err := slab.New(slab.Config{Source: src, MetaSource: new(blocksrc.GoHeap)})
-			require.NoError(t, err)
-			_, err = a.Alloc(size, 8)
-			require.NoError(t, err)
-			if err = a.Close(); lost {
-				require.ErrorIs(t, err, blocksrc.ErrNotHeld, "%d bytes", size)
-			} else {
-				require.NoError(t, err)
-			}
-			require.Equal(t, 1, calls, "one block, offered once")
-			require.NoError(t, a.Close())
-		}
-	}
-}
-
 // TestBadBlockIsNotUsed: a block that was not as asked for, and that the source does not take
 // back, serves no request, even one that it is large enough for.
 func TestBadBlockIsNotUsed(t *testing.T) {
