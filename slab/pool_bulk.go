@@ -54,7 +54,7 @@ func (p *Pool) room(n int) error {
 			}
 			p.a.failures++
 			p.a.after()
-			return &refusal{format: "slab: room for %d slots%s: %v", n: n - p.Len(), err: err}
+			return &refusal{format: "slab: room for %d slots: %[3]v", n: n - p.Len(), err: err}
 		}
 		made = append(made, id)
 	}
