@@ -212,12 +212,12 @@ func (c *Scan) leave() {
 // the stop; at the end of the slab, there is no stretch, and Live is 0. Nothing may have been
 // freed since Next or Refresh.
 func (c *Scan) Extend(w int) (n int) {
-	at, plain := c.from+uint32(w)+1, c.plain // in registers: most words are full
-	for ; at < plain && *c.s.word(at) == 0; at++ {
+	c.w = c.from + uint32(w) + 1
+	for ; c.w < c.plain && *c.s.word(c.w) == 0; c.w++ { // most words are full: no call of live for these
 		touch()
 		n += 64
 	}
-	for c.w = at; c.w < c.words; c.w++ {
+	for ; c.w < c.words; c.w++ {
 		m := c.live(c.w)
 		k := bits.TrailingZeros64(^m)
 		n += k
