@@ -262,6 +262,16 @@ func TestConfigName(t *testing.T) {
 		assert.ErrorContains(t, a.Close(), "slab: releasing a block of 1048576 "+says+"blocksrctest: ")
 		failing.Arm(0)
 		assert.NoError(t, a.Close())
+
+		short := &wrapped{Source: new(blocksrc.GoHeap)}
+		short.acquire = func(src blocksrc.Source, size, align int) ([]byte, error) { return src.Acquire(size/2, align) }
+		a, err = slab.New(slab.Config{Source: short, Name: name})
+		require.NoError(t, err)
+		_, err = a.Alloc(1<<20, 0)
+		assert.ErrorIs(t, err, slab.ErrBadSource)
+		assert.ErrorContains(t, err, ", for a block of ")
+		assert.Equal(t, name != "", strings.HasSuffix(err.Error(), " (allocator "+name+")"), "%v", err)
+		assert.NoError(t, a.Close())
 	}
 }
 

@@ -46,12 +46,10 @@ func (h *heap) ask(size, align int) (uint32, error) {
 	base := unsafe.Pointer(unsafe.SliceData(mem))
 	if h.a.user.overlaps(uintptr(base), len(mem)) || h.a.meta.overlaps(uintptr(base), len(mem)) {
 		// It is not given back: that could take away the block it lies on.
-		h.refusals++
-		return 0, because(ErrBadSource, "returned memory that it has not been given back")
+		return 0, h.bad("returned memory that it has not been given back")
 	}
 	if off := int(uintptr(base) & uintptr(align-1)); len(mem) < size || off != 0 || len(mem) > room {
-		h.refusals++
-		err := because(ErrBadSource, "returned %d bytes, %d beyond a multiple of %d, for a block of %d", len(mem), off, align, size)
+		err := h.bad("returned %d bytes, %d beyond a multiple of %d, for a block of %d", len(mem), off, align, size)
 		if gone, e := h.giveBack(mem); e != nil {
 			err = fmt.Errorf("%w; and did not take it back: %w", err, e)
 			if !gone && len(mem) > 0 && len(mem) <= room {
@@ -79,6 +77,12 @@ type refusal struct {
 
 func (r *refusal) Error() string { return fmt.Sprintf(r.format, r.n, by(r.name), r.err) }
 func (r *refusal) Unwrap() error { return r.err }
+
+// bad counts a refusal, of what the source returned, and says what is wrong with it.
+func (h *heap) bad(format string, n ...int) error {
+	h.refusals++
+	return &refusal{format: "%[3]v%[2]s", name: h.a.cfg.Name, err: because(ErrBadSource, format, n...)}
+}
 
 // enter gives a block a number and its place in the order of addresses.
 func (h *heap) enter(b block) (i uint32) {
