@@ -46,7 +46,7 @@ type answer struct {
 func runCell(cell string, stdout, stderr io.Writer) (status int) {
 	// Signals to the whole process group, such as ^C, are for the parent to act on: a
 	// cell that ended by itself would be taken for one that crashed.
-	signal.Ignore(os.Interrupt, syscall.SIGTERM)
+	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(statusFailed)

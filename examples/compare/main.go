@@ -67,7 +67,7 @@ func run(args []string, stdout, stderr io.Writer) (status int) {
 	case err != nil:
 		return statusUsage
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), interrupts()...)
 	defer stop()
 	if err := compare(ctx, o, stderr); err != nil {
 		fmt.Fprintf(stderr, "compare: %v\n", err)
@@ -80,6 +80,17 @@ func run(args []string, stdout, stderr io.Writer) (status int) {
 		return statusFailed
 	}
 	return statusOK
+}
+
+// interrupts are the signals that end a run early: what is finished is kept, and what was built is
+// removed. A terminal that is gone, or a pipe that nobody reads any more, is one of them, unless
+// nohup is to keep the program going.
+func interrupts() []os.Signal {
+	s := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGPIPE}
+	if !signal.Ignored(syscall.SIGHUP) {
+		s = append(s, syscall.SIGHUP)
+	}
+	return s
 }
 
 func parseFlags(args []string, stdout, stderr io.Writer) (o options, err error) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -23,7 +24,10 @@ import (
 // An interrupt ends the run at once and keeps what is finished, whether it goes to the
 // program or to its whole process group, cells included.
 func TestInterrupt(t *testing.T) {
-	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		if signal.Ignored(sig) {
+			continue // by nohup
+		}
 		for _, group := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%v, group %t", sig, group), func(t *testing.T) { interrupt(t, sig, group) })
 		}
@@ -36,15 +40,36 @@ func TestInterruptOfABuild(t *testing.T) {
 	end(t, cmd, lines, cmd.Process.Pid, syscall.SIGINT, "interrupted before a cell was finished")
 }
 
+// Nobody reads the progress any more, as after "| head": that is an interrupt too, at the next line of it.
+func TestClosedPipe(t *testing.T) {
+	dir, programs := t.TempDir(), t.TempDir()
+	t.Setenv("TMPDIR", programs)
+	cmd, lines := begin(t, "-short -timeout 1m -workload churn-16-1k -candidate gc-400,sync.Pool,free-list,bad-hang -out "+dir, "gc 400, run 1")
+	require.NoError(t, lines.Close())
+	var exit *exec.ExitError
+	require.ErrorAs(t, cmd.Wait(), &exit)
+	assert.Equal(t, statusInterrupted, exit.ExitCode())
+	assert.True(t, results(t, dir).Partial)
+	left, err := os.ReadDir(programs)
+	require.NoError(t, err)
+	assert.Empty(t, left, "what was built is removed")
+}
+
+// output is what a program writes, read line by line.
+type output struct {
+	*bufio.Reader
+	io.Closer
+}
+
 // begin starts the program, in a process group of its own, and waits for a line with until.
-func begin(t *testing.T, args, until string) (*exec.Cmd, *bufio.Reader) {
+func begin(t *testing.T, args, until string) (*exec.Cmd, output) {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), argsEnv+"="+args)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stderr, err := cmd.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
-	lines := bufio.NewReader(stderr)
+	lines := output{bufio.NewReader(stderr), stderr}
 	for {
 		line, err := lines.ReadString('\n')
 		require.NoError(t, err)
@@ -56,7 +81,7 @@ func begin(t *testing.T, args, until string) (*exec.Cmd, *bufio.Reader) {
 
 // end sends the program, or its process group if to is negative, a signal. It must end at once, as
 // interrupted, and say so.
-func end(t *testing.T, cmd *exec.Cmd, lines *bufio.Reader, to int, sig syscall.Signal, says string) {
+func end(t *testing.T, cmd *exec.Cmd, lines output, to int, sig syscall.Signal, says string) {
 	start := time.Now()
 	require.NoError(t, syscall.Kill(to, sig))
 	rest, _ := io.ReadAll(lines)
