@@ -154,6 +154,26 @@ func TestRegionAligns64Bits(t *testing.T) {
 	}
 }
 
+// Nothing lies between values of less than 8 bytes.
+func TestRegionPacksSmallValues(t *testing.T) {
+	packs[byte](t, 1)
+	packs[[3]byte](t, 3)
+	packs[uint16](t, 2)
+	packs[[3]uint16](t, 6)
+	packs[uint32](t, 4)
+}
+
+func packs[T typed.PointerFree](t *testing.T, size uintptr) {
+	r := newRegion(t, nil)
+	last := uintptr(unsafe.Pointer(arena.Must(arena.Make[T](r))))
+	for range 10 {
+		p := uintptr(unsafe.Pointer(arena.Must(arena.Make[T](r))))
+		assert.Equal(t, size, max(p, last)-min(p, last), "%T", *new(T))
+		last = uintptr(unsafe.Pointer(&arena.Must(arena.MakeSlice[T](r, 1))[0]))
+		assert.Equal(t, size, max(p, last)-min(p, last), "%T", *new(T))
+	}
+}
+
 // Even where all that is left is one slot, 64 bits in a region are aligned, or refused. (A chunk has
 // a byte more than that.)
 func TestRegionAlignsWhereLittleIsLeft(t *testing.T) {
