@@ -40,11 +40,6 @@ func (s *suite) goroutines() {
 			}
 		})
 	}
-	t.do(func(id int) {
-		for _, b := range all[id] {
-			s.release(b)
-		}
-	})
 }
 
 // releasesAtOnce: of two goroutines that release the same block exactly one succeeds.

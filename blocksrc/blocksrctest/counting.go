@@ -118,7 +118,6 @@ func (c *Counting) enter(mem []byte) {
 	}
 	b := shape{address(mem), len(mem)}
 	c.live[b]++
-	delete(c.gone, b.at)
 	c.n.Live++
 	c.n.Held += b.len
 	c.n.Peak = max(c.n.Peak, c.n.Held)

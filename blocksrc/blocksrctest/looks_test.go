@@ -185,6 +185,39 @@ var brokeOtherwise = []struct {
 	{"keeps a link in its blocks", func() blocksrc.Source {
 		return &broken{src: heap(), acquire: linking()}
 	}, "has changed by itself"},
+	{"discards from the start of a word", func() blocksrc.Source {
+		return &broken{src: heap(), discard: func(_ blocksrc.Source, part []byte) error {
+			if len(part) > 8 {
+				part = unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(&part[0]), -int(blocksrctest.Address(part)%8))), 8)
+			}
+			clear(part)
+			return nil
+		}}
+	}, "discarding: Discard of bytes"},
+	{"dirty where a block was full", func() blocksrc.Source {
+		var full atomic.Bool // no other check writes neighbours alike in the middle of a large block
+		return &broken{src: heap(), acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
+			block, err := src.Acquire(size, align)
+			if err == nil && full.Swap(false) {
+				block[0] = 7
+			}
+			return block, err
+		}, release: func(src blocksrc.Source, block []byte) error {
+			n := len(block)
+			if n > 16<<10 && block[n/2] != 0 && block[n/2] == block[n/2+1] && block[n/2] == block[n/2+2] {
+				full.Store(true)
+			}
+			return src.Release(block)
+		}}
+	}, "reuse: Acquire("},
+	{"a block of no bytes, if it is aligned", func() blocksrc.Source {
+		return &broken{src: heap(), acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
+			if size == 0 && align == 64 {
+				return nil, nil
+			}
+			return src.Acquire(size, align)
+		}}
+	}, "bad requests: Acquire(0, 64) returned 0 bytes and no error"},
 	{"takes pieces", func() blocksrc.Source {
 		return &broken{src: heap(), granularity: func() int { return 64 }, release: func(src blocksrc.Source, block []byte) error {
 			if len(block) == 64 && cap(block) > 64 {
@@ -313,6 +346,11 @@ func TestTestFindsEachBadRelease(t *testing.T) {
 		"a block less its first byte":                 func(at uintptr, n, c int) bool { return at == 1 && n == 191 },
 		"the end of a block":                          func(at uintptr, n, c int) bool { return at == 32 && n == 96 },
 		"nothing of a block":                          func(at uintptr, n, c int) bool { return at == 0 && n == 0 && c == 192 },
+		"nothing of a block's end":                    func(at uintptr, n, c int) bool { return n == 0 && c == 0 },
+		"nil":                                         func(at uintptr, n, c int) bool { return n == 0 && c == 0 },
+		"an empty slice":                              func(at uintptr, n, c int) bool { return n == 0 && c == 0 },
+		"a block's first granule":                     func(at uintptr, n, c int) bool { return at == 0 && n == 64 && c == 192 },
+		"a block's last granule":                      func(at uintptr, n, c int) bool { return at == 0 && n == 64 && c == 64 },
 	} {
 		t.Run(what, func(t *testing.T) {
 			src := &broken{src: heap(), release: func(src blocksrc.Source, block []byte) error {

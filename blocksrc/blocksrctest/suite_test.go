@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -284,6 +285,60 @@ func TestTestPassesSoundSources(t *testing.T) {
 	assert.NoError(t, blocksrctest.Test(heap()))
 	assert.NoError(t, blocksrctest.Test(buffer()))
 	assert.NoError(t, blocksrctest.Test(&broken{src: heap()}), "as sound as what it wraps")
+	assert.NoError(t, blocksrctest.Test(new(clearing)))
+}
+
+// clearing is a sound source whose Discard clears every byte of what is held, and populates it too.
+type clearing struct {
+	blocksrc.GoHeap
+	mu   sync.Mutex
+	held map[uintptr]int
+}
+
+func (c *clearing) Acquire(size, align int) ([]byte, error) {
+	block, err := c.GoHeap.Acquire(size, align)
+	if err == nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.held == nil {
+			c.held = map[uintptr]int{}
+		}
+		c.held[blocksrctest.Address(block)] = len(block)
+	}
+	return block, err
+}
+
+func (c *clearing) Release(block []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.GoHeap.Release(block)
+	if err == nil {
+		delete(c.held, blocksrctest.Address(block))
+	}
+	return err
+}
+
+func (c *clearing) Discard(part []byte) error {
+	err := c.Populate(part)
+	if err == nil {
+		clear(part)
+	}
+	return err
+}
+
+func (c *clearing) Populate(part []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := blocksrctest.Address(part)
+	for lo, n := range c.held {
+		if lo <= at && at+uintptr(len(part)) <= lo+uintptr(n) {
+			return nil
+		}
+	}
+	if len(part) == 0 {
+		return nil
+	}
+	return blocksrc.ErrNotHeld
 }
 
 func TestTestKeepsTheCause(t *testing.T) {
@@ -291,6 +346,22 @@ func TestTestKeepsTheCause(t *testing.T) {
 		return nil, errors.ErrUnsupported
 	}}
 	assert.ErrorIs(t, blocksrctest.Test(refusing), errors.ErrUnsupported)
+}
+
+// Test leaves no goroutines behind.
+func TestTestEndsItsGoroutines(t *testing.T) {
+	if runtime.Compiler != "gc" {
+		return
+	}
+	before := runtime.NumGoroutine()
+	require.NoError(t, blocksrctest.Test(heap()))
+	for range 1000 {
+		if runtime.NumGoroutine() <= before {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	assert.LessOrEqual(t, runtime.NumGoroutine(), before)
 }
 
 // TestTestOfASourceThatEndsGoroutines: a source written for a test may have a require
