@@ -60,7 +60,10 @@
 //	  dropped without Close                  test, Leaks of a blocksrctest.Counting tells
 //	use of an arena that was copied, or      panic, at the latest when what was at hand is used
 //	  moved with a slice that grew, since      up: until then, up to 64 objects that the other
-//	  its first use                            has too. Keep a *Arena in such a slice
+//	  its first use                            has too, or a fault if the other was closed. One
+//	                                           object may be freed. Keep a *Arena in such a slice
+//	use of a Region that was copied          values in the same place as the other's; go vet
+//	                                           finds the copy
 //	two goroutines at once, without a lock   anything: a wrong Len, lost objects, any panic; the
 //	                                         race detector finds it
 //	SetFinalizer, AddCleanup or weak.Make    Go ends the program, or panics: what is here is

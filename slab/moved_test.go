@@ -68,6 +68,64 @@ func TestMovedPool(t *testing.T) {
 	}
 }
 
+// TestMovedPoolWithGaps: where slabs have free slots, a free sets a bit and no more. A moved pool
+// says so all the same: before it frees a slot, or before it frees a second one if the first is to
+// be handed out next. The original has nothing less.
+func TestMovedPoolWithGaps(t *testing.T) {
+	for _, how := range []struct{ group, names, remove bool }{
+		{}, {group: true}, {names: true}, {group: true, names: true}, {names: true, remove: true}, {group: true, names: true, remove: true},
+	} {
+		ls := make([]level, 1)
+		ls[0].open(t)
+		first := &ls[0].pool
+		var all, live []unsafe.Pointer
+		var handles []slab.Handle
+		for range 2000 {
+			q, err := first.Alloc()
+			require.NoError(t, err)
+			all = append(all, q)
+		}
+		for i, q := range all {
+			if i%5 == 0 {
+				first.Free(q) // the first of them becomes the group
+				continue
+			}
+			live = append(live, q)
+			if how.names {
+				handles = append(handles, first.Handle(q))
+			}
+		}
+		if !how.group {
+			q, err := first.Alloc()
+			require.NoError(t, err)
+			live = append(live, q)
+		}
+		ls = append(ls, level{})
+		freed := -1
+		e := caught(t, func() {
+			for i := range 100 {
+				freed++
+				if how.remove {
+					ls[0].pool.Remove(handles[i*11])
+				} else {
+					ls[0].pool.Free(live[i*11])
+				}
+			}
+		})
+		require.NotNil(t, e, "%+v", how)
+		require.Equal(t, slab.Moved, e.Misuse, "%+v", how)
+		require.LessOrEqual(t, freed, map[bool]int{false: 1}[how.group], "%+v", how)
+		require.NoError(t, first.Allocator().Check(), "%+v", how)
+		require.Equal(t, len(live), first.Len(), "%+v", how)
+		if !how.remove {
+			for _, q := range live {
+				first.Free(q)
+			}
+		}
+		require.NoError(t, first.Close())
+	}
+}
+
 // TestMovedBeforeUse: a pool may be moved before Init.
 func TestMovedBeforeUse(t *testing.T) {
 	ls := make([]level, 1)

@@ -104,8 +104,8 @@ func (p *Pool) Init(a *Allocator, size, align int) error {
 }
 
 // checkPlace panics if p is a copy, or was moved by one. The allocator knows the original, and
-// both would hand out the same slots. The fast paths leave it out, but none gets far without the
-// others.
+// both would hand out the same slots. The fast paths of taking a slot from the group leave it out,
+// and of freeing one that becomes the group: neither gets far without the others.
 func (p *Pool) checkPlace() {
 	if p.self != p {
 		p.moved()

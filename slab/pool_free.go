@@ -29,6 +29,7 @@ func (p *Pool) Free(q unsafe.Pointer) {
 					p.freeToGroup(e, slot, q)
 					return
 				case !o.mayHave(q, p.recip):
+					p.checkPlace()
 					if s := e.rec; s.common() {
 						p.noteFree(e, slot)
 						p.freeToBitmap(s, slot)
@@ -66,6 +67,9 @@ func (p *Pool) Remove(h Handle) bool {
 	}
 	if h.gen != lastGen {
 		alone, s := none(p.group.Slots), e.rec
+		if !alone {
+			p.checkPlace()
+		}
 		if alone || s.common() {
 			p.poison(e, slot)
 			e.gens[slot] = h.gen + 1 // as noteFree does, but the generation is known
