@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"math/bits"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -218,6 +219,41 @@ var brokeOtherwise = []struct {
 			return src.Acquire(size, align)
 		}}
 	}, "bad requests: Acquire(0, 64) returned 0 bytes and no error"},
+	{"nameless error for pieces", func() blocksrc.Source {
+		return &broken{src: heap(), release: func(src blocksrc.Source, block []byte) error {
+			if len(block)%64 != 0 {
+				return errors.New("no")
+			}
+			return src.Release(block)
+		}}
+	}, "bad releases: Release of a foreign slice of one byte: the error does not wrap ErrNotHeld: no"},
+	{"copies a block over another", func() blocksrc.Source {
+		var last, one []byte
+		return &broken{src: heap(), acquire: func(src blocksrc.Source, size, align int) ([]byte, error) {
+			block, err := src.Acquire(size, align)
+			if align <= 1 { // as no two goroutines ask for at once
+				if len(last) == len(one) {
+					copy(last, one)
+				}
+				last, one = one, block
+			}
+			return block, err
+		}}
+	}, "sizes: byte 0 of 64 at"},
+	{"releases one at a time", func() blocksrc.Source {
+		var n atomic.Int32
+		return &broken{src: heap(), release: func(src blocksrc.Source, block []byte) error {
+			n.Add(1)
+			defer n.Add(-1)
+			for range 10 {
+				runtime.Gosched()
+				if n.Load() > 1 {
+					return errors.New("busy")
+				}
+			}
+			return src.Release(block)
+		}}
+	}, "goroutines: Release of"},
 	{"takes pieces", func() blocksrc.Source {
 		return &broken{src: heap(), granularity: func() int { return 64 }, release: func(src blocksrc.Source, block []byte) error {
 			if len(block) == 64 && cap(block) > 64 {
