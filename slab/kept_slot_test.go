@@ -160,12 +160,7 @@ func TestKeptSlotOutlivesTheSlabBefore(t *testing.T) {
 		return qs
 	}
 	first, second := fill(1), fill(2)
-	var ballast []unsafe.Pointer
-	for range 300 {
-		q, err := other.AllocUninitialized()
-		require.NoError(t, err)
-		ballast = append(ballast, q)
-	}
+	ballast := takeSlots(t, other, 300)
 	for _, q := range second {
 		p.Free(q)
 	}

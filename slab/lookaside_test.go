@@ -26,11 +26,7 @@ func TestLookasideHasEveryPage(t *testing.T) {
 	require.NoError(t, err)
 	var qs []unsafe.Pointer
 	for _, n := range []int{1, 10, 1_000, 3_000, 12_000} {
-		for len(qs) < n {
-			q, err := p.AllocUninitialized()
-			require.NoError(t, err)
-			qs = append(qs, q)
-		}
+		qs = append(qs, takeSlots(t, p, n-len(qs))...)
 		for range 2 { // in the first round, an empty table may replace the old one
 			for _, q := range qs {
 				require.True(t, p.Owns(q))
@@ -64,12 +60,7 @@ func TestLookasideSharesPages(t *testing.T) {
 	require.NoError(t, err)
 	p, err := slab.NewPool(a, 1500, 4)
 	require.NoError(t, err)
-	var qs []unsafe.Pointer
-	for range 100 {
-		q, err := p.AllocUninitialized()
-		require.NoError(t, err)
-		qs = append(qs, q)
-	}
+	qs := takeSlots(t, p, 100)
 	for range 600 {
 		for _, q := range qs {
 			require.True(t, p.Owns(q))

@@ -48,12 +48,7 @@ func TestMovedPool(t *testing.T) {
 	} {
 		ls := make([]level, 1)
 		ls[0].open(t)
-		var live []unsafe.Pointer
-		for range 200 {
-			q, err := ls[0].pool.Alloc()
-			require.NoError(t, err)
-			live = append(live, q)
-		}
+		live := takeSlots(t, &ls[0].pool, 200)
 		ls[0].pool.Free(live[199]) // so that there is a group
 		live = live[:199]
 		var hs []slab.Handle
@@ -78,14 +73,9 @@ func TestMovedPoolWithGaps(t *testing.T) {
 		ls := make([]level, 1)
 		ls[0].open(t)
 		first := &ls[0].pool
-		var all, live []unsafe.Pointer
+		var live []unsafe.Pointer
 		var handles []slab.Handle
-		for range 2000 {
-			q, err := first.Alloc()
-			require.NoError(t, err)
-			all = append(all, q)
-		}
-		for i, q := range all {
+		for i, q := range takeSlots(t, first, 2000) {
 			if i%5 == 0 {
 				first.Free(q) // the first of them becomes the group
 				continue
@@ -96,9 +86,7 @@ func TestMovedPoolWithGaps(t *testing.T) {
 			}
 		}
 		if !how.group {
-			q, err := first.Alloc()
-			require.NoError(t, err)
-			live = append(live, q)
+			live = append(live, takeSlots(t, first, 1)...)
 		}
 		ls = append(ls, level{})
 		freed := -1

@@ -51,6 +51,17 @@ var poolSources = []struct {
 	{"default", blocksrc.Default},
 }
 
+// takeSlots takes n slots of p.
+func takeSlots(t testing.TB, p *slab.Pool, n int) (qs []unsafe.Pointer) {
+	t.Helper()
+	for range n {
+		q, err := p.AllocUninitialized()
+		require.NoError(t, err)
+		qs = append(qs, q)
+	}
+	return qs
+}
+
 // newPool returns a pool and its source, which counts. The end of the test asserts that
 // the pool leaves nothing behind.
 func newPool(t testing.TB, size, align int, cfg slab.Config) (*slab.Pool, *blocksrctest.Counting) {

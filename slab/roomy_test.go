@@ -7,7 +7,6 @@ package slab_test
 
 import (
 	"testing"
-	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -115,12 +114,7 @@ func TestLookasideOfFarPages(t *testing.T) {
 		require.NoError(t, err)
 		p, err := slab.NewPool(a, 64, 64)
 		require.NoError(t, err)
-		var qs []unsafe.Pointer
-		for range 6 << 10 {
-			q, err := p.AllocUninitialized()
-			require.NoError(t, err)
-			qs = append(qs, q)
-		}
+		qs := takeSlots(t, p, 6<<10)
 		pages := map[uintptr]bool{}
 		for range 400 { // two slots of each page
 			for i := 0; i < len(qs); i += page / 64 / 2 {

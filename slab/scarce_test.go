@@ -113,14 +113,6 @@ func TestRefusedRequestsAskLittle(t *testing.T) {
 	}
 }
 
-// takeSlots takes n slots of p.
-func takeSlots(t *testing.T, p *slab.Pool, n int) {
-	for range n {
-		_, err := p.AllocUninitialized()
-		require.NoError(t, err)
-	}
-}
-
 // TestRefusedRequestsUseHoles: for a hole that is there the source need not be asked, and it
 // becomes a slab as large as it can. When the source has room again, slabs are as large as ever.
 func TestRefusedRequestsUseHoles(t *testing.T) {
